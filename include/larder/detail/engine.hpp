@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// What the read path and the write path of one policy share: store, loader, options, counters.
+
+#ifndef LARDER_DETAIL_ENGINE_HPP
+#define LARDER_DETAIL_ENGINE_HPP
+
+#include <larder/concepts.hpp>
+#include <larder/detail/call.hpp>
+#include <larder/detail/counters.hpp>
+#include <larder/detail/custody.hpp>
+#include <larder/detail/key_text.hpp>
+#include <larder/detail/load_timer.hpp>
+#include <larder/detail/random.hpp>
+#include <larder/detail/slot.hpp>
+#include <larder/detail/traffic.hpp>
+#include <larder/entry.hpp>
+#include <larder/error.hpp>
+#include <larder/options.hpp>
+#include <larder/stats.hpp>
+#include <larder/version.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <utility>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+/// What a policy counts itself; everything else in Stats is its store's.
+enum class Count : std::uint8_t {
+    hits,
+    stale_hits,
+    misses,
+    loads,
+    load_failures,
+    joined,
+    bypassed,
+    fenced_fills,
+    lost_tickets,
+    refreshes,
+    refresh_failures,
+    store_errors,
+    how_many,
+};
+
+/// How a copy that is to be made lives, and what it carries.
+struct Keeping {
+    Lifetime life{};
+    Tags tags{};
+
+    [[nodiscard]] bool kept() const noexcept { return life.fresh > Ttl::zero(); }
+};
+
+/// The heart of a policy, on the heap: it outlives a move, and background work holds on to it.
+///
+/// @tparam S  a CoherentStore's handle
+/// @tparam L  the loader or repository, as the user passed it
+template <class S, class L>
+struct Engine {
+    using Store = S;
+    using Key = typename S::key_type;
+    using Value = typename S::value_type;
+    using Instant = std::chrono::steady_clock::time_point;
+    using Plane = std::shared_ptr<Flight<Value>>;
+
+    Engine(S store_handle, L loader_given, Options options_given)
+        : store{std::move(store_handle)},
+          loader{std::move(loader_given)},
+          options{std::move(options_given)},
+          refresh_below{options.refresh_below.value_or(0.0)} {
+        validate(options);
+    }
+
+    S store;
+    L loader;
+    const Options options;
+    const double refresh_below;
+    Traffic<Key, Value> traffic{};
+    Counters<static_cast<std::size_t>(Count::how_many)> counters{};
+    LoadTimer load_times{};
+    std::atomic<std::size_t> refreshing{0};
+    Custody custody{};
+
+    /// What a Tagged policy adds to each entry; empty function: nothing. Set before any load.
+    std::function<Tags(const Key&, const std::optional<Value>&)> tags_of{};
+
+    void count(Count what) noexcept { counters.add(static_cast<std::size_t>(what)); }
+
+    [[nodiscard]] Instant now() const { return store.clock().now(); }
+
+    /// Tells the observer, whose own failures concern nobody.
+    void tell(EventKind kind, const Key& key, std::exception_ptr error = {}) noexcept {
+        if (!options.observer) {
+            return;
+        }
+        try {
+            options.observer(Event{kind, key_text(key), std::move(error)});
+        } catch (...) {
+        }
+    }
+
+    /// Lifetime and tags for a copy of `value`; `own_ttl` is the loader's wish.
+    [[nodiscard]] Keeping keeping(const Key& key, const std::optional<Value>& value,
+                                  const std::optional<Ttl>& own_ttl, Tags tags) const {
+        Ttl fresh = own_ttl.value_or(value ? options.ttl : options.negative_ttl);
+        if (options.jitter > 0 && fresh > Ttl::zero()) {
+            const double early = options.jitter * random_fraction();
+            fresh -= Ttl{static_cast<Ttl::rep>(static_cast<double>(fresh.count()) * early)};
+            fresh = (std::max)(fresh, Ttl{1});
+        }
+        if (tags_of && fresh > Ttl::zero()) {
+            Tags more = tags_of(key, value);
+            tags.insert(tags.end(), std::make_move_iterator(more.begin()),
+                        std::make_move_iterator(more.end()));
+        }
+        // A known absence has no stale form: there is nothing to serve.
+        return {{fresh, value ? options.grace : Ttl::zero()}, std::move(tags)};
+    }
+
+    /// Makes sure that nobody is served this key's copy, now or when the store is back.
+    void drop(const Key& key) noexcept {
+        try {
+            store.erase(key);
+        } catch (...) {
+            count(Count::store_errors);
+            queue_drop(key, true);
+        }
+    }
+
+    /// Remembers a drop that the store missed; false if the queue is full and `force` is not set.
+    bool queue_drop(const Key& key, bool force) noexcept {
+        if constexpr (S::fallible) {
+            try {
+                const bool queued = store.queue_drop(key, options.max_queued_invalidations, force);
+                if (queued) {
+                    tell(EventKind::drop_queued, key);
+                }
+                return queued;
+            } catch (...) {
+                return false;
+            }
+        } else {
+            return true;
+        }
+    }
+
+    [[nodiscard]] Stats stats() const {
+        Stats all = store.stats();
+        const auto of = [this](Count what) {
+            return counters.sum(static_cast<std::size_t>(what));
+        };
+        all.hits = of(Count::hits);
+        all.stale_hits = of(Count::stale_hits);
+        all.misses = of(Count::misses);
+        all.loads = of(Count::loads);
+        all.load_failures = of(Count::load_failures);
+        all.joined = of(Count::joined);
+        all.bypassed = of(Count::bypassed);
+        all.fenced_fills = of(Count::fenced_fills);
+        all.lost_tickets = of(Count::lost_tickets);
+        all.refreshes = of(Count::refreshes);
+        all.refresh_failures = of(Count::refresh_failures);
+        all.store_errors += of(Count::store_errors);
+        all.load_times = load_times.read();
+        return all;
+    }
+};
+
+}  // namespace detail
+
+LARDER_NS_END
+
+#endif  // LARDER_DETAIL_ENGINE_HPP

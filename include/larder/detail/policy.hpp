@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// The verbs that all policies have.
+
+#ifndef LARDER_DETAIL_POLICY_HPP
+#define LARDER_DETAIL_POLICY_HPP
+
+#include <larder/concepts.hpp>
+#include <larder/detached.hpp>
+#include <larder/detail/engine.hpp>
+#include <larder/detail/read_many.hpp>
+#include <larder/detail/read_path.hpp>
+#include <larder/detail/write_path.hpp>
+#include <larder/entry.hpp>
+#include <larder/options.hpp>
+#include <larder/policy/writing.hpp>
+#include <larder/stats.hpp>
+#include <larder/store/coordinated.hpp>
+#include <larder/version.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+template <class S>
+struct Unreferenced {
+    using type = S;
+};
+template <class S>
+struct Unreferenced<std::reference_wrapper<S>> {
+    using type = S;
+};
+
+template <class S>
+struct Coherent {
+    using type = Coordinated<S>;
+};
+template <class S>
+    requires CoherentStore<typename Unreferenced<S>::type>
+struct Coherent<S> {
+    using type = typename Unreferenced<S>::type;
+};
+
+/// What a key verb accepts for a key.
+template <class Q, class K>
+concept KeyFor =
+    std::same_as<Q, K> || LookupKey<Q, K> || std::convertible_to<const Q&, K>;
+
+template <class F>
+struct Given {
+    using type = F;
+};
+template <class F>
+struct Given<Detached<F>> {
+    using type = F;
+};
+
+/// A loader that is passed to one call, lent or `detached`.
+template <class F, class S>
+concept CallLoaderFor = LoaderFor<typename Given<std::remove_cvref_t<F>>::type, S>;
+
+/// A range of things that convert to T.
+template <class R, class T>
+concept RangeOf = requires(R&& range) {
+    { *std::begin(range) } -> std::convertible_to<T>;
+    std::end(range);
+};
+
+/// The verbs of the strategies. Documented once, here, for all of them; the policies' own pages say
+/// what they do differently.
+///
+/// Thread safety: all members may run concurrently, except that a policy is moved, assigned and
+/// destroyed by one thread alone. A policy that was moved from may only be destroyed or assigned.
+/// The destructor waits for loads and refreshes that have begun, and does not throw.
+template <class S, class L, AfterWrite After>
+class Policy {
+    using Store = typename Coherent<S>::type;
+
+public:
+    using key_type = typename Store::key_type;
+    using value_type = typename Store::value_type;
+    using store_type = S;
+    using loader_type = L;
+
+    Policy(Policy&&) noexcept = default;
+    Policy& operator=(Policy&& other) noexcept {
+        if (this != &other) {
+            close();
+            engine_ = std::move(other.engine_);
+        }
+        return *this;
+    }
+    Policy(const Policy&) = delete;
+    Policy& operator=(const Policy&) = delete;
+    ~Policy() { close(); }
+
+    /// The value of `key`: the fresh copy, or what the loader says, which is then kept.
+    ///
+    /// @return empty when the source has no such key
+    /// @throws whatever the loader threw, when there is no stale copy within its grace; nothing is
+    ///         cached then
+    /// @throws Error  `recursive_load`: the loader asked for the key it was loading
+    template <class Q = key_type>
+        requires KeyFor<Q, key_type>
+    [[nodiscard]] std::optional<value_type> get(const Q& key) {
+        std::optional<value_type> value;
+        if (reads().hit(lookup(key), into(value))) [[likely]] {
+            return value;
+        }
+        return reads().miss(as_key(key), Read{}, own_load()).value;
+    }
+
+    /// The same with a deadline, a stop token, or a freshness of this call's own.
+    ///
+    /// @throws Error  `timed_out` or `cancelled`: no value in time, and no stale copy within its
+    ///         grace; the load goes on for the others
+    template <class Q = key_type>
+        requires KeyFor<Q, key_type>
+    [[nodiscard]] std::optional<value_type> get(const Q& key, const Read& how) {
+        return fetch_with(key, how, own_load()).value;
+    }
+
+    /// The same with a loader for this call. The call returns only when a load that it began has
+    /// finished, so that a loader may refer to the caller's variables; `detached(f)` lets the call
+    /// return at its time-out. Whoever joins gets what the load's owner loads.
+    template <class Q = key_type, class F>
+        requires KeyFor<Q, key_type> && CallLoaderFor<F, Store>
+    [[nodiscard]] std::optional<value_type> get(const Q& key, F&& loader, const Read& how = {}) {
+        return fetch(key, std::forward<F>(loader), how).value;
+    }
+
+    /// `get`, plus where the answer came from, its age, and the time it has left.
+    template <class Q = key_type>
+        requires KeyFor<Q, key_type>
+    [[nodiscard]] Fetched<value_type> fetch(const Q& key, const Read& how = {}) {
+        return fetch_with(key, how, own_load());
+    }
+
+    /// @copydoc fetch
+    template <class Q = key_type, class F>
+        requires KeyFor<Q, key_type> && CallLoaderFor<F, Store>
+    [[nodiscard]] Fetched<value_type> fetch(const Q& key, F&& loader, const Read& how = {}) {
+        if constexpr (is_detached<std::remove_cvref_t<F>>) {
+            using Given = typename std::remove_cvref_t<F>::loader_type;
+            const GivenLoad<Engine, Given> load{
+                std::make_shared<Given>(std::forward<F>(loader).loader)};
+            return fetch_with(key, how, load);
+        } else {
+            const LentLoad<Engine, std::remove_reference_t<F>> load{std::addressof(loader)};
+            return fetch_with(key, how, load);
+        }
+    }
+
+    /// The values of many keys, in their order: one store round trip, one batch load for what is
+    /// missing. Keys that others are loading are waited for last.
+    ///
+    /// @throws whatever the loader threw, when a key has neither a value nor a stale copy
+    [[nodiscard]] std::vector<std::optional<value_type>> get_many(
+        std::span<const key_type> keys) {
+        return ReadMany<Engine>{engine_}(keys);
+    }
+
+    /// @copydoc get_many
+    template <class R>
+        requires RangeOf<R, key_type> &&
+                 (!std::convertible_to<R &&, std::span<const key_type>>)
+    [[nodiscard]] std::vector<std::optional<value_type>> get_many(R&& keys) {
+        return get_many(std::span<const key_type>{collect(keys)});
+    }
+    [[nodiscard]] std::vector<std::optional<value_type>> get_many(
+        std::initializer_list<key_type> keys) {
+        return get_many(std::span<const key_type>{keys.begin(), keys.size()});
+    }
+
+    /// Writes to the database, then leaves the copy as the policy says.
+    ///
+    /// @throws whatever `save` threw. Unless that says that nothing was written (`NotWritten`), the
+    ///         write may still take effect: the key is served from the database until
+    ///         `Options::ticket` has passed
+    /// @throws StoreError  before the database was touched: the store cannot be told, and
+    ///         `on_store_failure` is `fail` or the queue of missed invalidations is full
+    template <class Q = key_type>
+        requires KeyFor<Q, key_type> && RepositoryFor<L, Store>
+    void put(const Q& key, const value_type& value) {
+        writes().put(as_key(key), value);
+    }
+
+    /// Writes many rows, in one batch where the repository can. The last of duplicates wins.
+    ///
+    /// @throws PartialWrite  some were not written; it tells which were, were not, or may be
+    template <class R>
+        requires RepositoryFor<L, Store>
+    void put_many(R&& pairs) {
+        std::vector<Change<key_type, value_type>> changes;
+        for (auto&& [key, value] : pairs) {
+            changes.push_back({key_type(key), std::optional<value_type>{value}, 0});
+        }
+        writes().put_many(std::move(changes));
+    }
+    void put_many(std::initializer_list<std::pair<key_type, value_type>> pairs)
+        requires RepositoryFor<L, Store>
+    {
+        put_many(std::span<const std::pair<key_type, value_type>>{pairs.begin(), pairs.size()});
+    }
+
+    /// Removes the row, then leaves no copy (or a known absence) as the policy says.
+    ///
+    /// @throws as `put`
+    template <class Q = key_type>
+        requires KeyFor<Q, key_type> && RepositoryFor<L, Store>
+    void remove(const Q& key) {
+        writes().remove(as_key(key));
+    }
+
+    /// Opens a write on these keys, for a transaction of your own around several rows.
+    ///
+    /// @throws StoreError  as `put`, in which case no key is open
+    template <class... Q>
+        requires(sizeof...(Q) > 0) && (KeyFor<Q, key_type> && ...)
+    [[nodiscard]] Writing<detail::Engine<Store, L>> writing(const Q&... keys) {
+        return open_writes({key_type(keys)...});
+    }
+
+    /// @copydoc writing
+    template <class R>
+        requires RangeOf<R, key_type> && (!KeyFor<std::remove_cvref_t<R>, key_type>)
+    [[nodiscard]] Writing<detail::Engine<Store, L>> writing(R&& keys) {
+        return open_writes(collect(keys));
+    }
+
+    /// Drops the copy: call it when the row was changed past this policy, once that is committed.
+    ///
+    /// @return true if there was a copy
+    /// @throws StoreError  the copy may still be there: a lost invalidation must not be silent
+    template <class Q = key_type>
+        requires KeyFor<Q, key_type>
+    bool invalidate(const Q& key) {
+        engine_->traffic.wake(as_key(key));
+        return engine_->store.erase(as_key(key));
+    }
+
+    /// Drops many copies, in one round trip where the store can; answers how many were there.
+    std::size_t invalidate_many(std::span<const key_type> keys) {
+        return engine_->store.erase_many(keys);
+    }
+
+    /// @copydoc invalidate_many
+    template <class R>
+        requires RangeOf<R, key_type> &&
+                 (!std::convertible_to<R &&, std::span<const key_type>>)
+    std::size_t invalidate_many(R&& keys) {
+        return invalidate_many(std::span<const key_type>{collect(keys)});
+    }
+    std::size_t invalidate_many(std::initializer_list<key_type> keys) {
+        return invalidate_many(std::span<const key_type>{keys.begin(), keys.size()});
+    }
+
+    /// Loads now and keeps that; never satisfied by a load that began earlier. When it returns,
+    /// nothing older than what it returned is served.
+    ///
+    /// @throws whatever the loader threw, in which case the copy is as it was
+    template <class Q = key_type>
+        requires KeyFor<Q, key_type>
+    std::optional<value_type> refresh(const Q& key) {
+        return reads().reload(as_key(key), Read{}, own_load()).value;
+    }
+
+    /// What happened so far: this policy's reads and loads, and its store's evictions.
+    [[nodiscard]] Stats stats() const { return engine_->stats(); }
+
+protected:
+    using Engine = detail::Engine<Store, L>;
+
+    Policy(S store, L loader, Options options)
+        : engine_{std::make_shared<Engine>(coherent(std::move(store)), std::move(loader),
+                                           std::move(options))} {}
+
+    [[nodiscard]] Engine& engine() noexcept { return *engine_; }
+
+private:
+    static Store coherent(S store) {
+        if constexpr (std::same_as<S, Store>) {
+            return store;
+        } else if constexpr (CoherentStore<typename Unreferenced<S>::type>) {
+            return store.get();
+        } else {
+            return Store{std::move(store)};
+        }
+    }
+
+    void close() noexcept {
+        if (engine_) {
+            engine_->custody.close();
+        }
+    }
+
+    [[nodiscard]] ReadPath<Engine> reads() const noexcept { return ReadPath<Engine>{engine_}; }
+    [[nodiscard]] WritePath<Engine> writes() const noexcept {
+        return WritePath<Engine>{*engine_, After};
+    }
+    [[nodiscard]] OwnLoad<Engine> own_load() const noexcept { return {engine_.get()}; }
+
+    // What the store looks up by: the key itself, or a view of it where that is enough.
+    template <class Q>
+    static decltype(auto) lookup(const Q& key) {
+        if constexpr (std::same_as<Q, key_type>) {
+            return (key);
+        } else if constexpr (LookupKey<Q, key_type>) {
+            return std::string_view{key};
+        } else {
+            return key_type(key);
+        }
+    }
+
+    template <class Q>
+    static decltype(auto) as_key(const Q& key) {
+        if constexpr (std::same_as<Q, key_type>) {
+            return (key);
+        } else {
+            return key_type(key);
+        }
+    }
+
+    static auto into(std::optional<value_type>& value) {
+        return [&value](const value_type* found, Ttl, Ttl) {
+            if (found != nullptr) {
+                value.emplace(*found);
+            }
+        };
+    }
+
+    template <class R>
+    static std::vector<key_type> collect(R&& range) {
+        std::vector<key_type> keys;
+        for (auto&& key : range) {
+            keys.push_back(key_type(key));
+        }
+        return keys;
+    }
+
+    template <class Q, class Load>
+    Fetched<value_type> fetch_with(const Q& key, const Read& how, const Load& load) {
+        if (how.from == From::source) {
+            return reads().reload(as_key(key), how, load);
+        }
+        Fetched<value_type> fetched;
+        const Ttl usual = engine_->options.ttl;
+        const bool hit = reads().hit(
+            lookup(key), [&](const value_type* found, Ttl remaining, Ttl life) {
+                if (found != nullptr) {
+                    fetched.value.emplace(*found);
+                }
+                const Ttl whole = life > Ttl::zero() ? life : usual;
+                fetched.source = Source::hit;
+                fetched.age = (std::max)(whole - remaining, Ttl::zero());
+                fetched.remaining = remaining;
+            });
+        return hit ? fetched : reads().miss(as_key(key), how, load);
+    }
+
+    Writing<Engine> open_writes(std::vector<key_type> keys) {
+        std::unordered_set<key_type, Hash<key_type>, std::equal_to<>> seen;
+        std::erase_if(keys, [&](const key_type& key) { return !seen.insert(key).second; });
+        return Writing<Engine>{engine_, std::move(keys)};
+    }
+
+    std::shared_ptr<Engine> engine_;
+};
+
+/// Stands in for a policy whose store or loader lacks something: RequiresStore and RequiresLoader
+/// have said what, and nothing more should be said.
+template <class S, class L>
+class NoPolicy {
+public:
+    using key_type = int;
+    using value_type = int;
+
+protected:
+    NoPolicy(const S&, const L&, const Options&) {}
+};
+
+template <bool Sound, class S, class L, AfterWrite After>
+struct PolicyOf {
+    using type = Policy<S, L, After>;
+};
+template <class S, class L, AfterWrite After>
+struct PolicyOf<false, S, L, After> {
+    using type = NoPolicy<S, L>;
+};
+
+/// The base of every policy, chosen so that a missing function is the one error.
+template <class S, class L, AfterWrite After>
+using PolicyBase = typename PolicyOf<store_ok<S> && loader_ok<L, S>, S, L, After>::type;
+
+}  // namespace detail
+
+LARDER_NS_END
+
+#endif  // LARDER_DETAIL_POLICY_HPP

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// The read path for many keys at once: one store round trip, one batch load.
+
+#ifndef LARDER_DETAIL_READ_MANY_HPP
+#define LARDER_DETAIL_READ_MANY_HPP
+
+#include <larder/detail/read_path.hpp>
+#include <larder/hash.hpp>
+#include <larder/version.hpp>
+
+#include <cstddef>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+/// One `get_many`. Made for the call, in its thread.
+template <class E>
+class ReadMany {
+public:
+    using Key = typename E::Key;
+    using Value = typename E::Value;
+    using Plane = typename E::Plane;
+
+    explicit ReadMany(const std::shared_ptr<E>& engine) noexcept
+        : e_{*engine}, path_{engine} {}
+
+    ReadMany(const ReadMany&) = delete;
+    ReadMany& operator=(const ReadMany&) = delete;
+
+    /// Gives back what an exception kept it from settling.
+    ~ReadMany() {
+        for (; settled_ < leading_.size(); ++settled_) {
+            const Leading& mine = leading_[settled_];
+            path_.release(keys_[mine.at], mine.opening.lease);
+            mine.opening.flight->crash(std::make_exception_ptr(
+                Error{Errc::closed, "the batch that loaded the key was given up"}));
+        }
+    }
+
+    std::vector<std::optional<Value>> operator()(std::span<const Key> asked) {
+        std::vector<std::size_t> place = without_duplicates(asked);
+        answers_.resize(keys_.size());
+        take_hits();
+        open_misses();
+        load_mine();
+        await_others();
+        load_left();
+        for (const Answer& answer : answers_) {
+            if (answer.failure) {
+                std::rethrow_exception(answer.failure);
+            }
+        }
+        std::vector<std::optional<Value>> values;
+        values.reserve(asked.size());
+        for (const std::size_t at : place) {
+            values.push_back(answers_[at].value);
+        }
+        return values;
+    }
+
+private:
+    struct Answer {
+        std::optional<Value> value{};
+        std::exception_ptr failure{};
+        bool known = false;
+    };
+    struct Leading {
+        std::size_t at;
+        Opening<Value> opening;
+    };
+    struct Waiting {
+        std::size_t at;
+        Plane flight;
+        std::optional<Copy<Value>> stale;
+        bool hurried;  // a stale copy is served when load_timeout has passed
+    };
+
+    // The keys once each; answers where each that was asked for is found.
+    std::vector<std::size_t> without_duplicates(std::span<const Key> asked) {
+        std::unordered_map<Key, std::size_t, Hash<Key>, std::equal_to<>> seen;
+        std::vector<std::size_t> place;
+        place.reserve(asked.size());
+        for (const Key& key : asked) {
+            const auto [it, is_new] = seen.try_emplace(key, keys_.size());
+            if (is_new) {
+                keys_.push_back(key);
+            }
+            place.push_back(it->second);
+        }
+        return place;
+    }
+
+    void take_hits() {
+        std::vector<std::size_t> due;
+        e_.store.peek_many(
+            std::span<const Key>{keys_}, [&](std::size_t at, const Value* value, Ttl remaining,
+                                             Ttl life, bool refreshing) {
+                if (remaining > Ttl::zero()) {
+                    Answer& answer = answers_[at];
+                    answer.known = true;
+                    if (value != nullptr) {
+                        answer.value.emplace(*value);
+                    }
+                    if (!refreshing && path_.is_due(remaining, life)) {
+                        due.push_back(at);
+                    }
+                }
+            });
+        for (const Answer& answer : answers_) {
+            e_.count(answer.known ? Count::hits : Count::misses);
+        }
+        for (const std::size_t at : due) {
+            path_.refresh_soon(keys_[at]);
+        }
+    }
+
+    void open_misses() {
+        std::vector<Key> missing;
+        std::vector<std::size_t> place;
+        for (std::size_t at = 0; at < keys_.size(); ++at) {
+            if (!answers_[at].known && !serve_without_load(at)) {
+                missing.push_back(keys_[at]);
+                place.push_back(at);
+            }
+        }
+        if (missing.empty()) {
+            return;
+        }
+        std::vector<Opening<Value>> openings;
+        try {
+            openings = e_.store.open_many(std::span<const Key>{missing});
+        } catch (const StoreError&) {
+            e_.count(Count::store_errors);
+            e_.tell(EventKind::store_failed, missing.front(), std::current_exception());
+            openings.resize(missing.size());
+        }
+        for (std::size_t i = 0; i < openings.size(); ++i) {
+            const std::size_t at = place[i];
+            Opening<Value>& opening = openings[i];
+            switch (opening.slot) {
+                case Slot::hit: know(at, std::move(opening.copy->entry.value)); break;
+                case Slot::lead: leading_.push_back({at, std::move(opening)}); break;
+                case Slot::join:
+                    e_.count(Count::joined);
+                    waiting_.push_back(
+                        {at, std::move(opening.flight), std::move(opening.copy), false});
+                    break;
+                case Slot::foreign:
+                case Slot::bypass: left_.push_back(at); break;
+            }
+        }
+    }
+
+    // A stale copy whose key rests, or need not be waited for.
+    bool serve_without_load(std::size_t at) {
+        const Key& key = keys_[at];
+        std::optional<Copy<Value>> stale = path_.stale_copy(key);
+        if (!stale) {
+            return false;
+        }
+        if (e_.traffic.rests(key, e_.now())) {
+            know(at, path_.serve_stale(*stale).value);
+            return true;
+        }
+        if (e_.options.load_timeout) {
+            Plane flight = e_.store.underway(key);
+            if (!flight) {
+                flight = path_.queue(key, OwnLoad<E>{&e_});
+            }
+            waiting_.push_back({at, std::move(flight), std::move(stale), true});
+            return true;
+        }
+        return false;
+    }
+
+    // One batch for all leases this call holds; they are filled before anybody is waited for.
+    void load_mine() {
+        if (leading_.empty()) {
+            return;
+        }
+        std::vector<std::size_t> ats;
+        for (const Leading& mine : leading_) {
+            ats.push_back(mine.at);
+        }
+        std::vector<Loaded<Value>> loaded;
+        std::exception_ptr failure;
+        try {
+            std::deque<Carrying> carrying;
+            for (Leading& mine : leading_) {
+                carrying.emplace_back(*mine.opening.flight);
+            }
+            struct Unwind {  // frames of one thread end in the reverse order
+                std::deque<Carrying>& frames;
+                ~Unwind() {
+                    while (!frames.empty()) {
+                        frames.pop_back();
+                    }
+                }
+            } const unwind{carrying};
+            loaded = load(ats);
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        while (settled_ < leading_.size()) {
+            const std::size_t i = settled_++;
+            const std::size_t at = leading_[i].at;
+            const auto one = [&](const Key&) -> Loaded<Value> {
+                if (failure) {
+                    std::rethrow_exception(failure);
+                }
+                return std::move(loaded[i]);
+            };
+            try {
+                know(at, path_.settle(keys_[at], leading_[i].opening, one).value);
+            } catch (...) {
+                answers_[at].failure = std::current_exception();
+                answers_[at].known = true;
+            }
+        }
+    }
+
+    void await_others() {
+        Patience hurry;
+        if (e_.options.load_timeout) {
+            hurry.deadline = std::chrono::steady_clock::now() + *e_.options.load_timeout;
+        }
+        for (Waiting& other : waiting_) {
+            const Key& key = keys_[other.at];
+            try {
+                const Joined joined = join(*other.flight, other.hurried ? hurry : Patience{});
+                if (joined == Joined::landed && other.flight->outcome().spoilt) {
+                    left_.push_back(other.at);
+                } else {
+                    know(other.at, path_.answer(key, joined, *other.flight, other.stale).value);
+                }
+            } catch (...) {
+                answers_[other.at].failure = std::current_exception();
+                answers_[other.at].known = true;
+            }
+        }
+    }
+
+    // What has no lease: one more batch, which fills nothing.
+    void load_left() {
+        if (left_.empty()) {
+            return;
+        }
+        std::vector<Loaded<Value>> loaded = load(left_);
+        for (std::size_t i = 0; i < left_.size(); ++i) {
+            e_.count(Count::bypassed);
+            know(left_[i], std::move(loaded[i].value));
+        }
+    }
+
+    std::vector<Loaded<Value>> load(const std::vector<std::size_t>& ats) {
+        std::vector<Key> keys;
+        keys.reserve(ats.size());
+        for (const std::size_t at : ats) {
+            keys.push_back(keys_[at]);
+        }
+        return path_.timed_many(std::span<const Key>{keys});
+    }
+
+    void know(std::size_t at, std::optional<Value> value) {
+        answers_[at].value = std::move(value);
+        answers_[at].known = true;
+    }
+
+    E& e_;
+    ReadPath<E> path_;
+    std::vector<Key> keys_{};
+    std::vector<Answer> answers_{};
+    std::vector<Leading> leading_{};
+    std::size_t settled_ = 0;
+    std::vector<Waiting> waiting_{};
+    std::vector<std::size_t> left_{};
+};
+
+}  // namespace detail
+
+LARDER_NS_END
+
+#endif  // LARDER_DETAIL_READ_MANY_HPP

@@ -1,0 +1,587 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// The one read path: hit, or lead, join or bypass a load.
+
+#ifndef LARDER_DETAIL_READ_PATH_HPP
+#define LARDER_DETAIL_READ_PATH_HPP
+
+#include <larder/detail/call.hpp>
+#include <larder/detail/engine.hpp>
+#include <larder/detail/flight.hpp>
+#include <larder/detail/slot.hpp>
+#include <larder/detail/waiting.hpp>
+#include <larder/entry.hpp>
+#include <larder/error.hpp>
+#include <larder/version.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+/// Loads with the policy's own loader.
+template <class E>
+struct OwnLoad {
+    E* engine;
+    static constexpr bool outlives_call = true;
+
+    Loaded<typename E::Value> operator()(const typename E::Key& key) const {
+        return load_one(engine->loader, key);
+    }
+};
+
+/// Loads with a loader that the caller lent for the call: `[&]` is safe, since only the calling
+/// thread runs it.
+template <class E, class F>
+struct LentLoad {
+    F* load;
+    static constexpr bool outlives_call = false;
+
+    Loaded<typename E::Value> operator()(const typename E::Key& key) const {
+        return load_one<typename E::Value>(*load, key);
+    }
+};
+
+/// Loads with a loader that the caller gave away with `detached`.
+template <class E, class F>
+struct GivenLoad {
+    std::shared_ptr<F> load;
+    static constexpr bool outlives_call = true;
+
+    Loaded<typename E::Value> operator()(const typename E::Key& key) const {
+        return load_one<typename E::Value>(*load, key);
+    }
+};
+
+/// The reads of one policy. A thin view: make one where it is needed.
+template <class E>
+class ReadPath {
+public:
+    using Key = typename E::Key;
+    using Value = typename E::Value;
+    using Plane = typename E::Plane;
+
+    explicit ReadPath(const std::shared_ptr<E>& engine) noexcept
+        : engine_{engine}, e_{*engine} {}
+
+    /// The value of a fresh copy goes to `take`, by reference; false if there is none.
+    ///
+    /// Everything that a hit costs is here.
+    template <class Q, class Take>
+    bool hit(const Q& key, Take&& take) {
+        bool fresh = false;
+        bool due = false;
+        e_.store.peek(key, [&](const Value* value, Ttl remaining, Ttl life, bool refreshing) {
+            if (remaining > Ttl::zero()) {
+                take(value, remaining, life);
+                fresh = true;
+                due = !refreshing && is_due(remaining, life);
+            }
+        });
+        if (fresh) {
+            e_.count(Count::hits);
+            if (due) [[unlikely]] {
+                refresh_soon(Key(key));
+            }
+        }
+        return fresh;
+    }
+
+    /// A copy that is near its end is reloaded in the background, once, while it is still served.
+    [[nodiscard]] bool is_due(Ttl remaining, Ttl life) const noexcept {
+        if (e_.refresh_below <= 0) {
+            return false;
+        }
+        const Ttl whole = life > Ttl::zero() ? life : e_.options.ttl;
+        return static_cast<double>(remaining.count()) <
+               e_.refresh_below * static_cast<double>(whole.count());
+    }
+
+    /// The answer for a key that had no fresh copy when `hit` looked.
+    template <class Load>
+    Fetched<Value> miss(const Key& key, const Read& how, const Load& load) {
+        e_.count(Count::misses);
+        const Patience patience = patience_of(how);
+        const std::optional<Copy<Value>> stale = stale_copy(key);
+        if (stale && e_.traffic.rests(key, e_.now())) {
+            return serve_stale(*stale);
+        }
+        if (Load::outlives_call && (how.timeout || how.stop.stop_possible() ||
+                                    e_.options.load_timeout)) {
+            return wait_aboard(key, patience, load, stale);
+        }
+        return travel(key, patience, load);
+    }
+
+    /// Loads now, never satisfied by a load that began earlier.
+    template <class Load>
+    Fetched<Value> reload(const Key& key, const Read& how, const Load& load) {
+        if (Load::outlives_call && (how.timeout || how.stop.stop_possible())) {
+            auto flight = std::make_shared<Flight<Value>>();
+            submit(key, flight, [load](ReadPath path, const Key& k) {
+                return path.travel_anew(k, load);
+            });
+            return arrive(key, *flight, patience_of(how), std::nullopt);
+        }
+        return travel_anew(key, load);
+    }
+
+    /// Starts the background reload of a key, unless one is on its way, the key rests after a
+    /// failure, or too many others are being refreshed.
+    void refresh_soon(const Key& key) {
+        if (!e_.traffic.begin_refresh(key, e_.now())) {
+            return;
+        }
+        if (e_.refreshing.fetch_add(1) >= e_.options.refresh_concurrency) {
+            stop_refreshing(key);
+            return;
+        }
+        const auto engine = engine_;
+        const bool accepted = e_.options.executor.submit([engine, key] {
+            const Custody::Pass pass{engine->custody};
+            ReadPath path{engine};
+            if (pass) {
+                path.refresh_in_background(key);
+            }
+            path.stop_refreshing(key);
+        });
+        if (!accepted) {
+            // A hit does not load by itself: the copy is still fresh.
+            rest(key);
+            stop_refreshing(key);
+        }
+    }
+
+    /// Opens the slot and does what it says, in this thread.
+    template <class Load>
+    Fetched<Value> travel(const Key& key, const Patience& patience, const Load& load) {
+        for (;;) {
+            Opening<Value> opening = open(key);
+            switch (opening.slot) {
+                case Slot::hit: {
+                    e_.count(Count::hits);
+                    return as_fetched(std::move(*opening.copy), Source::hit);
+                }
+                case Slot::lead: return lead(key, opening, load);
+                case Slot::join: {
+                    e_.count(Count::joined);
+                    const Joined joined = join(*opening.flight, patience);
+                    if (joined == Joined::landed && opening.flight->outcome().spoilt) {
+                        continue;
+                    }
+                    return answer(key, joined, *opening.flight, opening.copy);
+                }
+                case Slot::foreign:
+                case Slot::bypass: return bypass(key, patience, load);
+            }
+        }
+    }
+
+    /// Loads with a lease in hand, fills, and tells whoever has joined.
+    template <class Load>
+    Fetched<Value> lead(const Key& key, Opening<Value>& opening, const Load& load,
+                        bool forced = false) {
+        return settle(
+            key, opening,
+            [&](const Key& k) {
+                const Carrying carrying{*opening.flight};
+                return timed(k, load);
+            },
+            forced);
+    }
+
+    /// The half of `lead` that deals with the lease; `load` has its own time and frame.
+    template <class Load>
+    Fetched<Value> settle(const Key& key, Opening<Value>& opening, const Load& load,
+                          bool forced = false) {
+        const Lease lease = opening.lease;
+        Flight<Value>& flight = *opening.flight;
+        Loaded<Value> loaded;
+        Keeping keeping;
+        try {
+            loaded = load(key);
+            keeping = e_.keeping(key, loaded.value, loaded.ttl, std::move(loaded.tags));
+        } catch (...) {
+            const std::exception_ptr failure = std::current_exception();
+            e_.count(Count::load_failures);
+            release(key, lease);
+            flight.crash(failure);
+            if (opening.copy && !forced) {
+                rest(key);
+                e_.tell(EventKind::load_failed, key, failure);
+                return serve_stale(*opening.copy);
+            }
+            throw;
+        }
+        e_.traffic.wake(key);
+        const Filled filled = fill(key, lease, loaded.value, keeping, forced);
+        try {
+            Fetched<Value> fetched{std::move(loaded.value), Source::loaded, Ttl::zero(),
+                                   filled.kept ? keeping.life.fresh : Ttl::zero()};
+            // The slot has let go of the flight: only those who joined still hold it.
+            if (opening.flight.use_count() > 1) {
+                Fetched<Value> shared = fetched;
+                shared.source = Source::joined;
+                flight.land(std::move(shared), !filled.tags_stand);
+            }
+            return fetched;
+        } catch (...) {
+            flight.crash(std::current_exception());  // a copy constructor that throws
+            throw;
+        }
+    }
+
+    /// Loads without a lease: nothing is filled, and only those share it who came before it began.
+    template <class Load>
+    Fetched<Value> bypass(const Key& key, const Patience& patience, const Load& load) {
+        e_.count(Count::bypassed);
+        for (;;) {
+            const auto seat = e_.traffic.board(key);
+            if (seat.pilot) {
+                return pilot(key, seat, patience, load);
+            }
+            const Joined joined = join(*seat.flight, patience);
+            if (joined != Joined::landed || !seat.flight->outcome().spoilt) {
+                return answer(key, joined, *seat.flight, std::nullopt);
+            }
+        }
+    }
+
+    /// The user's loader, counted and timed.
+    template <class Load>
+    Loaded<Value> timed(const Key& key, const Load& load) {
+        e_.count(Count::loads);
+        const auto began = std::chrono::steady_clock::now();
+        Loaded<Value> loaded = load(key);
+        e_.load_times.record(std::chrono::steady_clock::now() - began);
+        refuse_tags(key, loaded);
+        return loaded;
+    }
+
+    /// The policy's own loader for a batch, counted and timed as one load a key.
+    std::vector<Loaded<Value>> timed_many(std::span<const Key> keys) {
+        for (std::size_t i = 0; i < keys.size(); ++i) {
+            e_.count(Count::loads);
+        }
+        const auto began = std::chrono::steady_clock::now();
+        std::vector<Loaded<Value>> loaded = load_many(e_.loader, keys);
+        e_.load_times.record(std::chrono::steady_clock::now() - began);
+        for (std::size_t i = 0; i < keys.size(); ++i) {
+            refuse_tags(keys[i], loaded[i]);
+        }
+        return loaded;
+    }
+
+    /// Tags that the store cannot keep would be a promise broken in silence.
+    void refuse_tags(const Key& key, const Loaded<Value>& loaded) const {
+        if constexpr (!E::Store::keeps_tags) {
+            if (!loaded.tags.empty()) {
+                throw Error{Errc::tags_unsupported,
+                            "the loader tagged key " + key_text(key) +
+                                ", but this store cannot keep tags"};
+            }
+        }
+    }
+
+    /// Fills the slot if the lease still stands. Never throws: the value is there all the same.
+    Filled fill(const Key& key, const Lease& lease, const std::optional<Value>& value,
+                Keeping& keeping, bool forced) noexcept {
+        Filled filled{};
+        try {
+            if (keeping.kept()) {
+                filled = e_.store.fill(key, lease, value, keeping.life, keeping.tags);
+                if (!filled.kept) {
+                    e_.count(Count::fenced_fills);
+                }
+            } else {
+                e_.store.release(key, lease);
+            }
+            if (forced && !filled.kept) {
+                e_.store.close_refresh(key, lease);
+            }
+        } catch (const StoreError&) {
+            e_.count(Count::store_errors);
+            release(key, lease);
+            unkept(key, forced);
+        } catch (...) {
+            release(key, lease);
+            unkept(key, forced);
+        }
+        return filled;
+    }
+
+    void release(const Key& key, const Lease& lease) noexcept {
+        try {
+            e_.store.release(key, lease);
+        } catch (...) {
+            e_.count(Count::store_errors);
+        }
+    }
+
+    [[nodiscard]] Fetched<Value> as_fetched(Copy<Value>&& copy, Source source) const {
+        const Ttl whole = copy.fresh > Ttl::zero() ? copy.fresh : e_.options.ttl;
+        const Ttl age = (std::max)(whole - copy.entry.remaining, Ttl::zero());
+        return {std::move(copy.entry.value), source, age, copy.entry.remaining};
+    }
+
+    [[nodiscard]] static Patience patience_of(const Read& how) {
+        Patience patience{std::nullopt, how.stop};
+        if (how.timeout) {
+            const auto now = std::chrono::steady_clock::now();
+            // A time-out beyond the clock's end is none.
+            if (*how.timeout < std::chrono::hours{24 * 365 * 100}) {
+                patience.deadline = now + *how.timeout;
+            }
+        }
+        return patience;
+    }
+
+    Fetched<Value> serve_stale(const Copy<Value>& copy) {
+        e_.count(Count::stale_hits);
+        return as_fetched(Copy<Value>{copy}, Source::stale);
+    }
+
+    /// The copy that may be served when a load fails or is late.
+    std::optional<Copy<Value>> stale_copy(const Key& key) {
+        std::optional<Copy<Value>> stale;
+        if (e_.options.grace > Ttl::zero()) {
+            e_.store.peek(key, [&](const Value* value, Ttl left, Ttl life, bool refreshing) {
+                if (value != nullptr && left <= Ttl::zero()) {
+                    stale.emplace(Copy<Value>{{*value, left}, life, refreshing});
+                }
+            });
+        }
+        return stale;
+    }
+
+    /// Waits, in this thread, for a load that the executor carries out.
+    template <class Load>
+    Fetched<Value> wait_aboard(const Key& key, Patience patience, const Load& load,
+                               const std::optional<Copy<Value>>& stale) {
+        if (stale && e_.options.load_timeout) {
+            const auto soon = std::chrono::steady_clock::now() + *e_.options.load_timeout;
+            patience.deadline = patience.deadline ? (std::min)(*patience.deadline, soon) : soon;
+        }
+        for (;;) {
+            Plane flight = e_.store.underway(key);
+            const bool mine = !flight;
+            if (mine) {
+                flight = queue(key, load);
+            } else {
+                e_.count(Count::joined);
+            }
+            const Joined joined = join(*flight, patience);
+            if (joined == Joined::landed && flight->outcome().spoilt) {
+                continue;
+            }
+            return answer(key, joined, *flight, stale);
+        }
+    }
+
+    /// The read of this key that the executor has not begun yet; queues one if there is none.
+    template <class Load>
+    Plane queue(const Key& key, const Load& load) {
+        const auto seat = e_.traffic.queue(key);
+        if (seat.pilot) {
+            submit(key, seat.flight, [load](ReadPath path, const Key& k) {
+                return path.travel(k, Patience{}, load);
+            });
+        }
+        return seat.flight;
+    }
+
+    /// What a wait brought: the load's result, else the stale copy, else the reason.
+    Fetched<Value> answer(const Key& key, Joined joined, const Flight<Value>& flight,
+                          const std::optional<Copy<Value>>& stale) {
+        const bool landed = joined == Joined::landed;
+        if (landed && !flight.outcome().failure) {
+            return flight.outcome().fetched;
+        }
+        if (stale && joined != Joined::recursive) {
+            return serve_stale(*stale);
+        }
+        if (landed) {
+            std::rethrow_exception(flight.outcome().failure);
+        }
+        throw_unless_landed(key, joined);
+        return {};
+    }
+
+private:
+    // Lands its flight whatever becomes of the task: run, refused, or thrown away by the executor.
+    template <class Go>
+    struct Journey {
+        std::shared_ptr<E> engine;
+        Key key;
+        Plane flight;
+        Go go;
+        bool begun = false;
+
+        void run() {
+            begun = true;
+            ReadPath path{engine};
+            engine->traffic.dequeued(key, flight);
+            const Custody::Pass pass{engine->custody};
+            if (!pass) {
+                flight->crash(closed(key));
+                return;
+            }
+            try {
+                std::optional<Fetched<Value>> fetched;
+                {
+                    const Carrying carrying{*flight};
+                    fetched.emplace(go(path, key));
+                }
+                flight->land(std::move(*fetched), false);
+            } catch (...) {
+                flight->crash(std::current_exception());
+            }
+        }
+
+        ~Journey() {
+            if (!begun) {
+                engine->traffic.dequeued(key, flight);
+                flight->crash(closed(key));
+            }
+        }
+
+        static std::exception_ptr closed(const Key& key) {
+            return std::make_exception_ptr(Error{
+                Errc::closed, "the load of key " + key_text(key) + " was never carried out"});
+        }
+    };
+
+    template <class Go>
+    void submit(const Key& key, const Plane& flight, Go go) {
+        const auto journey = std::shared_ptr<Journey<Go>>(
+            new Journey<Go>{engine_, key, flight, std::move(go)});
+        if (!e_.options.executor.submit([journey] { journey->run(); })) {
+            journey->run();
+        }
+    }
+
+    template <class Seat, class Load>
+    Fetched<Value> pilot(const Key& key, const Seat& seat, const Patience& patience,
+                         const Load& load) {
+        const Plane& flight = seat.flight;
+        if (seat.after) {
+            const Joined joined = join(*seat.after, patience);
+            if (joined != Joined::landed) {
+                // Nothing was loaded: whoever is aboard boards anew.
+                e_.traffic.landed(key, flight);
+                flight->land({}, true);
+                throw_unless_landed(key, joined);
+            }
+            e_.traffic.take_off(key, flight);
+        }
+        try {
+            std::optional<Fetched<Value>> fetched;
+            {
+                const Carrying carrying{*flight};
+                fetched.emplace(Fetched<Value>{timed(key, load).value, Source::bypassed, {}, {}});
+            }
+            e_.traffic.landed(key, flight);
+            flight->land(*fetched, false);
+            return std::move(*fetched);
+        } catch (...) {
+            e_.count(Count::load_failures);
+            e_.traffic.landed(key, flight);
+            flight->crash(std::current_exception());
+            throw;
+        }
+    }
+
+    Opening<Value> open(const Key& key) {
+        try {
+            return e_.store.open(key);
+        } catch (const StoreError& error) {
+            e_.count(Count::store_errors);
+            e_.tell(EventKind::store_failed, key, std::current_exception());
+            return {};
+        }
+    }
+
+    template <class Load>
+    Fetched<Value> travel_anew(const Key& key, const Load& load) {
+        Opening<Value> opening;
+        try {
+            opening = e_.store.open_refresh(key, true);
+        } catch (const StoreError&) {
+            // The copy there is older than what this call returns.
+            e_.count(Count::store_errors);
+            e_.queue_drop(key, true);
+        }
+        return opening.slot == Slot::lead ? lead(key, opening, load, true)
+                                          : bypass(key, Patience{}, load);
+    }
+
+    void refresh_in_background(const Key& key) {
+        try {
+            Opening<Value> opening = e_.store.open_refresh(key, false);
+            if (opening.slot != Slot::lead) {
+                return;
+            }
+            e_.count(Count::refreshes);
+            opening.copy.reset();
+            lead(key, opening, OwnLoad<E>{&e_});
+        } catch (...) {
+            e_.count(Count::refresh_failures);
+            rest(key);
+            e_.tell(EventKind::refresh_failed, key, std::current_exception());
+        }
+    }
+
+    void stop_refreshing(const Key& key) {
+        e_.refreshing.fetch_sub(1);
+        e_.traffic.end_refresh(key);
+    }
+
+    void rest(const Key& key) {
+        const auto now = e_.now();
+        e_.traffic.rest(key, now + e_.options.refresh_backoff, now);
+    }
+
+    void unkept(const Key& key, bool forced) noexcept {
+        e_.tell(EventKind::fill_failed, key, std::current_exception());
+        if (forced) {
+            e_.drop(key);
+        }
+    }
+
+    static void throw_unless_landed(const Key& key, Joined joined) {
+        switch (joined) {
+            case Joined::landed: return;
+            case Joined::timed_out:
+                throw Error{Errc::timed_out, "waiting for the load of key " + key_text(key)};
+            case Joined::cancelled:
+                throw Error{Errc::cancelled, "waiting for the load of key " + key_text(key)};
+            case Joined::recursive:
+                throw Error{Errc::recursive_load,
+                            "the load of key " + key_text(key) + " waits for itself"};
+        }
+    }
+
+    Fetched<Value> arrive(const Key& key, const Flight<Value>& flight, const Patience& patience,
+                          const std::optional<Copy<Value>>& stale) {
+        return answer(key, join(flight, patience), flight, stale);
+    }
+
+    const std::shared_ptr<E>& engine_;
+    E& e_;
+};
+
+}  // namespace detail
+
+LARDER_NS_END
+
+#endif  // LARDER_DETAIL_READ_PATH_HPP

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// What the slot protocol hands back and forth between a policy and a coherent store.
+
+#ifndef LARDER_DETAIL_SLOT_HPP
+#define LARDER_DETAIL_SLOT_HPP
+
+#include <larder/detail/flight.hpp>
+#include <larder/entry.hpp>
+#include <larder/version.hpp>
+
+#include <compare>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+/// A moment of a store's tag clock. Moments of different eras never match.
+struct Epoch {
+    std::uint64_t era = 0;
+    std::uint64_t tick = 0;
+
+    friend bool operator==(const Epoch&, const Epoch&) = default;
+};
+
+/// The right to fill a slot, as long as the slot still shows it. Id 0: no lease.
+struct Lease {
+    std::uint64_t id = 0;
+    Epoch epoch{};
+
+    explicit operator bool() const noexcept { return id != 0; }
+};
+
+/// A write in flight. Id 0: none.
+struct Ticket {
+    std::uint64_t id = 0;
+    Epoch epoch{};
+
+    explicit operator bool() const noexcept { return id != 0; }
+};
+
+/// A copy as `peek` and `open` found it.
+template <class V>
+struct Copy {
+    Entry<V> entry{};
+
+    /// How long it was fresh in all when it was put; zero where the store does not know.
+    Ttl fresh{0};
+
+    /// A refresh of it is under way.
+    bool refreshing = false;
+
+    [[nodiscard]] bool stale() const noexcept { return entry.remaining <= Ttl::zero(); }
+};
+
+/// What a slot answers to a reader that found no fresh copy.
+enum class Slot : std::uint8_t {
+    hit,      ///< a fresh copy is there after all
+    lead,     ///< the caller holds the lease: load, then fill or release
+    join,     ///< somebody in this process holds the lease: wait for `flight`
+    foreign,  ///< somebody elsewhere holds the lease: wait for the slot to change
+    bypass,   ///< a write is in flight, or the slot is not ours to touch: load without filling
+};
+
+/// The answer of `open` and `open_refresh`.
+template <class V>
+struct Opening {
+    Slot slot = Slot::bypass;
+
+    /// `hit`: the fresh copy. Else the stale copy, if there is one: for when the load fails or is late.
+    std::optional<Copy<V>> copy{};
+
+    /// `lead`: the caller's. `join`, `foreign`: the holder's.
+    Lease lease{};
+
+    /// `lead`: to be landed by the caller, after the fill. `join`: the holder's.
+    std::shared_ptr<Flight<V>> flight{};
+};
+
+/// The answer of `fill`.
+struct Filled {
+    bool kept = false;        ///< the slot now holds the value
+    bool tags_stand = true;   ///< none of its tags was invalidated since the lease, kept or not
+};
+
+/// How a write leaves its slot.
+enum class Finish : std::uint8_t {
+    nothing,  ///< no copy
+    value,    ///< a copy of the value, or of its known absence
+};
+
+}  // namespace detail
+
+LARDER_NS_END
+
+#endif  // LARDER_DETAIL_SLOT_HPP

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// The guard around a transaction of the user's own.
+
+#ifndef LARDER_POLICY_WRITING_HPP
+#define LARDER_POLICY_WRITING_HPP
+
+#include <larder/detail/write_path.hpp>
+#include <larder/version.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+template <class S, class L, AfterWrite After>
+class Policy;
+}
+
+/// A write in flight on one or more keys, around a transaction of your own.
+///
+/// While it lives, its keys are read from the database and nothing is cached for them. Say how the
+/// transaction ended with `commit` or `rollback`. If it goes away without either, nobody knows
+/// whether the transaction was committed: its keys are served from the database until
+/// `Options::ticket` has passed since it began.
+///
+/// ```cpp
+/// auto write = accounts.writing(from, to);
+/// db.transfer(from, to, amount);  // begin … commit
+/// write.commit();
+/// ```
+///
+/// Thread safety: one guard belongs to one thread at a time.
+template <class E>
+class [[nodiscard]] Writing {
+public:
+    using key_type = typename E::Key;
+
+    Writing(Writing&&) noexcept = default;
+    Writing& operator=(Writing&&) = delete;
+    Writing(const Writing&) = delete;
+    Writing& operator=(const Writing&) = delete;
+    ~Writing() = default;
+
+    /// The transaction has committed: drops the copies. A drop that the store misses is queued.
+    void commit() noexcept { end(); }
+
+    /// Nothing was written.
+    void rollback() noexcept { end(); }
+
+private:
+    template <class, class, detail::AfterWrite>
+    friend class detail::Policy;
+
+    Writing(std::shared_ptr<E> engine, std::vector<key_type> keys)
+        : engine_{std::move(engine)},
+          keys_{std::move(keys)},
+          tickets_{detail::WritePath<E>{*engine_, detail::AfterWrite::drop}.begin_many(keys_)} {}
+
+    void end() noexcept {
+        detail::WritePath<E> path{*engine_, detail::AfterWrite::drop};
+        for (std::size_t i = 0; i < keys_.size(); ++i) {
+            path.finish(keys_[i], tickets_[i], std::nullopt);
+        }
+        keys_.clear();
+    }
+
+    std::shared_ptr<E> engine_;
+    std::vector<key_type> keys_;
+    std::vector<detail::Ticket> tickets_;
+};
+
+LARDER_NS_END
+
+#endif  // LARDER_POLICY_WRITING_HPP
