@@ -69,6 +69,7 @@ struct Keeping {
 template <class S, class L>
 struct Engine {
     using Store = S;
+    using Loader = L;
     using Key = typename S::key_type;
     using Value = typename S::value_type;
     using Instant = std::chrono::steady_clock::time_point;

@@ -11,6 +11,7 @@
 #include <larder/detail/engine.hpp>
 #include <larder/detail/read_many.hpp>
 #include <larder/detail/read_path.hpp>
+#include <larder/detail/requires.hpp>
 #include <larder/detail/write_path.hpp>
 #include <larder/entry.hpp>
 #include <larder/options.hpp>
@@ -22,6 +23,8 @@
 #include <concepts>
 #include <cstddef>
 #include <functional>
+#include <initializer_list>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>

@@ -36,7 +36,7 @@ struct OwnLoad {
     static constexpr bool outlives_call = true;
 
     Loaded<typename E::Value> operator()(const typename E::Key& key) const {
-        return load_one(engine->loader, key);
+        return load_one<typename E::Value>(engine->loader, key);
     }
 };
 
@@ -274,7 +274,7 @@ public:
             e_.count(Count::loads);
         }
         const auto began = std::chrono::steady_clock::now();
-        std::vector<Loaded<Value>> loaded = load_many(e_.loader, keys);
+        std::vector<Loaded<Value>> loaded = load_many<Value>(e_.loader, keys);
         e_.load_times.record(std::chrono::steady_clock::now() - began);
         for (std::size_t i = 0; i < keys.size(); ++i) {
             refuse_tags(keys[i], loaded[i]);

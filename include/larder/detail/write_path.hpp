@@ -49,16 +49,12 @@ public:
         const Ticket ticket = begin(key);
         Saved<Value> saved;
         try {
-            saved = save_one(e_.loader, key, value);
+            saved = save_one<Value>(e_.loader, key, value);
         } catch (...) {
             failed(key, ticket);
             throw;
         }
-        if (saved.has_row) {
-            finish(key, ticket, saved.row);
-        } else {
-            finish(key, ticket, value);
-        }
+        finish(key, ticket, saved.has_row ? address(saved.row) : &value);
     }
 
     void remove(const Key& key) {
@@ -69,7 +65,7 @@ public:
             failed(key, ticket);
             throw;
         }
-        finish(key, ticket, std::nullopt);
+        finish(key, ticket, nullptr);
     }
 
     /// Not atomic: see PartialWrite for what a failure tells.
@@ -103,7 +99,7 @@ public:
         } else {
             for (std::size_t i = 0; i < keys.size() && !cause; ++i) {
                 try {
-                    Saved<Value> saved = save_one(e_.loader, keys[i], *changes[i].value);
+                    Saved<Value> saved = save_one<Value>(e_.loader, keys[i], *changes[i].value);
                     rows[i] = saved.has_row ? std::move(saved.row) : std::move(changes[i].value);
                     written[i] = Written::yes;
                 } catch (...) {
@@ -116,7 +112,7 @@ public:
         bool all = true;
         for (std::size_t i = 0; i < keys.size(); ++i) {
             switch (written[i]) {
-                case Written::yes: finish(keys[i], tickets[i], rows[i]); break;
+                case Written::yes: finish(keys[i], tickets[i], address(rows[i])); break;
                 case Written::no: undo(keys[i], tickets[i]); break;
                 case Written::unknown: break;  // its ticket stands
             }
@@ -164,32 +160,31 @@ public:
         return tickets;
     }
 
-    /// The database has committed: from here on nothing throws.
-    void finish(const Key& key, const Ticket& ticket, const std::optional<Value>& row) noexcept {
+    /// The database has committed `row` (null: it holds none): from here on nothing throws.
+    void finish(const Key& key, const Ticket& ticket, const Value* row) noexcept {
         e_.traffic.wake(key);
         if (!ticket) {
             e_.drop(key);
             return;
         }
-        Finish how = Finish::nothing;
         try {
+            std::optional<Value> value;
             Keeping keeping{};
             if (after_ == AfterWrite::replace) {
-                keeping = e_.keeping(key, row, std::nullopt, {});
-                how = keeping.kept() ? Finish::value : Finish::nothing;
+                if (row != nullptr) {
+                    value.emplace(*row);
+                }
+                keeping = e_.keeping(key, value, std::nullopt, {});
             }
-            if (!e_.store.finish_write(key, ticket, how, how == Finish::value ? row : std::nullopt,
-                                       keeping.life, keeping.tags)) {
+            const Finish how = keeping.kept() ? Finish::value : Finish::nothing;
+            if (!e_.store.finish_write(key, ticket, how, std::move(value), keeping.life,
+                                       keeping.tags)) {
                 e_.count(Count::lost_tickets);
                 e_.tell(EventKind::lost_ticket, key);
             }
         } catch (...) {
             e_.tell(EventKind::fill_failed, key, std::current_exception());
-            if (how == Finish::nothing && !E::Store::fallible) {
-                e_.drop(key);
-            } else {
-                undo(key, ticket);
-            }
+            undo(key, ticket);
         }
     }
 
@@ -214,6 +209,10 @@ private:
         if (wrote_nothing(e_.loader, std::current_exception())) {
             undo(key, ticket);
         }
+    }
+
+    static const Value* address(const std::optional<Value>& row) noexcept {
+        return row ? std::addressof(*row) : nullptr;
     }
 
     void unopened(const Key& key) {

@@ -65,7 +65,7 @@ private:
     void end() noexcept {
         detail::WritePath<E> path{*engine_, detail::AfterWrite::drop};
         for (std::size_t i = 0; i < keys_.size(); ++i) {
-            path.finish(keys_[i], tickets_[i], std::nullopt);
+            path.finish(keys_[i], tickets_[i], nullptr);
         }
         keys_.clear();
     }
