@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// Random bits for jitter and for ids that must not meet: cheap, not for secrets.
+
+#ifndef LARDER_DETAIL_RANDOM_HPP
+#define LARDER_DETAIL_RANDOM_HPP
+
+#include <larder/hash.hpp>
+#include <larder/version.hpp>
+
+#include <chrono>
+#include <cstdint>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+/// The next number of this thread's own sequence (SplitMix64).
+[[nodiscard]] inline std::uint64_t random_bits() noexcept {
+    // The address differs between threads, and between processes where the system lays them out at
+    // random; the time differs where it does not.
+    thread_local std::uint64_t state = [] {
+        static thread_local char here = 0;
+        const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
+        return static_cast<std::uint64_t>(now) ^
+               mix(static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(&here)));
+    }();
+    state += 0x9e3779b97f4a7c15U;
+    return mix(state);
+}
+
+/// A number in [0, 1).
+[[nodiscard]] inline double random_fraction() noexcept {
+    return static_cast<double>(random_bits() >> 11U) * 0x1.0p-53;
+}
+
+}  // namespace detail
+
+LARDER_NS_END
+
+#endif  // LARDER_DETAIL_RANDOM_HPP

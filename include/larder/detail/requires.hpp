@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// One readable error for each function that a store or a loader lacks.
+///
+/// Class templates assert these in empty bases: a constraint on their head would make CTAD's error
+/// hide the reason.
+
+#ifndef LARDER_DETAIL_REQUIRES_HPP
+#define LARDER_DETAIL_REQUIRES_HPP
+
+#include <larder/concepts.hpp>
+#include <larder/version.hpp>
+
+#include <functional>
+#include <type_traits>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+template <class S>
+inline constexpr bool store_ok = Store<Unwrapped<S>>;
+
+// A later part is asked only when the former is there, so that one gap gives one error.
+template <class S>
+consteval bool finds() {
+    if constexpr (HasKeyType<S> && HasValueType<S>) {
+        return Findable<S>;
+    } else {
+        return true;
+    }
+}
+template <class S>
+consteval bool puts() {
+    if constexpr (HasKeyType<S> && HasValueType<S>) {
+        return !Findable<S> || Puttable<S>;
+    } else {
+        return true;
+    }
+}
+template <class S>
+consteval bool erases() {
+    if constexpr (HasKeyType<S> && HasValueType<S>) {
+        return !Findable<S> || !Puttable<S> || Erasable<S>;
+    } else {
+        return true;
+    }
+}
+
+template <class Given>
+struct RequiresStore {
+    using S = Unwrapped<Given>;
+    static_assert(HasKeyType<S>, "larder: a Store needs a member type key_type");
+    static_assert(!HasKeyType<S> || HasValueType<S>, "larder: a Store needs a member type value_type");
+    static_assert(finds<S>(), "larder: a Store needs find(key) -> std::optional<larder::Entry<value_type>>");
+    static_assert(puts<S>(), "larder: a Store needs put(key, std::optional<value_type>, larder::Lifetime)");
+    static_assert(erases<S>(), "larder: a Store needs erase(key) -> bool");
+};
+
+template <class L, class S>
+consteval bool loads() {
+    if constexpr (store_ok<S>) {
+        return CallsAtAll<L, typename Unwrapped<S>::key_type>;
+    } else {
+        return true;
+    }
+}
+template <class L, class S>
+consteval bool loads_right() {
+    if constexpr (store_ok<S>) {
+        return !loads<L, S>() || LoaderFor<L, Unwrapped<S>>;
+    } else {
+        return true;
+    }
+}
+
+template <class L, class S>
+inline constexpr bool loader_ok = store_ok<S> && loads<L, S>() && loads_right<L, S>();
+
+template <class L, class S>
+struct RequiresLoader {
+    static_assert(loads<L, S>(), "larder: a loader needs load(key) or operator()(key)");
+    static_assert(loads_right<L, S>(),
+                  "larder: a loader must give exactly std::optional<value_type>, "
+                  "larder::Loaded<value_type>, value_type or std::nullopt_t");
+};
+
+}  // namespace detail
+
+LARDER_NS_END
+
+#endif  // LARDER_DETAIL_REQUIRES_HPP

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// Declarations of the main templates, for headers that only name them.
+
+#ifndef LARDER_FWD_HPP
+#define LARDER_FWD_HPP
+
+#include <larder/version.hpp>
+
+LARDER_NS_BEGIN
+
+struct SteadyClock;
+class ManualClock;
+class Executor;
+struct Options;
+struct Read;
+struct Stats;
+
+template <class V>
+struct Entry;
+template <class V>
+struct Loaded;
+template <class V>
+struct Fetched;
+template <class K, class V>
+struct Change;
+
+template <class K>
+struct Hash;
+
+template <class S, class L>
+class CacheAside;
+template <class S, class L>
+class WriteThrough;
+template <class S, class L>
+class RefreshAhead;
+
+LARDER_NS_END
+
+#endif  // LARDER_FWD_HPP

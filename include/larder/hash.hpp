@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// Hashing of keys: what std::hash hashes, strings by view, pairs, tuples and enumerations.
+
+#ifndef LARDER_HASH_HPP
+#define LARDER_HASH_HPP
+
+#include <larder/version.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+/// Spreads every bit over all others (the finaliser of SplitMix64, Steele, Lea and Flood, OOPSLA
+/// 2014): std::hash of an integer is often the integer, and tables take the low bits.
+[[nodiscard]] constexpr std::size_t mix(std::uint64_t bits) noexcept {
+    bits += 0x9e3779b97f4a7c15U;
+    bits = (bits ^ (bits >> 30U)) * 0xbf58476d1ce4e5b9U;
+    bits = (bits ^ (bits >> 27U)) * 0x94d049bb133111ebU;
+    return static_cast<std::size_t>(bits ^ (bits >> 31U));
+}
+
+}  // namespace detail
+
+/// The hash of a key. For a type of your own specialise std::hash, or pass a hash to the store.
+template <class K>
+struct Hash {
+    [[nodiscard]] std::size_t operator()(const K& key) const
+        noexcept(noexcept(std::hash<K>{}(key))) {
+        return detail::mix(std::hash<K>{}(key));
+    }
+};
+
+/// Strings are looked up by anything that converts to a view, without a copy.
+template <>
+struct Hash<std::string> {
+    using is_transparent = void;
+
+    [[nodiscard]] std::size_t operator()(std::string_view key) const noexcept {
+        return detail::mix(std::hash<std::string_view>{}(key));
+    }
+};
+
+template <class... T>
+struct Hash<std::tuple<T...>> {
+    [[nodiscard]] std::size_t operator()(const std::tuple<T...>& key) const {
+        return std::apply(
+            [](const T&... part) {
+                std::size_t hash = sizeof...(T);
+                ((hash = detail::mix(hash ^ Hash<T>{}(part))), ...);
+                return hash;
+            },
+            key);
+    }
+};
+
+template <class A, class B>
+struct Hash<std::pair<A, B>> {
+    [[nodiscard]] std::size_t operator()(const std::pair<A, B>& key) const {
+        return detail::mix(detail::mix(2 ^ Hash<A>{}(key.first)) ^ Hash<B>{}(key.second));
+    }
+};
+
+LARDER_NS_END
+
+#endif  // LARDER_HASH_HPP

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+
+// Policies over a store that fails: reads go to the loader, invalidations are never silent, and a
+// write that the store misses hides its key until the store has been told.
+
+#include "support/catch.hpp"
+#include "support/flaky_store.hpp"
+#include "support/table.hpp"
+
+#include <larder/larder.hpp>
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+using namespace std::chrono_literals;
+using larder::CacheAside;
+using larder::Errc;
+using larder::OnStoreFailure;
+using larder::Source;
+using larder::StoreError;
+using larder::WriteThrough;
+using larder_test::FlakyStore;
+using larder_test::Table;
+
+namespace {
+
+// Reads until the missed drop has been replayed; the replay backs off in real time.
+template <class Cache>
+larder::Fetched<int> fetch_when_back(Cache& cache, int key) {
+    const auto deadline = std::chrono::steady_clock::now() + 10s;
+    auto got = cache.fetch(key);
+    while (got.source == Source::bypassed && std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::yield();
+        got = cache.fetch(key);
+    }
+    return got;
+}
+
+}  // namespace
+
+TEST_CASE("a store's failure on a read costs nothing but a load", "[failure]") {
+    FlakyStore store;
+    Table<> table;
+    table.set(1, 10);
+    CacheAside cache{store, std::ref(table)};
+    REQUIRE(cache.get(1) == 10);
+    store.faults().foreign_exceptions = GENERATE(false, true);
+    store.down(true);
+    table.set(1, 10);
+    CHECK(cache.fetch(1).source == Source::bypassed);
+    CHECK(cache.get_many({1, 2}) == std::vector<std::optional<int>>{10, std::nullopt});
+    CHECK(cache.stats().store_errors > 0);
+    store.down(false);
+    CHECK(fetch_when_back(cache, 1).value == 10);
+}
+
+TEST_CASE("a lost invalidation is not silent", "[failure]") {
+    FlakyStore store;
+    CacheAside cache{store, [](int key) { return key; }};
+    REQUIRE(cache.get(1) == 1);
+    store.faults().writes_fail = true;
+    store.faults().foreign_exceptions = GENERATE(false, true);
+    CHECK_THROWS_AS(cache.invalidate(1), StoreError);
+    CHECK_THROWS_AS(cache.invalidate_many({1}), StoreError);
+}
+
+TEST_CASE("a write that the store misses hides its key until the store has been told",
+          "[failure]") {
+    FlakyStore store;
+    Table<> table;
+    table.set(1, 10);
+    std::vector<larder::EventKind> events;
+    WriteThrough cache{store, std::ref(table),
+                       {.observer = [&](const larder::Event& e) { events.push_back(e.kind); }}};
+    REQUIRE(cache.get(1) == 10);
+
+    store.faults().writes_fail = true;  // it still serves reads: the old copy
+    cache.put(1, 11);
+    CHECK(table.row(1) == 11);
+    CHECK(store.find(1)->value == 10);
+    CHECK(cache.fetch(1).value == 11);
+    CHECK(cache.fetch(1).source == Source::bypassed);
+    CHECK(cache.stats().queued_invalidations == 1);
+    CHECK(std::find(events.begin(), events.end(), larder::EventKind::drop_queued) != events.end());
+
+    // Another policy over the same handle does not trust it either.
+    store.faults().writes_fail = false;
+    CHECK(fetch_when_back(cache, 1).value == 11);
+    CHECK(cache.fetch(1).source == Source::hit);
+    CHECK(cache.stats().queued_invalidations == 0);
+}
+
+TEST_CASE("policies that share a handle share what it missed", "[failure]") {
+    FlakyStore plain;
+    larder::Coordinated store{plain};
+    Table<> table;
+    table.set(1, 10);
+    CacheAside writer{store, std::ref(table)};
+    CacheAside reader{store, std::ref(table)};
+    REQUIRE(reader.get(1) == 10);
+    plain.faults().writes_fail = true;
+    writer.put(1, 11);
+    CHECK(reader.get(1) == 11);
+}
+
+TEST_CASE("fail refuses the write before the database is touched", "[failure]") {
+    FlakyStore store;
+    Table<> table;
+    table.set(1, 10);
+    table.set(2, 20);
+    CacheAside cache{store, std::ref(table), {.on_store_failure = OnStoreFailure::fail}};
+    REQUIRE(cache.get_many({1, 2}) == std::vector<std::optional<int>>{10, 20});
+    store.faults().writes_fail = true;
+    CHECK_THROWS_AS(cache.put(1, 11), StoreError);
+    CHECK_THROWS_AS(cache.remove(1), StoreError);
+    CHECK_THROWS_AS(cache.writing(1, 2), StoreError);
+    CHECK_THROWS_AS(cache.put_many({{1, 11}, {2, 21}}), StoreError);
+    CHECK(table.saves == 0);
+    store.faults().writes_fail = false;
+    CHECK(cache.fetch(1).value == 10);
+    CHECK(fetch_when_back(cache, 2).value == 20);
+    cache.put(1, 12);
+    CHECK(cache.fetch(1).source == Source::loaded);  // no ticket was left behind
+}
+
+TEST_CASE("a full queue refuses the write before the database is touched", "[failure]") {
+    FlakyStore store;
+    Table<> table;
+    CacheAside cache{store, std::ref(table), {.max_queued_invalidations = 2}};
+    store.faults().writes_fail = true;
+    cache.put(1, 1);
+    cache.put(2, 2);
+    cache.put(2, 3);  // its key is queued already
+    try {
+        cache.put(3, 3);
+        FAIL("nothing was thrown");
+    } catch (const StoreError& error) {
+        CHECK(error.code() == Errc::store_full);
+        CHECK(std::string{error.what()}.find('3') != std::string::npos);
+    }
+    CHECK_FALSE(table.row(3));
+    CHECK(table.row(2) == 3);
+}
+
+TEST_CASE("a store that fails after the commit does not fail the write", "[failure]") {
+    FlakyStore store;
+    Table<> table;
+    table.set(1, 10);
+    WriteThrough cache{store, std::ref(table)};
+    REQUIRE(cache.get(1) == 10);
+    table.hooks.after_commit = [&](int, const std::optional<int>&) {
+        store.faults().writes_fail = true;
+    };
+    CHECK_NOTHROW(cache.put(1, 11));
+    CHECK(cache.get(1) == 11);
+    store.faults().writes_fail = false;
+    table.hooks.after_commit = nullptr;
+    CHECK(fetch_when_back(cache, 1).value == 11);
+}
+
+TEST_CASE("a load in flight is fenced by a write that the store missed", "[failure]") {
+    FlakyStore store;
+    Table<> table;
+    table.set(1, 10);
+    CacheAside cache{store, std::ref(table)};
+    table.hooks.after_load = [&](int) {
+        table.hooks.after_load = nullptr;
+        store.faults().writes_fail = true;
+        cache.put(1, 11);
+        store.faults().writes_fail = false;
+    };
+    CHECK(cache.get(1) == 10);  // the load had begun before the write
+    CHECK(fetch_when_back(cache, 1).value == 11);
+    CHECK(cache.get(1) == 11);
+}
