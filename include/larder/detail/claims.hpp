@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// The claims of many slots, and the flights of their leases.
+
+#ifndef LARDER_DETAIL_CLAIMS_HPP
+#define LARDER_DETAIL_CLAIMS_HPP
+
+#include <larder/detail/claim.hpp>
+#include <larder/detail/flight.hpp>
+#include <larder/version.hpp>
+
+#include <cstddef>
+#include <iterator>
+#include <memory>
+#include <unordered_map>
+#include <utility>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+/// The slots that somebody has in hand; all others take no room. Not synchronised.
+template <class K, class V, class KeyHash, class KeyEqual>
+class Claims {
+    struct Slot {
+        Claim claim{};
+        std::shared_ptr<Flight<V>> flight{};
+    };
+    using Table = std::unordered_map<K, Slot, KeyHash, KeyEqual>;
+
+public:
+    using Instant = Claim::Instant;
+
+    /// Whether a step may leave a claim where there was none.
+    enum class Make : bool { no, yes };
+
+    /// A slot's claim for one step under its lock: settled at first, forgotten at the end if idle.
+    class Grip {
+    public:
+        /// @throws std::bad_alloc  in which case the slot is as it was
+        Grip(Claims& claims, const K& key, Held held, Instant now, Make make)
+            : table_{claims.table_}, at_{table_.find(key)} {
+            if (at_ != table_.end()) {
+                at_->second.claim.settle(held, now);
+            } else if (make == Make::yes) {
+                claims.tidy(now);
+                at_ = table_.try_emplace(key).first;
+            }
+        }
+        ~Grip() {
+            if (at_ != table_.end() && at_->second.claim.idle()) {
+                table_.erase(at_);
+            }
+        }
+        Grip(const Grip&) = delete;
+        Grip& operator=(const Grip&) = delete;
+
+        [[nodiscard]] Claim& claim() noexcept {
+            return at_ != table_.end() ? at_->second.claim : none_;
+        }
+        Claim* operator->() noexcept { return &claim(); }
+
+        /// The flight of the lease that the slot shows, if it shows one.
+        [[nodiscard]] std::shared_ptr<Flight<V>> flight() const {
+            return at_ != table_.end() && at_->second.claim.lease() != 0 ? at_->second.flight
+                                                                        : nullptr;
+        }
+
+        /// The flight of the lease just handed out. Whoever held one before is on its own.
+        void depart(std::shared_ptr<Flight<V>> flight) noexcept {
+            at_->second.flight = std::move(flight);
+        }
+
+    private:
+        Table& table_;
+        typename Table::iterator at_;
+        Claim none_{};  // stands in for a slot that nobody has in hand
+    };
+
+    /// True if no slot is in hand: most of the time.
+    [[nodiscard]] bool empty() const noexcept { return table_.empty(); }
+
+    /// Steps through every slot in hand, as `step(key, claim)`.
+    template <class Step>
+    void each(Step&& step) {
+        for (auto at = table_.begin(); at != table_.end();) {
+            step(at->first, at->second.claim);
+            at = at->second.claim.idle() ? table_.erase(at) : std::next(at);
+        }
+    }
+
+private:
+    // Writes whose outcome nobody tells leave claims that only time ends.
+    void tidy(Instant now) {
+        if (table_.size() >= tidy_at_) {
+            each([&](const K&, Claim& claim) { claim.settle(Held::fresh, now); });
+            tidy_at_ = 64 + 2 * table_.size();
+        }
+    }
+
+    Table table_{};
+    std::size_t tidy_at_ = 64;
+};
+
+}  // namespace detail
+
+LARDER_NS_END
+
+#endif  // LARDER_DETAIL_CLAIMS_HPP

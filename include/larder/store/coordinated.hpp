@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// Coordinated: the slot protocol around a user's own three-function store.
+
+#ifndef LARDER_STORE_COORDINATED_HPP
+#define LARDER_STORE_COORDINATED_HPP
+
+#include <larder/clock.hpp>
+#include <larder/concepts.hpp>
+#include <larder/detail/claims.hpp>
+#include <larder/detail/drop_queue.hpp>
+#include <larder/detail/key_text.hpp>
+#include <larder/detail/slot.hpp>
+#include <larder/entry.hpp>
+#include <larder/error.hpp>
+#include <larder/hash.hpp>
+#include <larder/stats.hpp>
+#include <larder/version.hpp>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+/// The store's own clock, where it has one.
+template <class S>
+struct ClockOf {
+    using type = SteadyClock;
+};
+template <class S>
+    requires requires(const S& s) { { s.clock() } -> Clock; }
+struct ClockOf<S> {
+    using type = std::remove_cvref_t<decltype(std::declval<const S&>().clock())>;
+};
+
+}  // namespace detail
+
+/// Gives a plain Store what policies need, within this process: leases, write tickets, and the queue
+/// of invalidations that the store has missed. Policies wrap a plain store by themselves; several
+/// over one store must share one handle:
+///
+/// ```cpp
+/// larder::Coordinated shared{FileStore{"/var/cache/shop"}};
+/// larder::CacheAside products{shared, load_product};
+/// larder::CacheAside also_products{shared, load_product_slowly};
+/// ```
+///
+/// A cheap handle: copies share everything. Processes that share the backend behind it are not
+/// coordinated with each other. Tags are not kept.
+///
+/// Thread safety: all members may run concurrently; operations on one key are atomic. A hit asks the
+/// store without a lock; whatever changes a slot holds a lock on a part of the keys meanwhile.
+/// @throws StoreError  whatever the store threw, with its text
+///
+/// @tparam S  a plain Store, or a std::reference_wrapper of one
+template <class S>
+class Coordinated {
+    using Plain = detail::Unwrapped<S>;
+
+public:
+    using key_type = typename Plain::key_type;
+    using value_type = typename Plain::value_type;
+    using clock_type = typename detail::ClockOf<Plain>::type;
+    using Opening = detail::Opening<value_type>;
+
+    static constexpr bool keeps_tags = false;
+    static constexpr bool fallible = true;
+
+    explicit Coordinated(S store) : state_{std::make_shared<State>(std::move(store))} {}
+
+    // ---- the plain Store ----
+
+    /// The copy; none while an invalidation that the store missed is queued.
+    [[nodiscard]] std::optional<Entry<value_type>> find(const key_type& key) const {
+        if (queued(key)) {
+            return {};
+        }
+        return ask(key, [&] { return plain().find(key); });
+    }
+
+    /// Stores, unless a write of the key is in flight.
+    void put(const key_type& key, std::optional<value_type> value, Lifetime life) {
+        Step step{*this, key, Make::no};
+        if (step.grip->put() == detail::Then::store) {
+            step.store(std::move(value), life);
+        }
+    }
+
+    bool erase(const key_type& key) {
+        Step step{*this, key, Make::no};
+        step.grip->erase();
+        const bool had = ask(key, [&] { return plain().erase(key); });
+        state_->drops.forget(key);
+        return had;
+    }
+
+    [[nodiscard]] std::vector<std::optional<Entry<value_type>>> find_many(
+        std::span<const key_type> keys) const {
+        std::vector<std::optional<Entry<value_type>>> entries;
+        if constexpr (requires { plain().find_many(keys); }) {
+            if (!keys.empty()) {
+                replay();
+                entries = ask(keys.front(), [&] { return plain().find_many(keys); });
+                for (std::size_t i = 0; i < keys.size() && !state_->drops.empty(); ++i) {
+                    if (state_->drops.contains(keys[i])) {
+                        entries[i].reset();
+                    }
+                }
+            }
+        } else {
+            entries.reserve(keys.size());
+            for (const key_type& key : keys) {
+                entries.push_back(find(key));
+            }
+        }
+        return entries;
+    }
+    void put_many(std::span<const std::pair<key_type, std::optional<value_type>>> pairs,
+                  Lifetime life) {
+        for (const auto& [key, value] : pairs) {
+            put(key, value, life);
+        }
+    }
+    std::size_t erase_many(std::span<const key_type> keys) {
+        std::size_t had = 0;
+        for (const key_type& key : keys) {
+            had += erase(key) ? 1U : 0U;
+        }
+        return had;
+    }
+
+    [[nodiscard]] const clock_type& clock() const noexcept { return state_->clock; }
+
+    /// The invalidations that are queued; and what the plain store counts, if it has `stats()`.
+    [[nodiscard]] Stats stats() const {
+        Stats stats;
+        if constexpr (requires { { plain().stats() } -> std::same_as<Stats>; }) {
+            stats = plain().stats();
+        }
+        stats.queued_invalidations = state_->drops.size();
+        return stats;
+    }
+
+    // ---- the slot protocol, for policies ----
+
+    template <class Q, class See>
+    bool peek(const Q& key, See&& see) const {
+        std::optional<Entry<value_type>> entry;
+        try {
+            entry = find(key_type(key));
+        } catch (const StoreError&) {
+            state_->failures.fetch_add(1, std::memory_order_relaxed);
+            return false;  // `open` will say so
+        }
+        return show(entry, see);
+    }
+    template <class See>
+    void peek_many(std::span<const key_type> keys, See&& see) const {
+        std::vector<std::optional<Entry<value_type>>> entries;
+        try {
+            entries = find_many(keys);
+        } catch (const StoreError&) {
+            return;
+        }
+        for (std::size_t i = 0; i < entries.size(); ++i) {
+            show(entries[i], [&](const value_type* value, Ttl remaining, Ttl life, bool refreshing) {
+                see(i, value, remaining, life, refreshing);
+            });
+        }
+    }
+
+    [[nodiscard]] std::shared_ptr<detail::Flight<value_type>> underway(const key_type& key) {
+        if (queued(key)) {
+            return nullptr;
+        }
+        Step step{*this, key, Make::no};
+        return step.grip.flight();
+    }
+
+    [[nodiscard]] Opening open(const key_type& key) {
+        return lease_out(key, [](detail::Claim& claim, detail::Held held, std::uint64_t id) {
+            return claim.open(held, id);
+        });
+    }
+    [[nodiscard]] std::vector<Opening> open_many(std::span<const key_type> keys) {
+        std::vector<Opening> openings;
+        openings.reserve(keys.size());
+        for (const key_type& key : keys) {
+            try {
+                openings.push_back(open(key));
+            } catch (const StoreError&) {
+                state_->failures.fetch_add(1, std::memory_order_relaxed);
+                openings.emplace_back();
+            }
+        }
+        return openings;
+    }
+    [[nodiscard]] Opening open_refresh(const key_type& key, bool force) {
+        return lease_out(key, [force](detail::Claim& claim, detail::Held held, std::uint64_t id) {
+            return force ? claim.force_refresh(held, id) : claim.open_refresh(held, id);
+        });
+    }
+
+    detail::Filled fill(const key_type& key, const detail::Lease& lease,
+                        std::optional<value_type> value, Lifetime life, const Tags& tags) {
+        if (!tags.empty()) {
+            release(key, lease);
+            throw Error{Errc::tags_unsupported,
+                        "key " + detail::key_text(key) + " has tags, but this store keeps none"};
+        }
+        Step step{*this, key, Make::no};
+        if (step.grip->fill(lease.id) != detail::Then::store) {
+            return {};
+        }
+        step.store(std::move(value), life);
+        return {true, true};
+    }
+    void release(const key_type& key, const detail::Lease& lease) {
+        Step step{*this, key, Make::no};
+        step.grip->release(lease.id);
+    }
+    void close_refresh(const key_type& key, const detail::Lease& lease) {
+        Step step{*this, key, Make::no};
+        const bool there = step.held(true) != detail::Held::nothing;
+        if (step.grip->close_refresh(lease.id, there ? detail::Held::fresh
+                                                     : detail::Held::nothing) ==
+            detail::Then::drop) {
+            step.drop();
+        }
+    }
+
+    /// The plain store's copy goes before the database is touched: it may outlive this process.
+    [[nodiscard]] detail::Ticket begin_write(const key_type& key, Ttl life) {
+        const detail::Ticket ticket{state_->next_id(), {}};
+        const auto now = state_->clock.now();
+        const auto left = std::chrono::duration_cast<Ttl>(Instant::max() - now);
+        Step step{*this, key, Make::yes};
+        step.grip->begin_write(ticket.id, life >= left ? Instant::max() : now + life);
+        try {
+            ask(key, [&] { return plain().erase(key); });
+        } catch (...) {
+            step.grip->finish_write(ticket.id, false);
+            throw;
+        }
+        return ticket;
+    }
+    [[nodiscard]] std::vector<detail::Ticket> begin_write_many(std::span<const key_type> keys,
+                                                               Ttl life) {
+        std::vector<detail::Ticket> tickets;
+        tickets.reserve(keys.size());
+        try {
+            for (const key_type& key : keys) {
+                tickets.push_back(begin_write(key, life));
+            }
+        } catch (...) {
+            for (std::size_t i = 0; i < tickets.size(); ++i) {
+                Step step{*this, keys[i], Make::no};
+                step.grip->finish_write(tickets[i].id, false);
+            }
+            throw;
+        }
+        return tickets;
+    }
+    bool finish_write(const key_type& key, const detail::Ticket& ticket, detail::Finish how,
+                      std::optional<value_type> value, Lifetime life, const Tags&) {
+        Step step{*this, key, Make::no};
+        const bool leaves = how == detail::Finish::value && life.fresh > Ttl::zero();
+        const auto finished = step.grip->finish_write(ticket.id, leaves);
+        if (finished.then == detail::Then::store) {
+            step.store(std::move(value), life);
+        } else if (!finished.found) {
+            step.drop();
+        }
+        return finished.found;
+    }
+
+    /// Remembers a drop that the plain store missed. Loads in flight will not fill.
+    bool queue_drop(const key_type& key, std::size_t most, bool force) {
+        Step step{*this, key, Make::no};
+        if (!state_->drops.add(key, most, force)) {
+            return false;
+        }
+        step.grip->erase();
+        return true;
+    }
+    [[nodiscard]] std::size_t queued_drops() const noexcept { return state_->drops.size(); }
+
+private:
+    using Instant = std::chrono::steady_clock::time_point;
+    using KeyHash = Hash<key_type>;
+    using Claims = detail::Claims<key_type, value_type, KeyHash, std::equal_to<>>;
+    using Make = typename Claims::Make;
+
+    struct Stripe {
+        std::mutex mutex{};
+        Claims claims{};
+    };
+
+    struct State {
+        explicit State(S given) : store{std::move(given)}, clock{clock_of(store)} {}
+
+        static clock_type clock_of(S& store) {
+            auto& plain = static_cast<Plain&>(store);
+            if constexpr (requires { { plain.clock() } -> Clock; }) {
+                return plain.clock();
+            } else {
+                return clock_type{};
+            }
+        }
+        [[nodiscard]] std::uint64_t next_id() noexcept {
+            return ids.fetch_add(1, std::memory_order_relaxed) + 1;
+        }
+
+        S store;
+        clock_type clock;
+        std::array<Stripe, 64> stripes{};
+        detail::DropQueue<key_type, KeyHash> drops{};
+        std::atomic<std::uint64_t> ids{0};
+        std::atomic<std::uint64_t> failures{0};
+    };
+
+    // One step of one slot, under its stripe's lock: the claim and the plain store change together.
+    struct Step {
+        Step(const Coordinated& handle, const key_type& k, Make make)
+            : self{handle},
+              key{k},
+              stripe{self.state_->stripes[KeyHash{}(k) % self.state_->stripes.size()]},
+              lock{stripe.mutex},
+              // What the plain store holds is not asked for here: a refresh whose value is gone is
+              // found out when the value is looked at.
+              grip{stripe.claims, k, detail::Held::fresh, self.state_->clock.now(), make} {}
+
+        // Asks the plain store, and settles the claim with what it says.
+        detail::Held held(bool any = false) {
+            entry = self.ask(key, [&] { return self.plain().find(key); });
+            const detail::Held now = !entry ? detail::Held::nothing
+                                     : any || entry->remaining > Ttl::zero()
+                                         ? detail::Held::fresh
+                                         : detail::Held::stale;
+            grip->settle(now, self.state_->clock.now());
+            return now;
+        }
+
+        // The claim is gone by now. A put that throws leaves what nobody knows: then the copy goes,
+        // or is distrusted until it has gone.
+        void store(std::optional<value_type> value, Lifetime life) {
+            try {
+                self.ask(key, [&] {
+                    self.plain().put(key, std::move(value), life);
+                    return true;
+                });
+            } catch (...) {
+                drop_or_queue();
+                throw;
+            }
+        }
+        void drop() {
+            self.ask(key, [&] { return self.plain().erase(key); });
+        }
+        void drop_or_queue() {
+            try {
+                drop();
+            } catch (...) {
+                self.state_->drops.add(key, 0, true);
+            }
+        }
+
+        const Coordinated& self;
+        const key_type& key;
+        Stripe& stripe;
+        std::unique_lock<std::mutex> lock;
+        typename Claims::Grip grip;
+        std::optional<Entry<value_type>> entry{};
+    };
+
+    [[nodiscard]] Plain& plain() const noexcept { return static_cast<Plain&>(state_->store); }
+
+    // Carries out an operation of the plain store; whatever it throws becomes a StoreError.
+    template <class Operation>
+    static auto ask(const key_type& key, Operation&& operation) {
+        try {
+            return operation();
+        } catch (const StoreError&) {
+            throw;
+        } catch (const std::exception& error) {
+            std::throw_with_nested(
+                StoreError{"the store failed for key " + detail::key_text(key) + ": " +
+                           error.what()});
+        } catch (...) {
+            std::throw_with_nested(
+                StoreError{"the store failed for key " + detail::key_text(key)});
+        }
+    }
+
+    template <class Ask>
+    Opening lease_out(const key_type& key, Ask&& ask_claim) {
+        if (queued(key)) {
+            return {};
+        }
+        auto flight = std::make_shared<detail::Flight<value_type>>();
+        Step step{*this, key, Make::yes};
+        Opening opening;
+        const detail::Held held =
+            step.grip->writing() ? detail::Held::nothing : step.held();
+        if (step.entry) {
+            opening.copy.emplace(detail::Copy<value_type>{std::move(*step.entry), Ttl::zero(),
+                                                          step.grip->refreshing()});
+        }
+        const std::uint64_t id = state_->next_id();
+        opening.slot = ask_claim(step.grip.claim(), held, id);
+        switch (opening.slot) {
+            case detail::Slot::lead:
+                opening.lease.id = id;
+                opening.flight = flight;
+                step.grip.depart(std::move(flight));
+                break;
+            case detail::Slot::join:
+                opening.lease.id = step.grip->lease();
+                opening.flight = step.grip.flight();
+                break;
+            default: break;
+        }
+        return opening;
+    }
+
+    template <class See>
+    static bool show(const std::optional<Entry<value_type>>& entry, See&& see) {
+        if (!entry) {
+            return false;
+        }
+        const value_type* const value = entry->value ? std::addressof(*entry->value) : nullptr;
+        see(value, entry->remaining, Ttl::zero(), false);
+        return true;
+    }
+
+    // True while the store has not been told of a drop; tries to tell it first.
+    bool queued(const key_type& key) const {
+        if (state_->drops.empty()) {
+            return false;
+        }
+        replay();
+        return state_->drops.contains(key);
+    }
+    void replay() const {
+        state_->drops.replay([this](const key_type& key, auto&& done) {
+            const Step step{*this, key, Make::no};
+            ask(key, [&] { return plain().erase(key); });
+            done();
+        });
+    }
+
+    std::shared_ptr<State> state_;
+};
+
+LARDER_NS_END
+
+#endif  // LARDER_STORE_COORDINATED_HPP

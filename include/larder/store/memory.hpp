@@ -1,0 +1,820 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// MemoryStore: typed copies in this process, bounded.
+
+#ifndef LARDER_STORE_MEMORY_HPP
+#define LARDER_STORE_MEMORY_HPP
+
+#include <larder/clock.hpp>
+#include <larder/concepts.hpp>
+#include <larder/detail/claims.hpp>
+#include <larder/detail/eviction.hpp>
+#include <larder/detail/slot.hpp>
+#include <larder/detail/tag_table.hpp>
+#include <larder/entry.hpp>
+#include <larder/hash.hpp>
+#include <larder/stats.hpp>
+#include <larder/version.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+LARDER_NS_BEGIN
+
+/// Why a copy left a MemoryStore.
+enum class RemovalCause : std::uint8_t {
+    replaced,  ///< another value took its place: `put`, a load that filled, a write that finished
+    erased,    ///< `erase`, an invalidation, a write that began
+    expired,   ///< its life and its grace had passed, or one of its tags was invalidated
+    evicted,   ///< there was no room
+    cleared,   ///< `clear`
+};
+
+/// Tuning of a MemoryStore, written with designated initialisers: `{.capacity = 10'000}`.
+template <class K, class V>
+struct MemoryStoreOptions {
+    /// The most entries, a hard bound. Unset: 100,000, or no bound where `max_weight` is set.
+    std::optional<std::size_t> capacity{};
+
+    /// The most weight, as `weigh` counts it; 0: weight does not count.
+    std::size_t max_weight{0};
+
+    /// The weight of an entry, at least 1, asked once when it is stored. Must be pure.
+    std::function<std::size_t(const K&, const V&)> weigh{};
+
+    /// How many parts with a lock each; 0: by the number of cores and the capacity.
+    std::size_t shards{0};
+
+    /// Told of each value that left, after it has left, without a lock held: it may call the store.
+    /// What it throws is ignored.
+    std::function<void(const K&, const V&, RemovalCause)> on_removal{};
+};
+
+/// A bounded store of typed copies in this process: no serialization, no thread of its own.
+///
+/// A cheap handle: copies share the entries. Keeps the whole slot protocol, tags included.
+///
+/// ```cpp
+/// larder::MemoryStore<int, Product> store{{.capacity = 10'000}};
+/// store.put(42, product, {.fresh = 10min});
+/// if (auto entry = store.find(42)) use(entry->value);
+/// ```
+///
+/// Thread safety: all members may run concurrently; operations on one key are linearizable.
+/// Exceptions: what a copy constructor, hash or comparison throws passes through; the entry is then
+/// as it was, or absent.
+///
+/// @tparam C         where the time comes from; an expiry is as exact as its `now`
+/// @tparam KeyHash   a hash of well-mixed bits; lookups by other types need it transparent
+/// @tparam KeyEqual  likewise
+template <class K, class V, class C = SteadyClock, class KeyHash = Hash<K>,
+          class KeyEqual = std::equal_to<>>
+class MemoryStore {
+    struct State;
+    struct Shard;
+
+public:
+    using key_type = K;
+    using value_type = V;
+    using clock_type = C;
+    using Opening = detail::Opening<V>;
+
+    static constexpr bool keeps_tags = true;
+    static constexpr bool fallible = false;
+
+    /// @throws std::invalid_argument  naming the option that makes no sense, and its value
+    explicit MemoryStore(MemoryStoreOptions<K, V> options = {}, C clock = {})
+        : state_{std::make_shared<State>(std::move(options), std::move(clock))} {}
+
+    // ---- the plain Store ----
+
+    /// The copy, fresh or stale within its grace.
+    template <class Q = K>
+        requires std::copy_constructible<V>
+    [[nodiscard]] std::optional<Entry<V>> find(const Q& key) const {
+        std::optional<Entry<V>> entry;
+        look(key, [&](const V* value, Ttl remaining, Ttl, bool) {
+            entry.emplace();
+            if (value != nullptr) {
+                entry->value.emplace(*value);
+            }
+            entry->remaining = remaining;
+        });
+        return entry;
+    }
+
+    /// Stores a value, or with an empty one a known absence; a life of zero or less erases. While a
+    /// write of the key is in flight nothing is stored.
+    void put(const K& key, std::optional<V> value, Lifetime life) {
+        if (life.fresh <= Ttl::zero()) {
+            erase(key);
+            return;
+        }
+        change(
+            key, std::move(value), life, nullptr, [](detail::Claim&) { return true; },
+            [](detail::Claim& claim) { return claim.put(); });
+    }
+
+    /// Drops the copy; true if there was one. Loads in flight will not fill, writes in flight will
+    /// leave nothing.
+    template <class Q = K>
+    bool erase(const Q& key) {
+        Gone gone{*state_};
+        const Probe<Q> probe{key, state_->hash(key)};
+        Shard& shard = state_->shard(probe.hash);
+        const std::scoped_lock lock{shard.mutex};
+        const auto at = shard.entries.find(probe);
+        const bool had = at != shard.entries.end() && shard.live(at->second, state_->now());
+        if (!shard.claims.empty()) {
+            const K& whole = at != shard.entries.end() ? at->first.key : K(key);
+            Grip grip{shard.claims, whole, held(had), state_->now(), Make::no};
+            grip->erase();
+        }
+        if (at != shard.entries.end()) {
+            take_out(shard, at, had ? RemovalCause::erased : RemovalCause::expired, gone);
+        }
+        return had;
+    }
+
+    [[nodiscard]] std::vector<std::optional<Entry<V>>> find_many(std::span<const K> keys) const {
+        std::vector<std::optional<Entry<V>>> entries;
+        entries.reserve(keys.size());
+        for (const K& key : keys) {
+            entries.push_back(find(key));
+        }
+        return entries;
+    }
+    void put_many(std::span<const std::pair<K, std::optional<V>>> pairs, Lifetime life) {
+        for (const auto& [key, value] : pairs) {
+            put(key, value, life);
+        }
+    }
+    std::size_t erase_many(std::span<const K> keys) {
+        std::size_t had = 0;
+        for (const K& key : keys) {
+            had += erase(key) ? 1U : 0U;
+        }
+        return had;
+    }
+
+    // ---- beyond the plain Store ----
+
+    /// Calls `f(const V&)` with the value of a fresh copy, without copying it; false if there is
+    /// none. `f` must not call the store, and keeps others from a part of it: be brief.
+    template <class Q = K, class F>
+    bool visit(const Q& key, F&& f) const {
+        bool seen = false;
+        look(key, [&](const V* value, Ttl remaining, Ttl, bool) {
+            if (value != nullptr && remaining > Ttl::zero()) {
+                std::invoke(f, *value);
+                seen = true;
+            }
+        });
+        return seen;
+    }
+
+    /// Erases every key that is there, or that somebody has in hand.
+    void clear() {
+        for (Shard& shard : state_->shards) {
+            Gone gone{*state_};
+            const std::scoped_lock lock{shard.mutex};
+            shard.claims.each([](const K&, detail::Claim& claim) { claim.erase(); });
+            while (!shard.entries.empty()) {
+                take_out(shard, shard.entries.begin(), RemovalCause::cleared, gone);
+            }
+        }
+    }
+
+    /// Entries, known absences and not yet swept expired ones included; never over the capacity.
+    [[nodiscard]] std::size_t size() const noexcept {
+        return state_->entries.load(std::memory_order_relaxed);
+    }
+    /// Their weight, where entries are weighed.
+    [[nodiscard]] std::size_t weight() const noexcept {
+        return state_->weight.load(std::memory_order_relaxed);
+    }
+    [[nodiscard]] std::size_t capacity() const noexcept { return state_->most_entries; }
+    [[nodiscard]] const C& clock() const noexcept { return state_->clock; }
+
+    /// Makes every copy that carries one of these tags a miss, in time that does not depend on how
+    /// many there are. A load or a write in flight will not leave a value that carries one.
+    void invalidate_tags(std::span<const std::string> tags) { state_->tags.invalidate(tags); }
+
+    /// Hits and misses of `find`, `visit` and policies' reads; evictions, expirations, values
+    /// heavier than the store.
+    [[nodiscard]] Stats stats() const {
+        Stats stats;
+        for (Shard& shard : state_->shards) {
+            const std::scoped_lock lock{shard.mutex};
+            stats.hits += shard.counts.hits;
+            stats.misses += shard.counts.misses;
+            stats.evictions += shard.counts.evictions;
+            stats.expirations += shard.counts.expirations;
+            stats.oversized += shard.counts.oversized;
+        }
+        return stats;
+    }
+
+    // ---- the slot protocol, for policies ----
+
+    /// Calls `see(value or null, remaining, life, refreshing)` with the copy; false if there is none.
+    template <class Q, class See>
+    bool peek(const Q& key, See&& see) const {
+        return look(key, std::forward<See>(see));
+    }
+    template <class See>
+    void peek_many(std::span<const K> keys, See&& see) const {
+        for (std::size_t i = 0; i < keys.size(); ++i) {
+            look(keys[i], [&](const V* value, Ttl remaining, Ttl life, bool refreshing) {
+                see(i, value, remaining, life, refreshing);
+            });
+        }
+    }
+
+    [[nodiscard]] std::shared_ptr<detail::Flight<V>> underway(const K& key) {
+        return with_claim(key, Make::no,
+                          [](Grip& grip, detail::Held, const Found&) { return grip.flight(); });
+    }
+
+    [[nodiscard]] Opening open(const K& key) {
+        return lease_out(key, [](detail::Claim& claim, detail::Held held, std::uint64_t id) {
+            return claim.open(held, id);
+        });
+    }
+    [[nodiscard]] std::vector<Opening> open_many(std::span<const K> keys) {
+        std::vector<Opening> openings;
+        openings.reserve(keys.size());
+        try {
+            for (const K& key : keys) {
+                openings.push_back(open(key));
+            }
+        } catch (...) {
+            for (std::size_t i = 0; i < openings.size(); ++i) {
+                if (openings[i].slot == detail::Slot::lead) {
+                    release(keys[i], openings[i].lease);
+                    openings[i].flight->crash(std::current_exception());
+                }
+            }
+            throw;
+        }
+        return openings;
+    }
+    [[nodiscard]] Opening open_refresh(const K& key, bool force) {
+        return lease_out(key, [force](detail::Claim& claim, detail::Held held, std::uint64_t id) {
+            return force ? claim.force_refresh(held, id) : claim.open_refresh(held, id);
+        });
+    }
+
+    detail::Filled fill(const K& key, const detail::Lease& lease, std::optional<V> value,
+                        Lifetime life, const Tags& tags) {
+        std::unique_ptr<detail::TagMarks> marks = state_->tags.mark(tags, lease.epoch);
+        detail::Filled filled{};
+        filled.kept = change(
+            key, std::move(value), life, std::move(marks),
+            [&](detail::Claim& claim) { return claim.stands(lease.id); },
+            [&](detail::Claim& claim) { return claim.fill(lease.id); }, &filled.tags_stand);
+        return filled;
+    }
+    void release(const K& key, const detail::Lease& lease) {
+        with_claim(key, Make::no, [&](Grip& grip, detail::Held, const Found&) {
+            grip->release(lease.id);
+        });
+    }
+    void close_refresh(const K& key, const detail::Lease& lease) {
+        Gone gone{*state_};
+        with_claim(
+            key, Make::no, [&](Grip& grip, detail::Held held, const Found& found) {
+                if (grip->close_refresh(lease.id, held) == detail::Then::drop && found.there) {
+                    take_out(*found.shard, found.at, RemovalCause::erased, gone);
+                }
+            });
+    }
+
+    [[nodiscard]] detail::Ticket begin_write(const K& key, Ttl life) {
+        const detail::Ticket ticket{state_->next_id(), state_->tags.now()};
+        const auto deadline = later(state_->now(), life);
+        Gone gone{*state_};
+        with_claim(key, Make::yes, [&](Grip& grip, detail::Held, const Found& found) {
+            grip->begin_write(ticket.id, deadline);
+            if (found.there) {
+                take_out(*found.shard, found.at, RemovalCause::erased, gone);
+            }
+        });
+        return ticket;
+    }
+    [[nodiscard]] std::vector<detail::Ticket> begin_write_many(std::span<const K> keys, Ttl life) {
+        std::vector<detail::Ticket> tickets;
+        tickets.reserve(keys.size());
+        try {
+            for (const K& key : keys) {
+                tickets.push_back(begin_write(key, life));
+            }
+        } catch (...) {
+            for (std::size_t i = 0; i < tickets.size(); ++i) {
+                finish_write(keys[i], tickets[i], detail::Finish::nothing, {}, {}, {});
+            }
+            throw;
+        }
+        return tickets;
+    }
+    bool finish_write(const K& key, const detail::Ticket& ticket, detail::Finish how,
+                      std::optional<V> value, Lifetime life, const Tags& tags) {
+        std::unique_ptr<detail::TagMarks> marks = state_->tags.mark(tags, ticket.epoch);
+        const bool leaves = how == detail::Finish::value && life.fresh > Ttl::zero();
+        bool stood = false;
+        change(
+            key, std::move(value), life, std::move(marks), [](detail::Claim&) { return true; },
+            [&](detail::Claim& claim) {
+                const auto finished = claim.finish_write(ticket.id, leaves);
+                stood = finished.found;
+                return finished.then;
+            });
+        return stood;
+    }
+
+private:
+    using Instant = std::chrono::steady_clock::time_point;
+
+    // A key beside its hash, so that it is hashed once an operation.
+    struct Keyed {
+        K key;
+        std::size_t hash;
+    };
+    template <class Q>
+    struct Probe {
+        const Q& key;
+        std::size_t hash;
+    };
+    struct KeyedHash {
+        using is_transparent = void;
+        template <class P>
+        std::size_t operator()(const P& probe) const noexcept {
+            return probe.hash;
+        }
+    };
+    struct KeyedEqual {
+        using is_transparent = void;
+        template <class A, class B>
+        bool operator()(const A& a, const B& b) const {
+            return a.hash == b.hash && KeyEqual{}(a.key, b.key);
+        }
+    };
+
+    struct Item : detail::Evictable {
+        std::optional<V> value{};
+        Instant fresh_until{};
+        Ttl life{};
+        Ttl grace{};
+        std::size_t weight = 0;
+        bool refreshing = false;  // somebody holds a refresh lease
+        const Keyed* key = nullptr;
+        std::unique_ptr<detail::TagMarks> marks{};
+    };
+    using Entries = std::unordered_map<Keyed, Item, KeyedHash, KeyedEqual>;
+    using At = typename Entries::iterator;
+    using Claims = detail::Claims<K, V, KeyHash, KeyEqual>;
+    using Grip = typename Claims::Grip;
+    using Make = typename Claims::Make;
+
+    struct Counts {
+        std::uint64_t hits = 0, misses = 0, evictions = 0, expirations = 0, oversized = 0;
+    };
+
+    struct alignas(64) Shard {
+        std::mutex mutex{};
+        Entries entries{};
+        Claims claims{};
+        detail::Eviction eviction{};
+        Counts counts{};
+        std::size_t sweep_at = 0;
+
+        // Within its life or grace, and its tags stand.
+        [[nodiscard]] static bool live(const Item& entry, Instant now) noexcept {
+            return (now < entry.fresh_until || now < later(entry.fresh_until, entry.grace)) &&
+                   (!entry.marks || entry.marks->stand());
+        }
+    };
+
+    struct State {
+        State(MemoryStoreOptions<K, V> given, C clock_given)
+            : options{std::move(given)},
+              clock{std::move(clock_given)},
+              most_entries{bound(options)},
+              shards(shard_count(options, most_entries)),
+              mask{shards.size() - 1} {}
+
+        MemoryStoreOptions<K, V> options;
+        C clock;
+        std::size_t most_entries;
+        mutable std::vector<Shard> shards;
+        std::size_t mask;
+        detail::TagTable tags{};
+        std::atomic<std::size_t> entries{0};
+        std::atomic<std::size_t> weight{0};
+        std::atomic<std::uint64_t> ids{0};
+
+        [[nodiscard]] Instant now() const { return clock.now(); }
+        [[nodiscard]] std::uint64_t next_id() noexcept {
+            return ids.fetch_add(1, std::memory_order_relaxed) + 1;
+        }
+        template <class Q>
+        [[nodiscard]] static std::size_t hash(const Q& key) {
+            return KeyHash{}(key);
+        }
+        // The high bits choose the shard: the table takes the low ones.
+        [[nodiscard]] Shard& shard(std::size_t hash) const noexcept {
+            return shards[(hash >> (sizeof(std::size_t) * 4)) & mask];
+        }
+
+        static std::size_t bound(const MemoryStoreOptions<K, V>& options) {
+            if (options.capacity == std::size_t{0}) {
+                throw std::invalid_argument{
+                    "larder: MemoryStoreOptions::capacity must be positive, but is 0"};
+            }
+            if ((options.max_weight != 0) != static_cast<bool>(options.weigh)) {
+                throw std::invalid_argument{
+                    options.weigh
+                        ? "larder: MemoryStoreOptions::max_weight must be positive where weigh is set, but is 0"
+                        : "larder: MemoryStoreOptions::weigh must be set where max_weight is, which is " +
+                              std::to_string(options.max_weight)};
+            }
+            return options.capacity.value_or(options.max_weight != 0 ? static_cast<std::size_t>(-1)
+                                                                     : std::size_t{100'000});
+        }
+        // A shard that is tiny evicts badly, and more shards than threads can use are a waste.
+        static std::size_t shard_count(const MemoryStoreOptions<K, V>& options,
+                                       std::size_t entries) {
+            constexpr std::size_t most = 1024;
+            if (options.shards > most) {
+                throw std::invalid_argument{"larder: MemoryStoreOptions::shards must be at most 1024, but is " +
+                                            std::to_string(options.shards)};
+            }
+            if (options.shards != 0) {
+                return std::bit_ceil(options.shards);
+            }
+            const std::size_t threads = (std::max)(std::thread::hardware_concurrency(), 1U);
+            return std::bit_floor(
+                std::clamp<std::size_t>(entries / 1024, 1, (std::min)(8 * threads, most)));
+        }
+    };
+
+    // What has left, destroyed and reported when the lock is no longer held.
+    class Gone {
+    public:
+        explicit Gone(State& state) noexcept : state_{state} {}
+        Gone(const Gone&) = delete;
+        Gone& operator=(const Gone&) = delete;
+        ~Gone() {
+            if (state_.options.on_removal) {
+                for (auto& [node, cause] : nodes_) {
+                    report(node.key().key, node.mapped().value, cause);
+                }
+                if (replaced_) {
+                    report(*key_, *replaced_, RemovalCause::replaced);
+                }
+            }
+        }
+        /// An entry that left the table. Reserve first: then this does not throw.
+        void add(typename Entries::node_type node, RemovalCause cause) {
+            nodes_.emplace_back(std::move(node), cause);
+        }
+        void reserve_one() { nodes_.reserve(nodes_.size() + 1); }
+
+        /// A value that another took the place of.
+        void add(const K& key, std::optional<V> value) {
+            key_ = &key;
+            replaced_.emplace(std::move(value));
+        }
+
+    private:
+        void report(const K& key, const std::optional<V>& value, RemovalCause cause) noexcept {
+            if (value) {
+                try {
+                    state_.options.on_removal(key, *value, cause);
+                } catch (...) {
+                }
+            }
+        }
+
+        State& state_;
+        std::vector<std::pair<typename Entries::node_type, RemovalCause>> nodes_{};
+        const K* key_ = nullptr;
+        std::optional<std::optional<V>> replaced_{};
+    };
+
+    static Instant later(Instant from, Ttl by) noexcept {
+        const auto left = std::chrono::duration_cast<Ttl>(Instant::max() - from);
+        return by >= left ? Instant::max() : from + by;
+    }
+    static detail::Held held(bool fresh_or_stale) noexcept {
+        return fresh_or_stale ? detail::Held::fresh : detail::Held::nothing;
+    }
+    static Ttl left(const Item& entry, Instant now) noexcept {
+        // Rounded up: what has not ended has some time left.
+        return std::chrono::ceil<Ttl>(entry.fresh_until - now);
+    }
+
+    // The one look-up: what a hit costs is here.
+    template <class Q, class See>
+    bool look(const Q& key, See&& see) const {
+        const Probe<Q> probe{key, State::hash(key)};
+        Shard& shard = state_->shard(probe.hash);
+        const Instant now = state_->now();
+        const std::scoped_lock lock{shard.mutex};
+        const auto at = shard.entries.find(probe);
+        if (at == shard.entries.end() || !Shard::live(at->second, now)) {
+            ++shard.counts.misses;
+            return false;
+        }
+        Item& entry = at->second;
+        entry.used();
+        ++shard.counts.hits;
+        const V* const value = entry.value ? std::addressof(*entry.value) : nullptr;
+        see(value, left(entry, now), entry.life, entry.refreshing);
+        return true;
+    }
+
+    // A slot as a step finds it under its lock.
+    struct Found {
+        Shard* shard;
+        At at;
+        bool there;  // an entry, live or not
+        detail::Held held;
+    };
+    Found find_slot(Shard& shard, const Probe<K>& probe, Instant now) const {
+        const At at = shard.entries.find(probe);
+        if (at == shard.entries.end()) {
+            return {&shard, at, false, detail::Held::nothing};
+        }
+        const detail::Held held = !Shard::live(at->second, now) ? detail::Held::nothing
+                                  : now < at->second.fresh_until ? detail::Held::fresh
+                                                                 : detail::Held::stale;
+        return {&shard, at, true, held};
+    }
+
+    template <class Step>
+    decltype(auto) with_claim(const K& key, Make make, Step&& step) {
+        const Probe<K> probe{key, State::hash(key)};
+        Shard& shard = state_->shard(probe.hash);
+        const Instant now = state_->now();
+        const std::scoped_lock lock{shard.mutex};
+        const Found found = find_slot(shard, probe, now);
+        Grip grip{shard.claims, key, found.held, now, make};
+        // The entry shows what its claim says, whatever the step does.
+        struct Mirror {
+            Shard& shard;
+            const Probe<K>& probe;
+            Grip& grip;
+            ~Mirror() {
+                if (const At at = shard.entries.find(probe); at != shard.entries.end()) {
+                    at->second.refreshing = grip->refreshing();
+                }
+            }
+        } const mirror{shard, probe, grip};
+        return step(grip, found.held, found);
+    }
+
+    template <class Ask>
+    Opening lease_out(const K& key, Ask&& ask) {
+        auto flight = std::make_shared<detail::Flight<V>>();
+        const detail::Lease lease{state_->next_id(), state_->tags.now()};
+        Gone gone{*state_};
+        return with_claim(key, Make::yes, [&](Grip& grip, detail::Held held, const Found& found) {
+            Opening opening;
+            if (found.there && held != detail::Held::nothing) {
+                const Item& entry = found.at->second;
+                opening.copy.emplace(detail::Copy<V>{
+                    {entry.value, left(entry, state_->now())}, entry.life, entry.refreshing});
+            } else if (found.there) {
+                gone.reserve_one();
+            }
+            opening.slot = ask(grip.claim(), held, lease.id);
+            switch (opening.slot) {
+                case detail::Slot::lead:
+                    opening.lease = lease;
+                    opening.flight = flight;
+                    grip.depart(std::move(flight));
+                    break;
+                case detail::Slot::join:
+                    opening.lease.id = grip->lease();
+                    opening.flight = grip.flight();
+                    break;
+                default: break;
+            }
+            if (held == detail::Held::nothing && found.there) {
+                take_out(*found.shard, found.at, RemovalCause::expired, gone);
+            }
+            return opening;
+        });
+    }
+
+    // Unlists an entry and moves it to where it is destroyed without the lock.
+    void take_out(Shard& shard, At at, RemovalCause cause, Gone& gone) {
+        gone.reserve_one();
+        Item& entry = at->second;
+        shard.eviction.remove(entry);
+        release_room(entry.weight);
+        shard.counts.expirations += cause == RemovalCause::expired ? 1U : 0U;
+        shard.counts.evictions += cause == RemovalCause::evicted ? 1U : 0U;
+        gone.add(shard.entries.extract(at), cause);
+    }
+    void release_room(std::size_t weight) noexcept {
+        state_->entries.fetch_sub(1, std::memory_order_relaxed);
+        state_->weight.fetch_sub(weight, std::memory_order_relaxed);
+    }
+
+    // Evicts one entry; false if there is none here.
+    bool evict_one(Shard& shard, Gone& gone) {
+        gone.reserve_one();
+        detail::Evictable* const victim = shard.eviction.evict();
+        if (victim == nullptr) {
+            return false;
+        }
+        Item& entry = static_cast<Item&>(*victim);
+        const At at = shard.entries.find(*entry.key);
+        release_room(entry.weight);
+        const bool expired = !Shard::live(entry, state_->now());
+        ++(expired ? shard.counts.expirations : shard.counts.evictions);
+        gone.add(shard.entries.extract(at),
+                 expired ? RemovalCause::expired : RemovalCause::evicted);
+        return true;
+    }
+
+    // Room for one entry of this weight, taken if there is any. Counting before storing keeps the
+    // bounds hard however many threads store.
+    bool take_room(std::size_t weight) noexcept {
+        const auto take = [](std::atomic<std::size_t>& used, std::size_t most, std::size_t more) {
+            std::size_t now = used.load(std::memory_order_relaxed);
+            do {
+                if (more > most || now > most - more) {
+                    return false;
+                }
+            } while (!used.compare_exchange_weak(now, now + more, std::memory_order_relaxed));
+            return true;
+        };
+        if (!take(state_->entries, state_->most_entries, 1)) {
+            return false;
+        }
+        if (state_->options.max_weight != 0 &&
+            !take(state_->weight, state_->options.max_weight, weight)) {
+            state_->entries.fetch_sub(1, std::memory_order_relaxed);
+            return false;
+        }
+        return true;
+    }
+
+    // Makes room in some other shard, when the one that needs it has nothing to give.
+    void evict_elsewhere(const Shard& full) {
+        for (Shard& shard : state_->shards) {
+            if (&shard != &full) {
+                Gone gone{*state_};
+                const std::scoped_lock lock{shard.mutex};
+                if (evict_one(shard, gone)) {
+                    return;
+                }
+            }
+        }
+        std::this_thread::yield();  // all room is taken by entries about to be stored
+    }
+
+    // The one way a value gets in. `wants` says whether the step is worth anything at all; `step`
+    // takes it and says whether the value stays. What may throw comes before the step.
+    template <class Wants, class Step>
+    bool change(const K& key, std::optional<V> value, Lifetime life,
+                std::unique_ptr<detail::TagMarks> marks, Wants&& wants, Step&& step,
+                bool* tags_stand = nullptr) {
+        const Probe<K> probe{key, State::hash(key)};
+        Shard& shard = state_->shard(probe.hash);
+        const std::size_t weight = weigh(key, value);
+        const bool oversized =
+            state_->options.max_weight != 0 && weight > state_->options.max_weight;
+        for (;;) {
+            Gone gone{*state_};
+            std::unique_lock lock{shard.mutex};
+            const Instant now = state_->now();
+            Found found = find_slot(shard, probe, now);
+            Grip grip{shard.claims, key, found.held, now, Make::no};
+            const bool stand = !marks || marks->stand();
+            if (tags_stand != nullptr) {
+                *tags_stand = stand;
+            }
+            if (!wants(grip.claim())) {
+                return false;
+            }
+            const bool storable = stand && !oversized && life.fresh > Ttl::zero();
+            if (found.there && (!storable || found.at->second.weight != weight ||
+                                found.held == detail::Held::nothing)) {
+                take_out(shard, found.at,
+                         found.held == detail::Held::nothing ? RemovalCause::expired
+                         : storable                          ? RemovalCause::replaced
+                                                             : RemovalCause::erased,
+                         gone);
+                found.there = false;
+            }
+            if (!storable) {
+                shard.counts.oversized += oversized ? 1U : 0U;
+                step(grip.claim());
+                return false;
+            }
+            if (found.there) {
+                gone.add(key, std::exchange(found.at->second.value, std::move(value)));
+            } else {
+                bool room = take_room(weight);
+                while (!room && evict_one(shard, gone)) {
+                    room = take_room(weight);
+                }
+                if (!room) {
+                    lock.unlock();
+                    evict_elsewhere(shard);
+                    continue;
+                }
+                found.at = list(shard, key, probe.hash, std::move(value), weight);
+            }
+            Item& entry = found.at->second;
+            entry.fresh_until = later(now, life.fresh);
+            entry.life = life.fresh;
+            entry.grace = life.grace;
+            entry.marks = std::move(marks);
+            entry.refreshing = false;
+            if (step(grip.claim()) != detail::Then::store) {
+                unlist(shard, found.at);  // nobody has seen it
+                return false;
+            }
+            sweep(shard, now, gone);
+            return true;
+        }
+    }
+
+    [[nodiscard]] std::size_t weigh(const K& key, const std::optional<V>& value) const {
+        if (!state_->options.weigh) {
+            return 0;
+        }
+        return value ? (std::max)(state_->options.weigh(key, *value), std::size_t{1})
+                     : std::size_t{1};
+    }
+
+    // A new entry in room already taken, which is given back if this throws.
+    At list(Shard& shard, const K& key, std::size_t hash, std::optional<V> value,
+            std::size_t weight) {
+        try {
+            const At at = shard.entries.try_emplace(Keyed{key, hash}).first;
+            at->second.key = &at->first;
+            at->second.weight = weight;
+            try {
+                at->second.value = std::move(value);
+                shard.eviction.insert(at->second, hash);
+            } catch (...) {
+                shard.entries.erase(at);
+                throw;
+            }
+            return at;
+        } catch (...) {
+            release_room(weight);
+            throw;
+        }
+    }
+    void unlist(Shard& shard, At at) noexcept {
+        shard.eviction.remove(at->second);
+        release_room(at->second.weight);
+        shard.entries.erase(at);
+    }
+
+    // A few of the table's buckets at each store: what has expired goes in time, without a stall.
+    void sweep(Shard& shard, Instant now, Gone& gone) {
+        for (int steps = 0; steps < 2; ++steps) {
+            shard.sweep_at = (shard.sweep_at + 1) % shard.entries.bucket_count();
+            for (auto in = shard.entries.begin(shard.sweep_at);
+                 in != shard.entries.end(shard.sweep_at); ++in) {
+                if (!Shard::live(in->second, now)) {
+                    take_out(shard, shard.entries.find(in->first), RemovalCause::expired, gone);
+                    break;  // the bucket has changed
+                }
+            }
+        }
+    }
+
+    std::shared_ptr<State> state_;
+};
+
+LARDER_NS_END
+
+#endif  // LARDER_STORE_MEMORY_HPP
