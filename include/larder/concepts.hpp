@@ -126,8 +126,18 @@ template <class R, class V>
 concept Loadable = std::same_as<R, std::optional<V>> || std::same_as<R, Loaded<V>> ||
                    std::same_as<R, V> || std::same_as<R, std::nullopt_t>;
 
+/// What a std::reference_wrapper refers to; anything else as it is, its constness too.
 template <class L>
-using Unwrapped = std::remove_cvref_t<std::unwrap_reference_t<std::remove_cvref_t<L>>>;
+struct Unwrap {
+    using type = std::remove_reference_t<L>;
+};
+template <class L>
+    requires(!std::same_as<std::unwrap_reference_t<std::remove_cvref_t<L>>, std::remove_cvref_t<L>>)
+struct Unwrap<L> {
+    using type = std::remove_reference_t<std::unwrap_reference_t<std::remove_cvref_t<L>>>;
+};
+template <class L>
+using Unwrapped = typename Unwrap<L>::type;
 
 template <class L, class K>
 concept HasLoad = requires(Unwrapped<L>& l, const K& key) { l.load(key); };
@@ -152,7 +162,8 @@ decltype(auto) call_loader(L& loader, const K& key) {
 
 template <class L, class K>
 using LoadResult =
-    std::remove_cvref_t<decltype(call_loader(std::declval<std::remove_cvref_t<L>&>(), std::declval<const K&>()))>;
+    std::remove_cvref_t<decltype(call_loader(std::declval<std::remove_reference_t<L>&>(),
+                                             std::declval<const K&>()))>;
 
 template <class L, class K, class V>
 concept LoadsFor = CallsAtAll<L, K> && requires { requires Loadable<LoadResult<L, K>, V>; };

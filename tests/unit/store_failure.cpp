@@ -14,6 +14,7 @@
 #include <optional>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -167,8 +168,11 @@ TEST_CASE("a load in flight is fenced by a write that the store missed", "[failu
     Table<> table;
     table.set(1, 10);
     CacheAside cache{store, std::ref(table)};
+    bool written = false;
     table.hooks.after_load = [&](int) {
-        table.hooks.after_load = nullptr;
+        if (std::exchange(written, true)) {
+            return;
+        }
         store.faults().writes_fail = true;
         cache.put(1, 11);
         store.faults().writes_fail = false;

@@ -73,7 +73,8 @@ struct Given<Detached<F>> {
 
 /// A loader that is passed to one call, lent or `detached`.
 template <class F, class S>
-concept CallLoaderFor = LoaderFor<typename Given<std::remove_cvref_t<F>>::type, S>;
+concept CallLoaderFor = LoaderFor<typename Given<std::remove_cvref_t<F>>::type, S> ||
+                        LoaderFor<std::remove_reference_t<F>, S>;
 
 /// A range of things that convert to T.
 template <class R, class T>
