@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: MIT
+# larder_dev: the warnings and sanitizers of our own tests and examples. Never exported.
+include_guard()
+add_library(larder_dev INTERFACE)
+target_compile_options(larder_dev INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion
+    -Wold-style-cast -Woverloaded-virtual -Wnon-virtual-dtor $<$<BOOL:${LARDER_WERROR}>:-Werror>)
+if(LARDER_SANITIZE)
+    target_compile_options(larder_dev INTERFACE -fsanitize=${LARDER_SANITIZE} -fno-omit-frame-pointer
+        -fno-sanitize-recover=all)
+    target_link_options(larder_dev INTERFACE -fsanitize=${LARDER_SANITIZE})
+endif()
