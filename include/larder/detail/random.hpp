@@ -9,6 +9,7 @@
 #include <larder/hash.hpp>
 #include <larder/version.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 
@@ -18,14 +19,13 @@ namespace detail {
 
 /// The next number of this thread's own sequence (SplitMix64).
 [[nodiscard]] inline std::uint64_t random_bits() noexcept {
-    // The address differs between threads, and between processes where the system lays them out at
-    // random; the time differs where it does not.
-    thread_local std::uint64_t state = [] {
-        static thread_local char here = 0;
-        const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
-        return static_cast<std::uint64_t>(now) ^
-               mix(static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(&here)));
-    }();
+    // The count differs between threads, the time between processes, and so does the address where
+    // the system lays them out at random.
+    static std::atomic<std::uint64_t> threads{0};
+    thread_local std::uint64_t state =
+        mix(threads.fetch_add(1, std::memory_order_relaxed)) ^
+        mix(static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(&threads))) ^
+        static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
     state += 0x9e3779b97f4a7c15U;
     return mix(state);
 }

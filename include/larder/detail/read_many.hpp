@@ -233,7 +233,7 @@ private:
     void await_others() {
         Patience hurry;
         if (e_.options.load_timeout) {
-            hurry.deadline = std::chrono::steady_clock::now() + *e_.options.load_timeout;
+            hurry.deadline = later(std::chrono::steady_clock::now(), *e_.options.load_timeout);
         }
         for (Waiting& other : waiting_) {
             const Key& key = keys_[other.at];

@@ -9,6 +9,7 @@
 #include <larder/detail/call.hpp>
 #include <larder/detail/engine.hpp>
 #include <larder/detail/flight.hpp>
+#include <larder/detail/later.hpp>
 #include <larder/detail/slot.hpp>
 #include <larder/detail/waiting.hpp>
 #include <larder/entry.hpp>
@@ -337,11 +338,7 @@ public:
     [[nodiscard]] static Patience patience_of(const Read& how) {
         Patience patience{std::nullopt, how.stop};
         if (how.timeout) {
-            const auto now = std::chrono::steady_clock::now();
-            // A time-out beyond the clock's end is none.
-            if (*how.timeout < std::chrono::hours{24 * 365 * 100}) {
-                patience.deadline = now + *how.timeout;
-            }
+            patience.deadline = later(std::chrono::steady_clock::now(), *how.timeout);
         }
         return patience;
     }
@@ -369,7 +366,7 @@ public:
     Fetched<Value> wait_aboard(const Key& key, Patience patience, const Load& load,
                                const std::optional<Copy<Value>>& stale) {
         if (stale && e_.options.load_timeout) {
-            const auto soon = std::chrono::steady_clock::now() + *e_.options.load_timeout;
+            const auto soon = later(std::chrono::steady_clock::now(), *e_.options.load_timeout);
             patience.deadline = patience.deadline ? (std::min)(*patience.deadline, soon) : soon;
         }
         for (;;) {
@@ -548,7 +545,7 @@ private:
 
     void rest(const Key& key) {
         const auto now = e_.now();
-        e_.traffic.rest(key, now + e_.options.refresh_backoff, now);
+        e_.traffic.rest(key, later(now, e_.options.refresh_backoff), now);
     }
 
     void unkept(const Key& key, bool forced) noexcept {

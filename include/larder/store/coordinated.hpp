@@ -11,6 +11,7 @@
 #include <larder/detail/claims.hpp>
 #include <larder/detail/drop_queue.hpp>
 #include <larder/detail/key_text.hpp>
+#include <larder/detail/later.hpp>
 #include <larder/detail/slot.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
@@ -248,10 +249,9 @@ public:
     /// The plain store's copy goes before the database is touched: it may outlive this process.
     [[nodiscard]] detail::Ticket begin_write(const key_type& key, Ttl life) {
         const detail::Ticket ticket{state_->next_id(), {}};
-        const auto now = state_->clock.now();
-        const auto left = std::chrono::duration_cast<Ttl>(Instant::max() - now);
+        const auto deadline = detail::later(state_->clock.now(), life);
         Step step{*this, key, Make::yes};
-        step.grip->begin_write(ticket.id, life >= left ? Instant::max() : now + life);
+        step.grip->begin_write(ticket.id, deadline);
         try {
             ask(key, [&] { return plain().erase(key); });
         } catch (...) {
@@ -302,7 +302,6 @@ public:
     [[nodiscard]] std::size_t queued_drops() const noexcept { return state_->drops.size(); }
 
 private:
-    using Instant = std::chrono::steady_clock::time_point;
     using KeyHash = Hash<key_type>;
     using Claims = detail::Claims<key_type, value_type, KeyHash, std::equal_to<>>;
     using Make = typename Claims::Make;

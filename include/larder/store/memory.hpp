@@ -10,6 +10,7 @@
 #include <larder/concepts.hpp>
 #include <larder/detail/claims.hpp>
 #include <larder/detail/eviction.hpp>
+#include <larder/detail/later.hpp>
 #include <larder/detail/slot.hpp>
 #include <larder/detail/tag_table.hpp>
 #include <larder/entry.hpp>
@@ -311,7 +312,7 @@ public:
 
     [[nodiscard]] detail::Ticket begin_write(const K& key, Ttl life) {
         const detail::Ticket ticket{state_->next_id(), state_->tags.now()};
-        const auto deadline = later(state_->now(), life);
+        const auto deadline = detail::later(state_->now(), life);
         Gone gone{*state_};
         with_claim(key, Make::yes, [&](Grip& grip, detail::Held, const Found& found) {
             grip->begin_write(ticket.id, deadline);
@@ -409,7 +410,7 @@ private:
 
         // Within its life or grace, and its tags stand.
         [[nodiscard]] static bool live(const Item& entry, Instant now) noexcept {
-            return (now < entry.fresh_until || now < later(entry.fresh_until, entry.grace)) &&
+            return (now < entry.fresh_until || now < detail::later(entry.fresh_until, entry.grace)) &&
                    (!entry.marks || entry.marks->stand());
         }
     };
@@ -521,10 +522,6 @@ private:
         std::optional<std::optional<V>> replaced_{};
     };
 
-    static Instant later(Instant from, Ttl by) noexcept {
-        const auto left = std::chrono::duration_cast<Ttl>(Instant::max() - from);
-        return by >= left ? Instant::max() : from + by;
-    }
     static detail::Held held(bool fresh_or_stale) noexcept {
         return fresh_or_stale ? detail::Held::fresh : detail::Held::nothing;
     }
@@ -750,7 +747,7 @@ private:
                 found.at = list(shard, key, probe.hash, std::move(value), weight);
             }
             Item& entry = found.at->second;
-            entry.fresh_until = later(now, life.fresh);
+            entry.fresh_until = detail::later(now, life.fresh);
             entry.life = life.fresh;
             entry.grace = life.grace;
             entry.marks = std::move(marks);

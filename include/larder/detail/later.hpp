@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// Moments that do not overflow.
+
+#ifndef LARDER_DETAIL_LATER_HPP
+#define LARDER_DETAIL_LATER_HPP
+
+#include <larder/entry.hpp>
+#include <larder/version.hpp>
+
+#include <chrono>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+/// `from + by`, or the end of time where that lies beyond it: an endless lifetime is one.
+[[nodiscard]] inline std::chrono::steady_clock::time_point later(
+    std::chrono::steady_clock::time_point from, Ttl by) noexcept {
+    constexpr auto end = (std::chrono::steady_clock::time_point::max)();
+    return by >= std::chrono::duration_cast<Ttl>(end - from) ? end : from + by;
+}
+
+}  // namespace detail
+
+LARDER_NS_END
+
+#endif  // LARDER_DETAIL_LATER_HPP
