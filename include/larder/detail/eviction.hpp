@@ -21,14 +21,18 @@ namespace detail {
 
 /// What an entry carries for its eviction. Entries do not move while they are listed.
 struct Evictable {
+    std::uint8_t uses = 0;    // since it was listed, at most 3
+    bool settled = false;     // in the main queue
+    bool refreshing = false;  // not ours: it fills a gap that every hit reads anyway
     Evictable* newer = nullptr;
     Evictable* older = nullptr;
-    std::size_t hash = 0;
-    std::uint8_t uses = 0;  // since it was listed, at most 3
-    bool settled = false;   // in the main queue
 
     /// All that a hit costs.
-    void used() noexcept { uses = static_cast<std::uint8_t>(uses + (uses < 3 ? 1 : 0)); }
+    void used() noexcept {
+        if (uses < 3) {
+            ++uses;
+        }
+    }
 };
 
 /// A queue of entries, threaded through them.
@@ -89,7 +93,6 @@ private:
 class Eviction {
 public:
     void insert(Evictable& entry, std::size_t hash) {
-        entry.hash = hash;
         entry.uses = 0;
         entry.settled = ghosts_.take(hash);
         queue_of(entry).push(entry);
@@ -99,7 +102,10 @@ public:
     void remove(Evictable& entry) noexcept { queue_of(entry).remove(entry); }
 
     /// Unlists the entry that is to go; null if there is none.
-    Evictable* evict() {
+    ///
+    /// @param hash_of  the hash of an entry's key
+    template <class HashOf>
+    Evictable* evict(HashOf&& hash_of) {
         while (small_.size() + main_.size() > 0) {
             const bool from_small =
                 main_.size() == 0 || small_.size() * 10 > small_.size() + main_.size();
@@ -108,7 +114,7 @@ public:
             if (from_small && entry.uses <= 1) {
                 // What is remembered is a matter of luck: without room for it, go on.
                 try {
-                    ghosts_.add(entry.hash, (std::max)(main_.size(), std::size_t{1}));
+                    ghosts_.add(hash_of(entry), (std::max)(main_.size(), std::size_t{1}));
                 } catch (...) {
                 }
                 queue.remove(entry);

@@ -22,6 +22,14 @@ namespace detail {
     return by >= std::chrono::duration_cast<Ttl>(end - from) ? end : from + by;
 }
 
+/// Time that a copy has left, as exact as the clock; zero or less: stale.
+using Remaining = std::chrono::steady_clock::duration;
+
+/// In whole milliseconds, rounded up: what has not ended has some time left.
+[[nodiscard]] constexpr Ttl whole(Remaining remaining) noexcept {
+    return std::chrono::ceil<Ttl>(remaining);
+}
+
 }  // namespace detail
 
 LARDER_NS_END

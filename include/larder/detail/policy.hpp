@@ -339,7 +339,7 @@ private:
     }
 
     static auto into(std::optional<value_type>& value) {
-        return [&value](const value_type* found, Ttl, Ttl) {
+        return [&value](const value_type* found, Remaining, Ttl) {
             if (found != nullptr) {
                 value.emplace(*found);
             }
@@ -363,14 +363,14 @@ private:
         Fetched<value_type> fetched;
         const Ttl usual = engine_->options.ttl;
         const bool hit = reads().hit(
-            lookup(key), [&](const value_type* found, Ttl remaining, Ttl life) {
+            lookup(key), [&](const value_type* found, Remaining remaining, Ttl life) {
                 if (found != nullptr) {
                     fetched.value.emplace(*found);
                 }
-                const Ttl whole = life > Ttl::zero() ? life : usual;
                 fetched.source = Source::hit;
-                fetched.age = (std::max)(whole - remaining, Ttl::zero());
-                fetched.remaining = remaining;
+                fetched.remaining = whole(remaining);
+                fetched.age = (std::max)((life > Ttl::zero() ? life : usual) - fetched.remaining,
+                                         Ttl::zero());
             });
         return hit ? fetched : reads().miss(as_key(key), how, load);
     }

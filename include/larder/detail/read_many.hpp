@@ -104,9 +104,9 @@ private:
     void take_hits() {
         std::vector<std::size_t> due;
         e_.store.peek_many(
-            std::span<const Key>{keys_}, [&](std::size_t at, const Value* value, Ttl remaining,
+            std::span<const Key>{keys_}, [&](std::size_t at, const Value* value, Remaining remaining,
                                              Ttl life, bool refreshing) {
-                if (remaining > Ttl::zero()) {
+                if (remaining > Remaining::zero()) {
                     Answer& answer = answers_[at];
                     answer.known = true;
                     if (value != nullptr) {

@@ -82,8 +82,8 @@ public:
     bool hit(const Q& key, Take&& take) {
         bool fresh = false;
         bool due = false;
-        e_.store.peek(key, [&](const Value* value, Ttl remaining, Ttl life, bool refreshing) {
-            if (remaining > Ttl::zero()) {
+        e_.store.peek(key, [&](const Value* value, Remaining remaining, Ttl life, bool refreshing) {
+            if (remaining > Remaining::zero()) {
                 take(value, remaining, life);
                 fresh = true;
                 due = !refreshing && is_due(remaining, life);
@@ -99,13 +99,13 @@ public:
     }
 
     /// A copy that is near its end is reloaded in the background, once, while it is still served.
-    [[nodiscard]] bool is_due(Ttl remaining, Ttl life) const noexcept {
+    [[nodiscard]] bool is_due(Remaining remaining, Ttl life) const noexcept {
         if (e_.refresh_below <= 0) {
             return false;
         }
-        const Ttl whole = life > Ttl::zero() ? life : e_.options.ttl;
-        return static_cast<double>(remaining.count()) <
-               e_.refresh_below * static_cast<double>(whole.count());
+        using Seconds = std::chrono::duration<double>;
+        const Ttl whole_life = life > Ttl::zero() ? life : e_.options.ttl;
+        return Seconds{remaining} < e_.refresh_below * Seconds{whole_life};
     }
 
     /// The answer for a key that had no fresh copy when `hit` looked.
@@ -330,8 +330,8 @@ public:
     }
 
     [[nodiscard]] Fetched<Value> as_fetched(Copy<Value>&& copy, Source source) const {
-        const Ttl whole = copy.fresh > Ttl::zero() ? copy.fresh : e_.options.ttl;
-        const Ttl age = (std::max)(whole - copy.entry.remaining, Ttl::zero());
+        const Ttl whole_life = copy.fresh > Ttl::zero() ? copy.fresh : e_.options.ttl;
+        const Ttl age = (std::max)(whole_life - copy.entry.remaining, Ttl::zero());
         return {std::move(copy.entry.value), source, age, copy.entry.remaining};
     }
 
@@ -352,9 +352,9 @@ public:
     std::optional<Copy<Value>> stale_copy(const Key& key) {
         std::optional<Copy<Value>> stale;
         if (e_.options.grace > Ttl::zero()) {
-            e_.store.peek(key, [&](const Value* value, Ttl left, Ttl life, bool refreshing) {
-                if (value != nullptr && left <= Ttl::zero()) {
-                    stale.emplace(Copy<Value>{{*value, left}, life, refreshing});
+            e_.store.peek(key, [&](const Value* value, Remaining left, Ttl life, bool refreshing) {
+                if (value != nullptr && left <= Remaining::zero()) {
+                    stale.emplace(Copy<Value>{{*value, whole(left)}, life, refreshing});
                 }
             });
         }

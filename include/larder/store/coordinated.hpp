@@ -180,9 +180,8 @@ public:
             return;
         }
         for (std::size_t i = 0; i < entries.size(); ++i) {
-            show(entries[i], [&](const value_type* value, Ttl remaining, Ttl life, bool refreshing) {
-                see(i, value, remaining, life, refreshing);
-            });
+            show(entries[i], [&](const value_type* value, detail::Remaining remaining, Ttl life,
+                                 bool refreshing) { see(i, value, remaining, life, refreshing); });
         }
     }
 
@@ -444,7 +443,7 @@ private:
             return false;
         }
         const value_type* const value = entry->value ? std::addressof(*entry->value) : nullptr;
-        see(value, entry->remaining, Ttl::zero(), false);
+        see(value, detail::Remaining{entry->remaining}, Ttl::zero(), false);
         return true;
     }
 

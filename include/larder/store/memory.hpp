@@ -92,6 +92,7 @@ template <class K, class V, class C = SteadyClock, class KeyHash = Hash<K>,
 class MemoryStore {
     struct State;
     struct Shard;
+    using Remaining = detail::Remaining;
 
 public:
     using key_type = K;
@@ -113,12 +114,12 @@ public:
         requires std::copy_constructible<V>
     [[nodiscard]] std::optional<Entry<V>> find(const Q& key) const {
         std::optional<Entry<V>> entry;
-        look(key, [&](const V* value, Ttl remaining, Ttl, bool) {
+        look(key, [&](const V* value, Remaining remaining, Ttl, bool) {
             entry.emplace();
             if (value != nullptr) {
                 entry->value.emplace(*value);
             }
-            entry->remaining = remaining;
+            entry->remaining = detail::whole(remaining);
         });
         return entry;
     }
@@ -184,8 +185,8 @@ public:
     template <class Q = K, class F>
     bool visit(const Q& key, F&& f) const {
         bool seen = false;
-        look(key, [&](const V* value, Ttl remaining, Ttl, bool) {
-            if (value != nullptr && remaining > Ttl::zero()) {
+        look(key, [&](const V* value, Remaining remaining, Ttl, bool) {
+            if (value != nullptr && remaining > Remaining::zero()) {
                 std::invoke(f, *value);
                 seen = true;
             }
@@ -245,7 +246,7 @@ public:
     template <class See>
     void peek_many(std::span<const K> keys, See&& see) const {
         for (std::size_t i = 0; i < keys.size(); ++i) {
-            look(keys[i], [&](const V* value, Ttl remaining, Ttl life, bool refreshing) {
+            look(keys[i], [&](const V* value, Remaining remaining, Ttl life, bool refreshing) {
                 see(i, value, remaining, life, refreshing);
             });
         }
@@ -380,15 +381,15 @@ private:
         }
     };
 
+    // What a hit reads comes first, beside the key.
     struct Item : detail::Evictable {
-        std::optional<V> value{};
         Instant fresh_until{};
+        std::unique_ptr<detail::TagMarks> marks{};
+        std::optional<V> value{};
         Ttl life{};
         Ttl grace{};
-        std::size_t weight = 0;
-        bool refreshing = false;  // somebody holds a refresh lease
         const Keyed* key = nullptr;
-        std::unique_ptr<detail::TagMarks> marks{};
+        std::size_t weight = 0;
     };
     using Entries = std::unordered_map<Keyed, Item, KeyedHash, KeyedEqual>;
     using At = typename Entries::iterator;
@@ -525,10 +526,6 @@ private:
     static detail::Held held(bool fresh_or_stale) noexcept {
         return fresh_or_stale ? detail::Held::fresh : detail::Held::nothing;
     }
-    static Ttl left(const Item& entry, Instant now) noexcept {
-        // Rounded up: what has not ended has some time left.
-        return std::chrono::ceil<Ttl>(entry.fresh_until - now);
-    }
 
     // The one look-up: what a hit costs is here.
     template <class Q, class See>
@@ -546,7 +543,7 @@ private:
         entry.used();
         ++shard.counts.hits;
         const V* const value = entry.value ? std::addressof(*entry.value) : nullptr;
-        see(value, left(entry, now), entry.life, entry.refreshing);
+        see(value, entry.fresh_until - now, entry.life, entry.refreshing);
         return true;
     }
 
@@ -600,7 +597,7 @@ private:
             if (found.there && held != detail::Held::nothing) {
                 const Item& entry = found.at->second;
                 opening.copy.emplace(detail::Copy<V>{
-                    {entry.value, left(entry, state_->now())}, entry.life, entry.refreshing});
+                    {entry.value, detail::whole(entry.fresh_until - state_->now())}, entry.life, entry.refreshing});
             } else if (found.there) {
                 gone.reserve_one();
             }
@@ -642,7 +639,8 @@ private:
     // Evicts one entry; false if there is none here.
     bool evict_one(Shard& shard, Gone& gone) {
         gone.reserve_one();
-        detail::Evictable* const victim = shard.eviction.evict();
+        detail::Evictable* const victim = shard.eviction.evict(
+            [](detail::Evictable& entry) { return static_cast<Item&>(entry).key->hash; });
         if (victim == nullptr) {
             return false;
         }
