@@ -3,6 +3,7 @@
 // The read path: hits, misses, absence, per-call options, stale copies, impatient waiters.
 
 #include "support/catch.hpp"
+#include "support/caught.hpp"
 #include "support/manual_executor.hpp"
 #include "support/table.hpp"
 
@@ -24,11 +25,11 @@
 using namespace std::chrono_literals;
 using larder::CacheAside;
 using larder::Errc;
-using larder::Error;
 using larder::From;
 using larder::Loaded;
 using larder::ManualClock;
 using larder::Source;
+using larder_test::caught;
 using larder_test::ManualExecutor;
 using larder_test::Table;
 
@@ -41,17 +42,6 @@ struct World {
     Store store{{}, clock};
     Table<> table{};
 };
-
-template <class F>
-larder::Errc code_of(F&& f) {
-    try {
-        f();
-    } catch (const Error& error) {
-        return static_cast<Errc>(error.code().value());
-    }
-    FAIL("nothing was thrown");
-    return {};
-}
 
 }  // namespace
 
@@ -169,12 +159,12 @@ TEST_CASE("a waiter that gives up does not harm the load", "[reads]") {
     w.table.hooks.before_load = [&](int) { let_go.wait(); };
 
     SECTION("its time is up") {
-        CHECK(code_of([&] { (void)cache.get(1, {.timeout = 1ms}); }) == Errc::timed_out);
+        CHECK(caught([&] { (void)cache.get(1, {.timeout = 1ms}); }) == Errc::timed_out);
     }
     SECTION("it is told to stop") {
         std::stop_source stop;
         auto waiter = std::async(std::launch::async, [&] {
-            return code_of([&] { (void)cache.get(1, {.stop = stop.get_token()}); });
+            return caught([&] { (void)cache.get(1, {.stop = stop.get_token()}); });
         });
         while (w.table.loads == 0) {
             std::this_thread::yield();
@@ -197,7 +187,7 @@ TEST_CASE("a load that waits in the executor holds no lease", "[reads]") {
     w.table.set(1, 10);
     ManualExecutor executor;
     CacheAside cache{w.store, std::ref(w.table), {.executor = executor.handle()}};
-    CHECK(code_of([&] { (void)cache.get(1, {.timeout = 0ms}); }) == Errc::timed_out);
+    CHECK(caught([&] { (void)cache.get(1, {.timeout = 0ms}); }) == Errc::timed_out);
     CHECK(w.table.loads == 0);
     CHECK(cache.fetch(1).source == Source::loaded);  // begins at once, here
     executor.run_all();
@@ -216,7 +206,7 @@ TEST_CASE("an executor that throws its tasks away leaves nobody waiting", "[read
     World w;
     CacheAside cache{w.store, std::ref(w.table),
                      {.executor = larder::Executor{[](const larder::Task&) { return true; }}}};
-    CHECK(code_of([&] { (void)cache.get(1, {.timeout = 1h}); }) == Errc::closed);
+    CHECK(caught([&] { (void)cache.get(1, {.timeout = 1h}); }) == Errc::closed);
 }
 
 TEST_CASE("within its grace a stale copy stands in for a load that fails", "[reads]") {
@@ -288,16 +278,16 @@ TEST_CASE("a loader that asks for its own key is told so", "[reads]") {
     Cache cache{w.store, ask};
     self = &cache;
     SECTION("in the same thread") {
-        CHECK(code_of([&] { (void)cache.get(1); }) == Errc::recursive_load);
+        CHECK(caught([&] { (void)cache.get(1); }) == Errc::recursive_load);
     }
     SECTION("through the executor") {
         how.timeout = 1h;
-        CHECK(code_of([&] { (void)cache.get(1); }) == Errc::recursive_load);
-        CHECK(code_of([&] { (void)cache.get(1, {.timeout = 1h}); }) == Errc::recursive_load);
+        CHECK(caught([&] { (void)cache.get(1); }) == Errc::recursive_load);
+        CHECK(caught([&] { (void)cache.get(1, {.timeout = 1h}); }) == Errc::recursive_load);
     }
     SECTION("while a write is in flight") {
         auto write = cache.writing(1);
-        CHECK(code_of([&] { (void)cache.get(1); }) == Errc::recursive_load);
+        CHECK(caught([&] { (void)cache.get(1); }) == Errc::recursive_load);
         write.rollback();
     }
 }
@@ -314,7 +304,7 @@ TEST_CASE("two loads that wait for each other do not hang", "[reads]") {
     self = &cache;
     const auto outcome = [&](int key) {
         return std::async(std::launch::async,
-                          [&, key] { return code_of([&] { (void)cache.get(key); }); });
+                          [&, key] { return caught([&] { (void)cache.get(key); }); });
     };
     auto one = outcome(1);
     auto two = outcome(2);
