@@ -73,8 +73,8 @@ public:
             if (replaying_ || now < next_try_) {
                 return;
             }
-            replaying_ = true;
             due.assign(keys_.begin(), keys_.end());
+            replaying_ = true;
         }
         bool succeeded = true;
         for (const K& key : due) {

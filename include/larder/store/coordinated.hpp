@@ -12,6 +12,7 @@
 #include <larder/detail/drop_queue.hpp>
 #include <larder/detail/key_text.hpp>
 #include <larder/detail/later.hpp>
+#include <larder/detail/requires.hpp>
 #include <larder/detail/slot.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
@@ -19,9 +20,11 @@
 #include <larder/stats.hpp>
 #include <larder/version.hpp>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -71,7 +74,7 @@ struct ClockOf<S> {
 ///
 /// @tparam S  a plain Store, or a std::reference_wrapper of one
 template <class S>
-class Coordinated {
+class Coordinated : detail::RequiresStore<S> {
     using Plain = detail::Unwrapped<S>;
 
 public:
@@ -95,11 +98,16 @@ public:
         return ask(key, [&] { return plain().find(key); });
     }
 
-    /// Stores, unless a write of the key is in flight.
+    /// Stores, unless a write of the key is in flight; a life of zero or less erases.
     void put(const key_type& key, std::optional<value_type> value, Lifetime life) {
+        if (life.fresh <= Ttl::zero()) {
+            erase(key);
+            return;
+        }
         Step step{*this, key, Make::no};
         if (step.grip->put() == detail::Then::store) {
             step.store(std::move(value), life);
+            state_->drops.forget(key);  // what was to go has gone
         }
     }
 
@@ -114,12 +122,13 @@ public:
     [[nodiscard]] std::vector<std::optional<Entry<value_type>>> find_many(
         std::span<const key_type> keys) const {
         std::vector<std::optional<Entry<value_type>>> entries;
-        if constexpr (requires { plain().find_many(keys); }) {
+        if constexpr (finds_many) {
             if (!keys.empty()) {
-                replay();
-                entries = ask(keys.front(), [&] { return plain().find_many(keys); });
-                for (std::size_t i = 0; i < keys.size() && !state_->drops.empty(); ++i) {
-                    if (state_->drops.contains(keys[i])) {
+                // Asked for first: a copy read now may be one whose drop is replayed meanwhile.
+                const std::vector<bool> distrusted = queued_of(keys);
+                entries = ask_many(keys);
+                for (std::size_t i = 0; i < distrusted.size(); ++i) {
+                    if (distrusted[i]) {
                         entries[i].reset();
                     }
                 }
@@ -134,27 +143,48 @@ public:
     }
     void put_many(std::span<const std::pair<key_type, std::optional<value_type>>> pairs,
                   Lifetime life) {
+        if constexpr (puts_many) {
+            if (life.fresh > Ttl::zero()) {
+                put_batch(pairs, life);
+                return;
+            }
+        }
         for (const auto& [key, value] : pairs) {
             put(key, value, life);
         }
     }
     std::size_t erase_many(std::span<const key_type> keys) {
         std::size_t had = 0;
-        for (const key_type& key : keys) {
-            had += erase(key) ? 1U : 0U;
+        if constexpr (erases_many) {
+            if (!keys.empty()) {
+                const Batch batch{*this, keys};
+                batch.each(Make::no, [](std::size_t, Grip& grip) { grip->erase(); });
+                had = ask(keys.front(), [&] {
+                    return static_cast<std::size_t>(plain().erase_many(keys));
+                });
+                for (const key_type& key : keys) {
+                    state_->drops.forget(key);
+                }
+            }
+        } else {
+            for (const key_type& key : keys) {
+                had += erase(key) ? 1U : 0U;
+            }
         }
         return had;
     }
 
     [[nodiscard]] const clock_type& clock() const noexcept { return state_->clock; }
 
-    /// The invalidations that are queued; and what the plain store counts, if it has `stats()`.
+    /// The invalidations that are queued, reads that the plain store failed, and what it counts
+    /// itself, if it has `stats()`.
     [[nodiscard]] Stats stats() const {
         Stats stats;
         if constexpr (requires { { plain().stats() } -> std::same_as<Stats>; }) {
             stats = plain().stats();
         }
         stats.queued_invalidations = state_->drops.size();
+        stats.store_errors += state_->failures.load(std::memory_order_relaxed);
         return stats;
     }
 
@@ -166,7 +196,7 @@ public:
         try {
             entry = find(key_type(key));
         } catch (const StoreError&) {
-            state_->failures.fetch_add(1, std::memory_order_relaxed);
+            failed();
             return false;  // `open` will say so
         }
         return show(entry, see);
@@ -177,6 +207,7 @@ public:
         try {
             entries = find_many(keys);
         } catch (const StoreError&) {
+            failed();
             return;
         }
         for (std::size_t i = 0; i < entries.size(); ++i) {
@@ -190,6 +221,12 @@ public:
             return nullptr;
         }
         Step step{*this, key, Make::no};
+        try {
+            step.settle_refresh();
+        } catch (const StoreError&) {
+            failed();
+            return nullptr;
+        }
         return step.grip.flight();
     }
 
@@ -198,16 +235,31 @@ public:
             return claim.open(held, id);
         });
     }
+    /// A key that the store fails for is a bypass.
     [[nodiscard]] std::vector<Opening> open_many(std::span<const key_type> keys) {
         std::vector<Opening> openings;
         openings.reserve(keys.size());
-        for (const key_type& key : keys) {
-            try {
-                openings.push_back(open(key));
-            } catch (const StoreError&) {
-                state_->failures.fetch_add(1, std::memory_order_relaxed);
-                openings.emplace_back();
+        try {
+            if constexpr (finds_many) {
+                open_batch(keys, openings);
+            } else {
+                for (const key_type& key : keys) {
+                    try {
+                        openings.push_back(open(key));
+                    } catch (const StoreError&) {
+                        failed();
+                        openings.emplace_back();
+                    }
+                }
             }
+        } catch (...) {
+            for (std::size_t i = 0; i < openings.size(); ++i) {
+                if (openings[i].slot == detail::Slot::lead) {
+                    release(keys[i], openings[i].lease);
+                    openings[i].flight->crash(std::current_exception());
+                }
+            }
+            throw;
         }
         return openings;
     }
@@ -225,7 +277,12 @@ public:
                         "key " + detail::key_text(key) + " has tags, but this store keeps none"};
         }
         Step step{*this, key, Make::no};
+        step.settle_refresh();
         if (step.grip->fill(lease.id) != detail::Then::store) {
+            return {};
+        }
+        if (life.fresh <= Ttl::zero()) {
+            step.drop();
             return {};
         }
         step.store(std::move(value), life);
@@ -237,10 +294,9 @@ public:
     }
     void close_refresh(const key_type& key, const detail::Lease& lease) {
         Step step{*this, key, Make::no};
-        const bool there = step.held(true) != detail::Held::nothing;
-        if (step.grip->close_refresh(lease.id, there ? detail::Held::fresh
-                                                     : detail::Held::nothing) ==
-            detail::Then::drop) {
+        const detail::Held held = step.find() ? detail::Held::fresh : detail::Held::nothing;
+        step.grip->settle(held, state_->clock.now());
+        if (step.grip->close_refresh(lease.id, held) == detail::Then::drop) {
             step.drop();
         }
     }
@@ -252,7 +308,7 @@ public:
         Step step{*this, key, Make::yes};
         step.grip->begin_write(ticket.id, deadline);
         try {
-            ask(key, [&] { return plain().erase(key); });
+            step.drop();
         } catch (...) {
             step.grip->finish_write(ticket.id, false);
             throw;
@@ -264,8 +320,12 @@ public:
         std::vector<detail::Ticket> tickets;
         tickets.reserve(keys.size());
         try {
-            for (const key_type& key : keys) {
-                tickets.push_back(begin_write(key, life));
+            if constexpr (erases_many) {
+                begin_batch(keys, life, tickets);
+            } else {
+                for (const key_type& key : keys) {
+                    tickets.push_back(begin_write(key, life));
+                }
             }
         } catch (...) {
             for (std::size_t i = 0; i < tickets.size(); ++i) {
@@ -277,9 +337,11 @@ public:
         return tickets;
     }
     bool finish_write(const key_type& key, const detail::Ticket& ticket, detail::Finish how,
-                      std::optional<value_type> value, Lifetime life, const Tags&) {
+                      std::optional<value_type> value, Lifetime life, const Tags& tags) {
         Step step{*this, key, Make::no};
-        const bool leaves = how == detail::Finish::value && life.fresh > Ttl::zero();
+        // A copy without its tags would outlive them.
+        const bool leaves =
+            how == detail::Finish::value && life.fresh > Ttl::zero() && tags.empty();
         const auto finished = step.grip->finish_write(ticket.id, leaves);
         if (finished.then == detail::Then::store) {
             step.store(std::move(value), life);
@@ -303,7 +365,23 @@ public:
 private:
     using KeyHash = Hash<key_type>;
     using Claims = detail::Claims<key_type, value_type, KeyHash, std::equal_to<>>;
+    using Grip = typename Claims::Grip;
     using Make = typename Claims::Make;
+
+    // What the plain store does for many keys in one round trip.
+    static constexpr bool finds_many = requires(Plain& plain, std::span<const key_type> keys) {
+        {
+            plain.find_many(keys)
+        } -> std::same_as<std::vector<std::optional<Entry<value_type>>>>;
+    };
+    using Pair = std::pair<key_type, std::optional<value_type>>;
+    static constexpr bool puts_many =
+        requires(Plain& plain, std::span<const Pair> pairs, Lifetime life) {
+            plain.put_many(pairs, life);
+        };
+    static constexpr bool erases_many = requires(Plain& plain, std::span<const key_type> keys) {
+        { plain.erase_many(keys) } -> std::convertible_to<std::size_t>;
+    };
 
     struct Stripe {
         std::mutex mutex{};
@@ -325,6 +403,10 @@ private:
             return ids.fetch_add(1, std::memory_order_relaxed) + 1;
         }
 
+        [[nodiscard]] static std::size_t place(const key_type& key) {
+            return KeyHash{}(key) % std::tuple_size_v<decltype(stripes)>;
+        }
+
         S store;
         clock_type clock;
         std::array<Stripe, 64> stripes{};
@@ -338,21 +420,20 @@ private:
         Step(const Coordinated& handle, const key_type& k, Make make)
             : self{handle},
               key{k},
-              stripe{self.state_->stripes[KeyHash{}(k) % self.state_->stripes.size()]},
+              stripe{self.state_->stripes[State::place(k)]},
               lock{stripe.mutex},
-              // What the plain store holds is not asked for here: a refresh whose value is gone is
-              // found out when the value is looked at.
+              // What the plain store holds is asked for only where it matters.
               grip{stripe.claims, k, detail::Held::fresh, self.state_->clock.now(), make} {}
 
-        // Asks the plain store, and settles the claim with what it says.
-        detail::Held held(bool any = false) {
-            entry = self.ask(key, [&] { return self.plain().find(key); });
-            const detail::Held now = !entry ? detail::Held::nothing
-                                     : any || entry->remaining > Ttl::zero()
-                                         ? detail::Held::fresh
-                                         : detail::Held::stale;
-            grip->settle(now, self.state_->clock.now());
-            return now;
+        std::optional<Entry<value_type>> find() {
+            return self.ask(key, [&] { return self.plain().find(key); });
+        }
+
+        // A refresh ends with the value that it was to replace, which the plain store may have lost.
+        void settle_refresh() {
+            if (grip->refreshing() && !find()) {
+                grip->settle(detail::Held::nothing, self.state_->clock.now());
+            }
         }
 
         // The claim is gone by now. A put that throws leaves what nobody knows: then the copy goes,
@@ -364,30 +445,51 @@ private:
                     return true;
                 });
             } catch (...) {
-                drop_or_queue();
+                self.drop_or_queue(key);
                 throw;
             }
         }
-        void drop() {
-            self.ask(key, [&] { return self.plain().erase(key); });
-        }
-        void drop_or_queue() {
-            try {
-                drop();
-            } catch (...) {
-                self.state_->drops.add(key, 0, true);
-            }
-        }
+        void drop() { self.drop(key); }
 
         const Coordinated& self;
         const key_type& key;
         Stripe& stripe;
         std::unique_lock<std::mutex> lock;
-        typename Claims::Grip grip;
-        std::optional<Entry<value_type>> entry{};
+        Grip grip;
+    };
+
+    // One step of many slots: their stripes are locked in one order.
+    struct Batch {
+        Batch(const Coordinated& handle, std::span<const key_type> ks) : self{handle}, keys{ks} {
+            std::vector<std::size_t> places;
+            places.reserve(keys.size());
+            for (const key_type& key : keys) {
+                places.push_back(State::place(key));
+            }
+            std::sort(places.begin(), places.end());
+            places.erase(std::unique(places.begin(), places.end()), places.end());
+            locks.reserve(places.size());
+            for (const std::size_t place : places) {
+                locks.emplace_back(self.state_->stripes[place].mutex);
+            }
+        }
+
+        template <class Each>
+        void each(Make make, Each&& visit) const {
+            for (std::size_t i = 0; i < keys.size(); ++i) {
+                Grip grip{self.state_->stripes[State::place(keys[i])].claims, keys[i],
+                          detail::Held::fresh, self.state_->clock.now(), make};
+                visit(i, grip);
+            }
+        }
+
+        const Coordinated& self;
+        std::span<const key_type> keys;
+        std::vector<std::unique_lock<std::mutex>> locks{};
     };
 
     [[nodiscard]] Plain& plain() const noexcept { return static_cast<Plain&>(state_->store); }
+    void failed() const noexcept { state_->failures.fetch_add(1, std::memory_order_relaxed); }
 
     // Carries out an operation of the plain store; whatever it throws becomes a StoreError.
     template <class Operation>
@@ -406,35 +508,149 @@ private:
         }
     }
 
+    [[nodiscard]] std::vector<std::optional<Entry<value_type>>> ask_many(
+        std::span<const key_type> keys) const {
+        auto entries = ask(keys.front(), [&] { return plain().find_many(keys); });
+        if (entries.size() != keys.size()) {
+            throw StoreError{Errc::bad_batch, "the store was asked for " +
+                                                  std::to_string(keys.size()) +
+                                                  " keys and answered for " +
+                                                  std::to_string(entries.size())};
+        }
+        return entries;
+    }
+
     template <class Ask>
     Opening lease_out(const key_type& key, Ask&& ask_claim) {
         if (queued(key)) {
             return {};
         }
-        auto flight = std::make_shared<detail::Flight<value_type>>();
         Step step{*this, key, Make::yes};
+        std::optional<Entry<value_type>> entry;
+        if (!step.grip->writing()) {
+            entry = step.find();
+        }
+        return lease_out(step.grip, std::move(entry), ask_claim);
+    }
+
+    // What a claim answers beside what the plain store holds.
+    template <class Ask>
+    Opening lease_out(Grip& grip, std::optional<Entry<value_type>>&& entry, Ask&& ask_claim) {
+        auto flight = std::make_shared<detail::Flight<value_type>>();
+        const detail::Held held = !entry                              ? detail::Held::nothing
+                                  : entry->remaining > Ttl::zero() ? detail::Held::fresh
+                                                                      : detail::Held::stale;
+        grip->settle(held, state_->clock.now());
         Opening opening;
-        const detail::Held held =
-            step.grip->writing() ? detail::Held::nothing : step.held();
-        if (step.entry) {
-            opening.copy.emplace(detail::Copy<value_type>{std::move(*step.entry), Ttl::zero(),
-                                                          step.grip->refreshing()});
+        if (entry) {
+            opening.copy.emplace(detail::Copy<value_type>{std::move(*entry), Ttl::zero(),
+                                                          grip->refreshing()});
         }
         const std::uint64_t id = state_->next_id();
-        opening.slot = ask_claim(step.grip.claim(), held, id);
+        opening.slot = ask_claim(grip.claim(), held, id);
         switch (opening.slot) {
             case detail::Slot::lead:
                 opening.lease.id = id;
                 opening.flight = flight;
-                step.grip.depart(std::move(flight));
+                grip.depart(std::move(flight));
                 break;
             case detail::Slot::join:
-                opening.lease.id = step.grip->lease();
-                opening.flight = step.grip.flight();
+                opening.lease.id = grip->lease();
+                opening.flight = grip.flight();
                 break;
             default: break;
         }
         return opening;
+    }
+
+    void open_batch(std::span<const key_type> keys, std::vector<Opening>& openings) {
+        if (keys.empty()) {
+            return;
+        }
+        const std::vector<bool> distrusted = queued_of(keys);
+        const Batch batch{*this, keys};
+        std::vector<std::optional<Entry<value_type>>> entries;
+        try {
+            entries = ask_many(keys);
+        } catch (const StoreError&) {
+            failed();
+            openings.resize(keys.size());
+            return;
+        }
+        batch.each(Make::yes, [&](std::size_t i, Grip& grip) {
+            if (!distrusted.empty() && distrusted[i]) {
+                openings.emplace_back();
+                return;
+            }
+            if (grip->writing()) {
+                entries[i].reset();
+            }
+            openings.push_back(lease_out(
+                grip, std::move(entries[i]),
+                [](detail::Claim& claim, detail::Held held, std::uint64_t id) {
+                    return claim.open(held, id);
+                }));
+        });
+    }
+
+    // As begin_write: on a throw `tickets` are those to be given back.
+    void begin_batch(std::span<const key_type> keys, Ttl life,
+                     std::vector<detail::Ticket>& tickets) {
+        if (keys.empty()) {
+            return;
+        }
+        const auto deadline = detail::later(state_->clock.now(), life);
+        const Batch batch{*this, keys};
+        batch.each(Make::yes, [&](std::size_t, Grip& grip) {
+            const detail::Ticket ticket{state_->next_id(), {}};
+            grip->begin_write(ticket.id, deadline);
+            tickets.push_back(ticket);
+        });
+        ask(keys.front(), [&] { return static_cast<std::size_t>(plain().erase_many(keys)); });
+    }
+
+    void put_batch(std::span<const Pair> pairs, Lifetime life) {
+        std::vector<key_type> keys;
+        keys.reserve(pairs.size());
+        for (const Pair& pair : pairs) {
+            keys.push_back(pair.first);
+        }
+        const Batch batch{*this, keys};
+        std::vector<Pair> stored;
+        stored.reserve(pairs.size());
+        batch.each(Make::no, [&](std::size_t i, Grip& grip) {
+            if (grip->put() == detail::Then::store) {
+                stored.push_back(pairs[i]);
+            }
+        });
+        if (stored.empty()) {
+            return;
+        }
+        try {
+            ask(stored.front().first, [&] {
+                plain().put_many(std::span<const Pair>{stored}, life);
+                return true;
+            });
+        } catch (...) {
+            for (const Pair& pair : stored) {
+                drop_or_queue(pair.first);
+            }
+            throw;
+        }
+        for (const Pair& pair : stored) {
+            state_->drops.forget(pair.first);
+        }
+    }
+
+    void drop(const key_type& key) const {
+        ask(key, [&] { return plain().erase(key); });
+    }
+    void drop_or_queue(const key_type& key) const {
+        try {
+            drop(key);
+        } catch (...) {
+            state_->drops.add(key, 0, true);
+        }
     }
 
     template <class See>
@@ -455,10 +671,22 @@ private:
         replay();
         return state_->drops.contains(key);
     }
+    // The same for many; empty where nothing is queued at all.
+    [[nodiscard]] std::vector<bool> queued_of(std::span<const key_type> keys) const {
+        std::vector<bool> queued;
+        if (!state_->drops.empty()) {
+            replay();
+            queued.reserve(keys.size());
+            for (const key_type& key : keys) {
+                queued.push_back(state_->drops.contains(key));
+            }
+        }
+        return queued;
+    }
     void replay() const {
         state_->drops.replay([this](const key_type& key, auto&& done) {
-            const Step step{*this, key, Make::no};
-            ask(key, [&] { return plain().erase(key); });
+            Step step{*this, key, Make::no};
+            step.drop();
             done();
         });
     }
