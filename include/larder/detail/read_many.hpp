@@ -176,7 +176,7 @@ private:
         if (e_.options.load_timeout) {
             Plane flight = e_.store.underway(key);
             if (!flight) {
-                flight = path_.queue(key, OwnLoad<E>{&e_});
+                flight = path_.queue(key, OwnLoad<E>{&e_}).flight;
             }
             waiting_.push_back({at, std::move(flight), std::move(stale), true});
             return true;

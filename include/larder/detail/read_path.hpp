@@ -16,6 +16,7 @@
 #include <larder/error.hpp>
 #include <larder/version.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <exception>
@@ -169,10 +170,7 @@ public:
         for (;;) {
             Opening<Value> opening = open(key);
             switch (opening.slot) {
-                case Slot::hit: {
-                    e_.count(Count::hits);
-                    return as_fetched(std::move(*opening.copy), Source::hit);
-                }
+                case Slot::hit: return as_fetched(std::move(*opening.copy), Source::hit);
                 case Slot::lead: return lead(key, opening, load);
                 case Slot::join: {
                     e_.count(Count::joined);
@@ -370,31 +368,38 @@ public:
             patience.deadline = patience.deadline ? (std::min)(*patience.deadline, soon) : soon;
         }
         for (;;) {
+            bool mine = false;
             Plane flight = e_.store.underway(key);
-            const bool mine = !flight;
-            if (mine) {
-                flight = queue(key, load);
-            } else {
+            if (!flight) {
+                const auto seat = queue(key, load);
+                flight = seat.flight;
+                mine = seat.pilot;
+            }
+            if (!mine) {
                 e_.count(Count::joined);
             }
             const Joined joined = join(*flight, patience);
             if (joined == Joined::landed && flight->outcome().spoilt) {
                 continue;
             }
-            return answer(key, joined, *flight, stale);
+            Fetched<Value> fetched = answer(key, joined, *flight, stale);
+            if (!mine && fetched.source == Source::loaded) {
+                fetched.source = Source::joined;
+            }
+            return fetched;
         }
     }
 
     /// The read of this key that the executor has not begun yet; queues one if there is none.
     template <class Load>
-    Plane queue(const Key& key, const Load& load) {
-        const auto seat = e_.traffic.queue(key);
+    auto queue(const Key& key, const Load& load) {
+        auto seat = e_.traffic.queue(key);
         if (seat.pilot) {
             submit(key, seat.flight, [load](ReadPath path, const Key& k) {
                 return path.travel(k, Patience{}, load);
             });
         }
-        return seat.flight;
+        return seat;
     }
 
     /// What a wait brought: the load's result, else the stale copy, else the reason.
@@ -422,10 +427,17 @@ private:
         Key key;
         Plane flight;
         Go go;
-        bool begun = false;
+        std::atomic<bool> begun{false};
+
+        Journey(std::shared_ptr<E> e, Key k, Plane f, Go g)
+            : engine{std::move(e)}, key{std::move(k)}, flight{std::move(f)}, go{std::move(g)} {}
+        Journey(const Journey&) = delete;
+        Journey& operator=(const Journey&) = delete;
 
         void run() {
-            begun = true;
+            if (begun.exchange(true)) {
+                return;  // an executor that refused what it had accepted
+            }
             ReadPath path{engine};
             engine->traffic.dequeued(key, flight);
             const Custody::Pass pass{engine->custody};
@@ -460,8 +472,8 @@ private:
 
     template <class Go>
     void submit(const Key& key, const Plane& flight, Go go) {
-        const auto journey = std::shared_ptr<Journey<Go>>(
-            new Journey<Go>{engine_, key, flight, std::move(go)});
+        const auto journey =
+            std::make_shared<Journey<Go>>(engine_, key, flight, std::move(go));
         if (!e_.options.executor.submit([journey] { journey->run(); })) {
             journey->run();
         }
