@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+
+#include "support/catch.hpp"
+
+#include <larder/larder.hpp>
+#include <larder/memoize.hpp>
+#include <larder/sequence.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <tuple>
+#include <type_traits>
+#include <vector>
+
+using namespace std::chrono_literals;
+
+TEST_CASE("a function of one argument is computed once", "[memoize]") {
+    larder::ManualClock clock;
+    larder::MemoryStore<int, std::string, larder::ManualClock> store{{}, clock};
+    int calls = 0;
+    auto spell = larder::memoize(
+        store,
+        [&](int n) {
+            ++calls;
+            return std::to_string(n);
+        },
+        {.ttl = 10s});
+    static_assert(std::is_same_v<decltype(spell(1)), std::string>);
+    CHECK(spell(7) == "7");
+    CHECK(spell(7) == "7");
+    CHECK(spell(8) == "8");
+    CHECK(calls == 2);
+    clock.advance(10s);
+    CHECK(spell(7) == "7");
+    CHECK(calls == 3);
+    CHECK(spell.forget(7));
+    CHECK(spell(7) == "7");
+    CHECK(calls == 4);
+    CHECK(spell.cache().stats().hits == 1);
+}
+
+TEST_CASE("a function of several arguments is keyed by all of them", "[memoize]") {
+    larder::MemoryStore<std::tuple<int, std::string>, int> store;
+    int calls = 0;
+    auto add = larder::memoize(store, [&](int a, const std::string& b) {
+        ++calls;
+        return a + static_cast<int>(b.size());
+    });
+    CHECK(add(1, "two") == 4);
+    CHECK(add(1, "two") == 4);
+    CHECK(add(2, "two") == 5);
+    CHECK(add(1, "four") == 5);
+    CHECK(calls == 3);
+}
+
+TEST_CASE("a function that may have no answer, and one that throws", "[memoize]") {
+    larder::MemoryStore<int, int> store;
+    int calls = 0;
+    auto half = larder::memoize(
+        store,
+        [&](int n) -> std::optional<int> {
+            ++calls;
+            if (n < 0) {
+                throw std::domain_error{"negative"};
+            }
+            return n % 2 == 0 ? std::optional{n / 2} : std::nullopt;
+        },
+        {.negative_ttl = 1min});
+    static_assert(std::is_same_v<decltype(half(1)), std::optional<int>>);
+    CHECK(half(8) == 4);
+    CHECK_FALSE(half(7));
+    CHECK_FALSE(half(7));
+    CHECK(calls == 2);
+    CHECK_THROWS_AS(half(-1), std::domain_error);
+    CHECK_THROWS_AS(half(-1), std::domain_error);
+    CHECK(calls == 4);
+}
+
+TEST_CASE("a sequence starts above its floor, and gives each id once", "[sequence]") {
+    int asked = 0;
+    bool broken = true;
+    larder::Sequence ids{[&]() -> std::int64_t {
+        ++asked;
+        if (broken) {
+            throw std::runtime_error{"database down"};
+        }
+        return 41;
+    }};
+    CHECK_THROWS_AS(ids.next(), std::runtime_error);
+    broken = false;
+    CHECK(ids.next() == 42);
+    CHECK(ids.reserve(10) == 43);
+    CHECK(ids.next() == 53);
+    CHECK(asked == 2);
+
+    std::vector<std::vector<std::int64_t>> drawn(4);
+    {
+        std::vector<std::jthread> threads;
+        for (auto& mine : drawn) {
+            threads.emplace_back([&] {
+                for (int i = 0; i < 1000; ++i) {
+                    mine.push_back(ids.next());
+                }
+            });
+        }
+    }
+    std::set<std::int64_t> all;
+    for (const auto& mine : drawn) {
+        all.insert(mine.begin(), mine.end());
+    }
+    CHECK(all.size() == 4000);
+}
