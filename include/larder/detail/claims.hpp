@@ -35,7 +35,8 @@ public:
     /// Whether a step may leave a claim where there was none.
     enum class Make : bool { no, yes };
 
-    /// A slot's claim for one step under its lock: settled at first, forgotten at the end if idle.
+    /// A slot's claim for one step under its lock: settled at first, forgotten at the end if idle,
+    /// its flight with its lease.
     class Grip {
     public:
         /// @throws std::bad_alloc  in which case the slot is as it was
@@ -49,8 +50,13 @@ public:
             }
         }
         ~Grip() {
-            if (at_ != table_.end() && at_->second.claim.idle()) {
+            if (at_ == table_.end()) {
+                return;
+            }
+            if (at_->second.claim.idle()) {
                 table_.erase(at_);
+            } else if (at_->second.claim.lease() == 0) {
+                at_->second.flight.reset();
             }
         }
         Grip(const Grip&) = delete;
@@ -64,7 +70,7 @@ public:
         /// The flight of the lease that the slot shows, if it shows one.
         [[nodiscard]] std::shared_ptr<Flight<V>> flight() const {
             return at_ != table_.end() && at_->second.claim.lease() != 0 ? at_->second.flight
-                                                                        : nullptr;
+                                                                         : nullptr;
         }
 
         /// The flight of the lease just handed out. Whoever held one before is on its own.
