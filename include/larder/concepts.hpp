@@ -29,9 +29,8 @@ LARDER_NS_BEGIN
 
 /// Looked up without being a K: a view of a string key.
 template <class Q, class K>
-concept LookupKey =
-    std::same_as<Q, K> ||
-    (std::same_as<K, std::string> && std::convertible_to<const Q&, std::string_view>);
+concept LookupKey = std::same_as<Q, K> || (std::same_as<K, std::string> &&
+                                           std::convertible_to<const Q&, std::string_view>);
 
 // ---- Store ---------------------------------------------------------------------------------
 
@@ -47,10 +46,9 @@ concept Findable = requires(S& s, const typename S::key_type& key) {
 };
 
 template <class S>
-concept Puttable = requires(S& s, const typename S::key_type& key,
-                            std::optional<typename S::value_type> value, Lifetime life) {
-    s.put(key, std::move(value), life);
-};
+concept Puttable =
+    requires(S& s, const typename S::key_type& key, std::optional<typename S::value_type> value,
+             Lifetime life) { s.put(key, std::move(value), life); };
 
 template <class S>
 concept Erasable = requires(S& s, const typename S::key_type& key) {
@@ -100,8 +98,8 @@ template <class S>
 concept BatchStore =
     Store<S> &&
     requires(S& s, std::span<const typename S::key_type> keys,
-             std::span<const std::pair<typename S::key_type,
-                                       std::optional<typename S::value_type>>> pairs,
+             std::span<const std::pair<typename S::key_type, std::optional<typename S::value_type>>>
+                 pairs,
              Lifetime life) {
         {
             s.find_many(keys)
@@ -112,10 +110,9 @@ concept BatchStore =
 
 /// A CoherentStore whose entries carry tags.
 template <class S>
-concept TaggingStore = CoherentStore<S> && S::keeps_tags &&
-                       requires(S& s, std::span<const std::string> tags) {
-                           s.invalidate_tags(tags);
-                       };
+concept TaggingStore =
+    CoherentStore<S> && S::keeps_tags &&
+    requires(S& s, std::span<const std::string> tags) { s.invalidate_tags(tags); };
 
 // ---- Loader and Repository -----------------------------------------------------------------
 
@@ -161,9 +158,8 @@ decltype(auto) call_loader(L& loader, const K& key) {
 }
 
 template <class L, class K>
-using LoadResult =
-    std::remove_cvref_t<decltype(call_loader(std::declval<std::remove_reference_t<L>&>(),
-                                             std::declval<const K&>()))>;
+using LoadResult = std::remove_cvref_t<decltype(call_loader(
+    std::declval<std::remove_reference_t<L>&>(), std::declval<const K&>()))>;
 
 template <class L, class K, class V>
 concept LoadsFor = CallsAtAll<L, K> && requires { requires Loadable<LoadResult<L, K>, V>; };
@@ -176,19 +172,16 @@ concept LoadsFor = CallsAtAll<L, K> && requires { requires Loadable<LoadResult<L
 /// It is called from several threads at once, may block and may throw anything, and must read the
 /// latest committed state (no lagging replica). It must not ask the cache for the key it loads.
 template <class L, class S>
-concept LoaderFor =
-    detail::LoadsFor<L, typename S::key_type, typename S::value_type>;
+concept LoaderFor = detail::LoadsFor<L, typename S::key_type, typename S::value_type>;
 
 /// A loader that fetches many keys at once: `load_many(span<const K>)` gives a vector of what `load`
 /// may give, in the same order.
 template <class L, class S>
-concept BatchLoaderFor =
-    LoaderFor<L, S> &&
-    requires(detail::Unwrapped<L>& l, std::span<const typename S::key_type> keys) {
-        requires detail::Loadable<
-            typename std::remove_cvref_t<decltype(l.load_many(keys))>::value_type,
-            typename S::value_type>;
-    };
+concept BatchLoaderFor = LoaderFor<L, S> && requires(detail::Unwrapped<L>& l,
+                                                     std::span<const typename S::key_type> keys) {
+    requires detail::Loadable<typename std::remove_cvref_t<decltype(l.load_many(keys))>::value_type,
+                              typename S::value_type>;
+};
 
 namespace detail {
 
@@ -211,8 +204,7 @@ concept SavesVersioned =
 /// -> bool` apply when the row's version is not greater, and say whether they did.
 template <class R, class S>
 concept VersionedRepositoryFor =
-    LoaderFor<R, S> &&
-    detail::SavesVersioned<R, typename S::key_type, typename S::value_type>;
+    LoaderFor<R, S> && detail::SavesVersioned<R, typename S::key_type, typename S::value_type>;
 
 /// A loader that also writes: `save(k, v)` and `remove(k)`. `save` may return the row as stored,
 /// exactly `V` or `optional<V>`: that is then what is cached.
@@ -255,9 +247,7 @@ concept Cache = requires(C& cache, const typename C::key_type& key,
     { cache.get(key) } -> std::same_as<std::optional<typename C::value_type>>;
     { cache.get(key, how) } -> std::same_as<std::optional<typename C::value_type>>;
     { cache.fetch(key) } -> std::same_as<Fetched<typename C::value_type>>;
-    {
-        cache.get_many(keys)
-    } -> std::same_as<std::vector<std::optional<typename C::value_type>>>;
+    { cache.get_many(keys) } -> std::same_as<std::vector<std::optional<typename C::value_type>>>;
     { cache.refresh(key) } -> std::same_as<std::optional<typename C::value_type>>;
     cache.invalidate(key);
     cache.invalidate_many(keys);

@@ -138,7 +138,8 @@ private:
 class Executor {
 public:
     /// The library's own pool.
-    Executor() : Executor{[pool = detail::shared_pool()](Task task) { pool->submit(std::move(task)); }} {}
+    Executor()
+        : Executor{[pool = detail::shared_pool()](Task task) { pool->submit(std::move(task)); }} {}
 
     template <class F>
         requires(!std::same_as<std::remove_cvref_t<F>, Executor>) &&

@@ -72,11 +72,11 @@ struct Stats {
     Breaker breaker{Breaker::closed};
     LoadTimes load_times{};
 
-    std::uint64_t pending{0};            ///< write-behind: changes not yet in the database
+    std::uint64_t pending{0};             ///< write-behind: changes not yet in the database
     std::chrono::milliseconds oldest{0};  ///< the age of the first of them
-    std::uint64_t retries{0};            ///< writes that were tried again
-    std::uint64_t refused{0};            ///< changes older than their row
-    std::uint64_t buried{0};             ///< changes that became dead letters
+    std::uint64_t retries{0};             ///< writes that were tried again
+    std::uint64_t refused{0};             ///< changes older than their row
+    std::uint64_t buried{0};              ///< changes that became dead letters
 };
 
 namespace detail {
@@ -152,15 +152,14 @@ void each_gauge(const Stats& s, See&& see) {
     const auto metric = [&](const char* what, const char* suffix, const char* type,
                             std::uint64_t value) {
         const std::string full = std::string{"larder_"} + what + suffix;
-        text += "# TYPE " + full + ' ' + type + '\n' + full + label + "} " +
-                std::to_string(value) + '\n';
+        text += "# TYPE " + full + ' ' + type + '\n' + full + label + "} " + std::to_string(value) +
+                '\n';
     };
     detail::each_counter(stats, [&](const char* what, std::uint64_t value) {
         metric(what, "_total", "counter", value);
     });
-    detail::each_gauge(stats, [&](const char* what, std::uint64_t value) {
-        metric(what, "", "gauge", value);
-    });
+    detail::each_gauge(
+        stats, [&](const char* what, std::uint64_t value) { metric(what, "", "gauge", value); });
     text += "# TYPE larder_load_microseconds histogram\n";
     std::uint64_t below = 0;
     for (std::size_t i = 0; i < LoadTimes::size; ++i) {

@@ -27,8 +27,8 @@
 #endif
 
 // The major version names the inline namespace, so that two versions in one program do not mix.
-#define LARDER_NS_BEGIN  \
-    namespace larder {   \
+#define LARDER_NS_BEGIN \
+    namespace larder {  \
     inline namespace v0 {
 #define LARDER_NS_END \
     }                 \

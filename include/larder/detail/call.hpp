@@ -36,6 +36,13 @@ Loaded<V> as_loaded(R&& result) {
     }
 }
 
+/// What a load brought, and from where.
+template <class V>
+struct Sourced {
+    Loaded<V> loaded{};
+    Source source = Source::loaded;
+};
+
 template <class V, class L, class K>
 Loaded<V> load_one(L& loader, const K& key) {
     return as_loaded<V>(call_loader(loader, key));
@@ -120,7 +127,9 @@ template <class R>
         return true;
     } catch (const std::exception& error) {
         auto& unwrapped = static_cast<Unwrapped<R>&>(repository);
-        if constexpr (requires { { unwrapped.wrote_nothing(error) } -> std::convertible_to<bool>; }) {
+        if constexpr (requires {
+                          { unwrapped.wrote_nothing(error) } -> std::convertible_to<bool>;
+                      }) {
             try {
                 return unwrapped.wrote_nothing(error);
             } catch (...) {

@@ -31,9 +31,7 @@ class DropQueue {
 public:
     using Instant = std::chrono::steady_clock::time_point;
 
-    [[nodiscard]] bool empty() const noexcept {
-        return size_.load(std::memory_order_acquire) == 0;
-    }
+    [[nodiscard]] bool empty() const noexcept { return size_.load(std::memory_order_acquire) == 0; }
     [[nodiscard]] std::size_t size() const noexcept {
         return size_.load(std::memory_order_acquire);
     }

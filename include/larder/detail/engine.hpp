@@ -107,7 +107,16 @@ struct Engine {
         }
         try {
             options.observer(Event{kind, key_text(key), std::move(error)});
-        } catch (...) {
+        } catch (...) {}
+    }
+
+    /// Tells the observer of what concerns no single key.
+    void tell_all(EventKind kind, std::exception_ptr error) noexcept {
+        if (options.observer) {
+            try {
+                options.observer(Event{kind, {}, std::move(error)});
+            } catch (...) {
+            }
         }
     }
 
@@ -158,9 +167,7 @@ struct Engine {
 
     [[nodiscard]] Stats stats() const {
         Stats all = store.stats();
-        const auto of = [this](Count what) {
-            return counters.sum(static_cast<std::size_t>(what));
-        };
+        const auto of = [this](Count what) { return counters.sum(static_cast<std::size_t>(what)); };
         all.hits = of(Count::hits);
         all.stale_hits = of(Count::stale_hits);
         all.misses = of(Count::misses);

@@ -115,8 +115,7 @@ public:
                 // What is remembered is a matter of luck: without room for it, go on.
                 try {
                     ghosts_.add(hash_of(entry), (std::max)(main_.size(), std::size_t{1}));
-                } catch (...) {
-                }
+                } catch (...) {}
                 queue.remove(entry);
                 return &entry;
             }

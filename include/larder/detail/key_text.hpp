@@ -21,7 +21,9 @@ namespace detail {
 /// `42`, `name`, `1:name`; what `to_key(key)` of the key's own namespace says; else `?`.
 template <class K>
 [[nodiscard]] std::string key_text(const K& key) {
-    if constexpr (requires { { to_key(key) } -> std::convertible_to<std::string>; }) {
+    if constexpr (requires {
+                      { to_key(key) } -> std::convertible_to<std::string>;
+                  }) {
         return to_key(key);
     } else if constexpr (std::convertible_to<const K&, std::string_view>) {
         return std::string{std::string_view{key}};

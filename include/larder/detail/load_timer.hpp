@@ -27,8 +27,8 @@ public:
     void record(std::chrono::nanoseconds took) noexcept {
         const auto micros = static_cast<std::uint64_t>((std::max)(
             std::chrono::duration_cast<std::chrono::microseconds>(took).count(), std::int64_t{0}));
-        const auto bucket = (std::min)(static_cast<std::size_t>(std::bit_width(micros)),
-                                       LoadTimes::size - 1);
+        const auto bucket =
+            (std::min)(static_cast<std::size_t>(std::bit_width(micros)), LoadTimes::size - 1);
         buckets_[bucket].fetch_add(1, std::memory_order_relaxed);
         total_.fetch_add(micros, std::memory_order_relaxed);
     }

@@ -59,8 +59,7 @@ struct Coherent<S> {
 
 /// What a key verb accepts for a key.
 template <class Q, class K>
-concept KeyFor =
-    std::same_as<Q, K> || LookupKey<Q, K> || std::convertible_to<const Q&, K>;
+concept KeyFor = std::same_as<Q, K> || LookupKey<Q, K> || std::convertible_to<const Q&, K>;
 
 template <class F>
 struct Given {
@@ -172,15 +171,13 @@ public:
     /// missing. Keys that others are loading are waited for last.
     ///
     /// @throws whatever the loader threw, when a key has neither a value nor a stale copy
-    [[nodiscard]] std::vector<std::optional<value_type>> get_many(
-        std::span<const key_type> keys) {
+    [[nodiscard]] std::vector<std::optional<value_type>> get_many(std::span<const key_type> keys) {
         return ReadMany<Engine>{engine_}(keys);
     }
 
     /// @copydoc get_many
     template <class R>
-        requires RangeOf<R, key_type> &&
-                 (!std::convertible_to<R &&, std::span<const key_type>>)
+        requires RangeOf<R, key_type> && (!std::convertible_to<R &&, std::span<const key_type>>)
     [[nodiscard]] std::vector<std::optional<value_type>> get_many(R&& keys) {
         return get_many(std::span<const key_type>{collect(keys)});
     }
@@ -263,8 +260,7 @@ public:
 
     /// @copydoc invalidate_many
     template <class R>
-        requires RangeOf<R, key_type> &&
-                 (!std::convertible_to<R &&, std::span<const key_type>>)
+        requires RangeOf<R, key_type> && (!std::convertible_to<R &&, std::span<const key_type>>)
     std::size_t invalidate_many(R&& keys) {
         return invalidate_many(std::span<const key_type>{collect(keys)});
     }
@@ -292,7 +288,7 @@ protected:
         : engine_{std::make_shared<Engine>(coherent(std::move(store)), std::move(loader),
                                            std::move(options))} {}
 
-    [[nodiscard]] Engine& engine() noexcept { return *engine_; }
+    [[nodiscard]] Engine& engine() const noexcept { return *engine_; }
 
 private:
     static Store coherent(S store) {
@@ -362,8 +358,8 @@ private:
         }
         Fetched<value_type> fetched;
         const Ttl usual = engine_->options.ttl;
-        const bool hit = reads().hit(
-            lookup(key), [&](const value_type* found, Remaining remaining, Ttl life) {
+        const bool hit =
+            reads().hit(lookup(key), [&](const value_type* found, Remaining remaining, Ttl life) {
                 if (found != nullptr) {
                     fetched.value.emplace(*found);
                 }

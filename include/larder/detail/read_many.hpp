@@ -32,8 +32,7 @@ public:
     using Value = typename E::Value;
     using Plane = typename E::Plane;
 
-    explicit ReadMany(const std::shared_ptr<E>& engine) noexcept
-        : e_{*engine}, path_{engine} {}
+    explicit ReadMany(const std::shared_ptr<E>& engine) noexcept : e_{*engine}, path_{engine} {}
 
     ReadMany(const ReadMany&) = delete;
     ReadMany& operator=(const ReadMany&) = delete;
@@ -103,20 +102,20 @@ private:
 
     void take_hits() {
         std::vector<std::size_t> due;
-        e_.store.peek_many(
-            std::span<const Key>{keys_}, [&](std::size_t at, const Value* value, Remaining remaining,
-                                             Ttl life, bool refreshing) {
-                if (remaining > Remaining::zero()) {
-                    Answer& answer = answers_[at];
-                    answer.known = true;
-                    if (value != nullptr) {
-                        answer.value.emplace(*value);
-                    }
-                    if (!refreshing && path_.is_due(remaining, life)) {
-                        due.push_back(at);
-                    }
-                }
-            });
+        e_.store.peek_many(std::span<const Key>{keys_},
+                           [&](std::size_t at, const Value* value, Remaining remaining, Ttl life,
+                               bool refreshing) {
+                               if (remaining > Remaining::zero()) {
+                                   Answer& answer = answers_[at];
+                                   answer.known = true;
+                                   if (value != nullptr) {
+                                       answer.value.emplace(*value);
+                                   }
+                                   if (!refreshing && path_.is_due(remaining, life)) {
+                                       due.push_back(at);
+                                   }
+                               }
+                           });
         for (const Answer& answer : answers_) {
             e_.count(answer.known ? Count::hits : Count::misses);
         }
@@ -215,11 +214,11 @@ private:
         while (settled_ < leading_.size()) {
             const std::size_t i = settled_++;
             const std::size_t at = leading_[i].at;
-            const auto one = [&](const Key&) -> Loaded<Value> {
+            const auto one = [&](const Key&) -> Sourced<Value> {
                 if (failure) {
                     std::rethrow_exception(failure);
                 }
-                return std::move(loaded[i]);
+                return {std::move(loaded[i])};
             };
             try {
                 know(at, path_.settle(keys_[at], leading_[i].opening, one).value);

@@ -37,8 +37,12 @@ struct OwnLoad {
     E* engine;
     static constexpr bool outlives_call = true;
 
-    Loaded<typename E::Value> operator()(const typename E::Key& key) const {
-        return load_one<typename E::Value>(engine->loader, key);
+    Sourced<typename E::Value> operator()(const typename E::Key& key) const {
+        if constexpr (requires { engine->loader.load_sourced(key); }) {
+            return engine->loader.load_sourced(key);
+        } else {
+            return {load_one<typename E::Value>(engine->loader, key)};
+        }
     }
 };
 
@@ -49,8 +53,8 @@ struct LentLoad {
     F* load;
     static constexpr bool outlives_call = false;
 
-    Loaded<typename E::Value> operator()(const typename E::Key& key) const {
-        return load_one<typename E::Value>(*load, key);
+    Sourced<typename E::Value> operator()(const typename E::Key& key) const {
+        return {load_one<typename E::Value>(*load, key)};
     }
 };
 
@@ -60,8 +64,8 @@ struct GivenLoad {
     std::shared_ptr<F> load;
     static constexpr bool outlives_call = true;
 
-    Loaded<typename E::Value> operator()(const typename E::Key& key) const {
-        return load_one<typename E::Value>(*load, key);
+    Sourced<typename E::Value> operator()(const typename E::Key& key) const {
+        return {load_one<typename E::Value>(*load, key)};
     }
 };
 
@@ -73,8 +77,7 @@ public:
     using Value = typename E::Value;
     using Plane = typename E::Plane;
 
-    explicit ReadPath(const std::shared_ptr<E>& engine) noexcept
-        : engine_{engine}, e_{*engine} {}
+    explicit ReadPath(const std::shared_ptr<E>& engine) noexcept : engine_{engine}, e_{*engine} {}
 
     /// The value of a fresh copy goes to `take`, by reference; false if there is none.
     ///
@@ -118,8 +121,8 @@ public:
         if (stale && e_.traffic.rests(key, e_.now())) {
             return serve_stale(*stale);
         }
-        if (Load::outlives_call && (how.timeout || how.stop.stop_possible() ||
-                                    e_.options.load_timeout)) {
+        if (Load::outlives_call &&
+            (how.timeout || how.stop.stop_possible() || e_.options.load_timeout)) {
             return wait_aboard(key, patience, load, stale);
         }
         return travel(key, patience, load);
@@ -130,9 +133,8 @@ public:
     Fetched<Value> reload(const Key& key, const Read& how, const Load& load) {
         if (Load::outlives_call && (how.timeout || how.stop.stop_possible())) {
             auto flight = std::make_shared<Flight<Value>>();
-            submit(key, flight, [load](ReadPath path, const Key& k) {
-                return path.travel_anew(k, load);
-            });
+            submit(key, flight,
+                   [load](ReadPath path, const Key& k) { return path.travel_anew(k, load); });
             return arrive(key, *flight, patience_of(how), std::nullopt);
         }
         return travel_anew(key, load);
@@ -206,9 +208,12 @@ public:
         const Lease lease = opening.lease;
         Flight<Value>& flight = *opening.flight;
         Loaded<Value> loaded;
+        Source source{};
         Keeping keeping;
         try {
-            loaded = load(key);
+            Sourced<Value> sourced = load(key);
+            source = sourced.source;
+            loaded = std::move(sourced.loaded);
             keeping = e_.keeping(key, loaded.value, loaded.ttl, std::move(loaded.tags));
         } catch (...) {
             const std::exception_ptr failure = std::current_exception();
@@ -225,12 +230,12 @@ public:
         e_.traffic.wake(key);
         const Filled filled = fill(key, lease, loaded.value, keeping, forced);
         try {
-            Fetched<Value> fetched{std::move(loaded.value), Source::loaded, Ttl::zero(),
+            Fetched<Value> fetched{std::move(loaded.value), source, Ttl::zero(),
                                    filled.kept ? keeping.life.fresh : Ttl::zero()};
             // The slot has let go of the flight: only those who joined still hold it.
             if (opening.flight.use_count() > 1) {
                 Fetched<Value> shared = fetched;
-                shared.source = Source::joined;
+                shared.source = source == Source::loaded ? Source::joined : source;
                 flight.land(std::move(shared), !filled.tags_stand);
             }
             return fetched;
@@ -258,13 +263,13 @@ public:
 
     /// The user's loader, counted and timed.
     template <class Load>
-    Loaded<Value> timed(const Key& key, const Load& load) {
+    Sourced<Value> timed(const Key& key, const Load& load) {
         e_.count(Count::loads);
         const auto began = std::chrono::steady_clock::now();
-        Loaded<Value> loaded = load(key);
+        Sourced<Value> sourced = load(key);
         e_.load_times.record(std::chrono::steady_clock::now() - began);
-        refuse_tags(key, loaded);
-        return loaded;
+        refuse_tags(key, sourced.loaded);
+        return sourced;
     }
 
     /// The policy's own loader for a batch, counted and timed as one load a key.
@@ -285,9 +290,8 @@ public:
     void refuse_tags(const Key& key, const Loaded<Value>& loaded) const {
         if constexpr (!E::Store::keeps_tags) {
             if (!loaded.tags.empty()) {
-                throw Error{Errc::tags_unsupported,
-                            "the loader tagged key " + key_text(key) +
-                                ", but this store cannot keep tags"};
+                throw Error{Errc::tags_unsupported, "the loader tagged key " + key_text(key) +
+                                                        ", but this store cannot keep tags"};
             }
         }
     }
@@ -465,15 +469,14 @@ private:
         }
 
         static std::exception_ptr closed(const Key& key) {
-            return std::make_exception_ptr(Error{
-                Errc::closed, "the load of key " + key_text(key) + " was never carried out"});
+            return std::make_exception_ptr(
+                Error{Errc::closed, "the load of key " + key_text(key) + " was never carried out"});
         }
     };
 
     template <class Go>
     void submit(const Key& key, const Plane& flight, Go go) {
-        const auto journey =
-            std::make_shared<Journey<Go>>(engine_, key, flight, std::move(go));
+        const auto journey = std::make_shared<Journey<Go>>(engine_, key, flight, std::move(go));
         if (!e_.options.executor.submit([journey] { journey->run(); })) {
             journey->run();
         }
@@ -497,7 +500,7 @@ private:
             std::optional<Fetched<Value>> fetched;
             {
                 const Carrying carrying{*flight};
-                fetched.emplace(Fetched<Value>{timed(key, load).value, Source::bypassed, {}, {}});
+                fetched.emplace(Fetched<Value>{timed(key, load).loaded.value, Source::bypassed, {}, {}});
             }
             e_.traffic.landed(key, flight);
             flight->land(*fetched, false);

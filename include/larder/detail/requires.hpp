@@ -52,9 +52,12 @@ template <class Given>
 struct RequiresStore {
     using S = Unwrapped<Given>;
     static_assert(HasKeyType<S>, "larder: a Store needs a member type key_type");
-    static_assert(!HasKeyType<S> || HasValueType<S>, "larder: a Store needs a member type value_type");
-    static_assert(finds<S>(), "larder: a Store needs find(key) -> std::optional<larder::Entry<value_type>>");
-    static_assert(puts<S>(), "larder: a Store needs put(key, std::optional<value_type>, larder::Lifetime)");
+    static_assert(!HasKeyType<S> || HasValueType<S>,
+                  "larder: a Store needs a member type value_type");
+    static_assert(finds<S>(),
+                  "larder: a Store needs find(key) -> std::optional<larder::Entry<value_type>>");
+    static_assert(puts<S>(),
+                  "larder: a Store needs put(key, std::optional<value_type>, larder::Lifetime)");
     static_assert(erases<S>(), "larder: a Store needs erase(key) -> bool");
 };
 

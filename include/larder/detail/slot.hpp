@@ -83,8 +83,8 @@ struct Opening {
 
 /// The answer of `fill`.
 struct Filled {
-    bool kept = false;        ///< the slot now holds the value
-    bool tags_stand = true;   ///< none of its tags was invalidated since the lease, kept or not
+    bool kept = false;       ///< the slot now holds the value
+    bool tags_stand = true;  ///< none of its tags was invalidated since the lease, kept or not
 };
 
 /// How a write leaves its slot.

@@ -104,8 +104,7 @@ public:
                     written[i] = Written::yes;
                 } catch (...) {
                     cause = std::current_exception();
-                    written[i] =
-                        wrote_nothing(e_.loader, cause) ? Written::no : Written::unknown;
+                    written[i] = wrote_nothing(e_.loader, cause) ? Written::no : Written::unknown;
                 }
             }
         }

@@ -60,32 +60,33 @@ struct DeadLetter {
 /// Thread safety: all functions may run concurrently; each is one atomic step. They throw
 /// StoreError and change nothing when the journal cannot be reached.
 template <class J>
-concept Journal = requires(J& j, const typename J::key_type& key,
-                           const Change<typename J::key_type, typename J::value_type>& change,
-                           std::span<const Claimed<typename J::key_type, typename J::value_type>> claims,
-                           const Claimed<typename J::key_type, typename J::value_type>& claimed,
-                           std::size_t max, Ttl life, std::string_view why) {
-    { j.record(change) } -> std::same_as<std::uint64_t>;
-    {
-        j.pending(key)
-    } -> std::same_as<std::optional<Change<typename J::key_type, typename J::value_type>>>;
-    {
-        j.claim(max, life)
-    } -> std::same_as<std::vector<Claimed<typename J::key_type, typename J::value_type>>>;
-    j.renew(claims, life);
-    { j.settle(claims) } -> std::same_as<std::vector<bool>>;
-    j.defer(claimed, life);
-    { j.bury(claimed, why) } -> std::same_as<bool>;
-    {
-        j.dead_letters()
-    } -> std::same_as<std::vector<DeadLetter<typename J::key_type, typename J::value_type>>>;
-    { j.revive(key) } -> std::same_as<bool>;
-    { j.discard(key) } -> std::same_as<bool>;
-    { j.size() } -> std::same_as<std::size_t>;
-    { j.oldest() } -> std::same_as<std::optional<Ttl>>;
-    { J::durable } -> std::convertible_to<bool>;
-    { J::shared } -> std::convertible_to<bool>;
-};
+concept Journal =
+    requires(J& j, const typename J::key_type& key,
+             const Change<typename J::key_type, typename J::value_type>& change,
+             std::span<const Claimed<typename J::key_type, typename J::value_type>> claims,
+             const Claimed<typename J::key_type, typename J::value_type>& claimed, std::size_t max,
+             Ttl life, std::string_view why) {
+        { j.record(change) } -> std::same_as<std::uint64_t>;
+        {
+            j.pending(key)
+        } -> std::same_as<std::optional<Change<typename J::key_type, typename J::value_type>>>;
+        {
+            j.claim(max, life)
+        } -> std::same_as<std::vector<Claimed<typename J::key_type, typename J::value_type>>>;
+        j.renew(claims, life);
+        { j.settle(claims) } -> std::same_as<std::vector<bool>>;
+        j.defer(claimed, life);
+        { j.bury(claimed, why) } -> std::same_as<bool>;
+        {
+            j.dead_letters()
+        } -> std::same_as<std::vector<DeadLetter<typename J::key_type, typename J::value_type>>>;
+        { j.revive(key) } -> std::same_as<bool>;
+        { j.discard(key) } -> std::same_as<bool>;
+        { j.size() } -> std::same_as<std::size_t>;
+        { j.oldest() } -> std::same_as<std::optional<Ttl>>;
+        { J::durable } -> std::convertible_to<bool>;
+        { J::shared } -> std::convertible_to<bool>;
+    };
 
 LARDER_NS_END
 

@@ -83,8 +83,7 @@ public:
         std::vector<Claimed<K, V>> claims;
         while (claims.size() < max && !s.queue.empty() && s.queue.top().when <= now) {
             const auto at = s.items.find(s.queue.top().key);
-            const bool current =
-                at != s.items.end() && at->second.ready_at == s.queue.top().when;
+            const bool current = at != s.items.end() && at->second.ready_at == s.queue.top().when;
             if (current) {
                 claims.push_back({State::change(at), ++s.claims, at->second.attempts});
                 at->second.claim = s.claims;
@@ -144,9 +143,8 @@ public:
         for (const auto& [key, letter] : state_->dead) {
             letters.push_back(letter);
         }
-        std::sort(letters.begin(), letters.end(), [](const auto& a, const auto& b) {
-            return a.change.version < b.change.version;
-        });
+        std::sort(letters.begin(), letters.end(),
+                  [](const auto& a, const auto& b) { return a.change.version < b.change.version; });
         return letters;
     }
 

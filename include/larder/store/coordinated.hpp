@@ -48,7 +48,9 @@ struct ClockOf {
     using type = SteadyClock;
 };
 template <class S>
-    requires requires(const S& s) { { s.clock() } -> Clock; }
+    requires requires(const S& s) {
+        { s.clock() } -> Clock;
+    }
 struct ClockOf<S> {
     using type = std::remove_cvref_t<decltype(std::declval<const S&>().clock())>;
 };
@@ -159,9 +161,8 @@ public:
             if (!keys.empty()) {
                 const Batch batch{*this, keys};
                 batch.each(Make::no, [](std::size_t, Grip& grip) { grip->erase(); });
-                had = ask(keys.front(), [&] {
-                    return static_cast<std::size_t>(plain().erase_many(keys));
-                });
+                had = ask(keys.front(),
+                          [&] { return static_cast<std::size_t>(plain().erase_many(keys)); });
                 for (const key_type& key : keys) {
                     state_->drops.forget(key);
                 }
@@ -180,7 +181,9 @@ public:
     /// itself, if it has `stats()`.
     [[nodiscard]] Stats stats() const {
         Stats stats;
-        if constexpr (requires { { plain().stats() } -> std::same_as<Stats>; }) {
+        if constexpr (requires {
+                          { plain().stats() } -> std::same_as<Stats>;
+                      }) {
             stats = plain().stats();
         }
         stats.queued_invalidations = state_->drops.size();
@@ -370,15 +373,11 @@ private:
 
     // What the plain store does for many keys in one round trip.
     static constexpr bool finds_many = requires(Plain& plain, std::span<const key_type> keys) {
-        {
-            plain.find_many(keys)
-        } -> std::same_as<std::vector<std::optional<Entry<value_type>>>>;
+        { plain.find_many(keys) } -> std::same_as<std::vector<std::optional<Entry<value_type>>>>;
     };
     using Pair = std::pair<key_type, std::optional<value_type>>;
-    static constexpr bool puts_many =
-        requires(Plain& plain, std::span<const Pair> pairs, Lifetime life) {
-            plain.put_many(pairs, life);
-        };
+    static constexpr bool puts_many = requires(Plain& plain, std::span<const Pair> pairs,
+                                               Lifetime life) { plain.put_many(pairs, life); };
     static constexpr bool erases_many = requires(Plain& plain, std::span<const key_type> keys) {
         { plain.erase_many(keys) } -> std::convertible_to<std::size_t>;
     };
@@ -393,7 +392,9 @@ private:
 
         static clock_type clock_of(S& store) {
             auto& plain = static_cast<Plain&>(store);
-            if constexpr (requires { { plain.clock() } -> Clock; }) {
+            if constexpr (requires {
+                              { plain.clock() } -> Clock;
+                          }) {
                 return plain.clock();
             } else {
                 return clock_type{};
@@ -499,12 +500,10 @@ private:
         } catch (const StoreError&) {
             throw;
         } catch (const std::exception& error) {
-            std::throw_with_nested(
-                StoreError{"the store failed for key " + detail::key_text(key) + ": " +
-                           error.what()});
+            std::throw_with_nested(StoreError{"the store failed for key " + detail::key_text(key) +
+                                              ": " + error.what()});
         } catch (...) {
-            std::throw_with_nested(
-                StoreError{"the store failed for key " + detail::key_text(key)});
+            std::throw_with_nested(StoreError{"the store failed for key " + detail::key_text(key)});
         }
     }
 
@@ -512,10 +511,9 @@ private:
         std::span<const key_type> keys) const {
         auto entries = ask(keys.front(), [&] { return plain().find_many(keys); });
         if (entries.size() != keys.size()) {
-            throw StoreError{Errc::bad_batch, "the store was asked for " +
-                                                  std::to_string(keys.size()) +
-                                                  " keys and answered for " +
-                                                  std::to_string(entries.size())};
+            throw StoreError{Errc::bad_batch,
+                             "the store was asked for " + std::to_string(keys.size()) +
+                                 " keys and answered for " + std::to_string(entries.size())};
         }
         return entries;
     }
@@ -537,14 +535,14 @@ private:
     template <class Ask>
     Opening lease_out(Grip& grip, std::optional<Entry<value_type>>&& entry, Ask&& ask_claim) {
         auto flight = std::make_shared<detail::Flight<value_type>>();
-        const detail::Held held = !entry                              ? detail::Held::nothing
+        const detail::Held held = !entry                           ? detail::Held::nothing
                                   : entry->remaining > Ttl::zero() ? detail::Held::fresh
-                                                                      : detail::Held::stale;
+                                                                   : detail::Held::stale;
         grip->settle(held, state_->clock.now());
         Opening opening;
         if (entry) {
-            opening.copy.emplace(detail::Copy<value_type>{std::move(*entry), Ttl::zero(),
-                                                          grip->refreshing()});
+            opening.copy.emplace(
+                detail::Copy<value_type>{std::move(*entry), Ttl::zero(), grip->refreshing()});
         }
         const std::uint64_t id = state_->next_id();
         opening.slot = ask_claim(grip.claim(), held, id);
@@ -585,11 +583,9 @@ private:
             if (grip->writing()) {
                 entries[i].reset();
             }
-            openings.push_back(lease_out(
-                grip, std::move(entries[i]),
-                [](detail::Claim& claim, detail::Held held, std::uint64_t id) {
-                    return claim.open(held, id);
-                }));
+            openings.push_back(lease_out(grip, std::move(entries[i]),
+                                         [](detail::Claim& claim, detail::Held held,
+                                            std::uint64_t id) { return claim.open(held, id); }));
         });
     }
 

@@ -297,18 +297,16 @@ public:
         return filled;
     }
     void release(const K& key, const detail::Lease& lease) {
-        with_claim(key, Make::no, [&](Grip& grip, detail::Held, const Found&) {
-            grip->release(lease.id);
-        });
+        with_claim(key, Make::no,
+                   [&](Grip& grip, detail::Held, const Found&) { grip->release(lease.id); });
     }
     void close_refresh(const K& key, const detail::Lease& lease) {
         Gone gone{*state_};
-        with_claim(
-            key, Make::no, [&](Grip& grip, detail::Held held, const Found& found) {
-                if (grip->close_refresh(lease.id, held) == detail::Then::drop && found.there) {
-                    take_out(*found.shard, found.at, RemovalCause::erased, gone);
-                }
-            });
+        with_claim(key, Make::no, [&](Grip& grip, detail::Held held, const Found& found) {
+            if (grip->close_refresh(lease.id, held) == detail::Then::drop && found.there) {
+                take_out(*found.shard, found.at, RemovalCause::erased, gone);
+            }
+        });
     }
 
     [[nodiscard]] detail::Ticket begin_write(const K& key, Ttl life) {
@@ -411,7 +409,8 @@ private:
 
         // Within its life or grace, and its tags stand.
         [[nodiscard]] static bool live(const Item& entry, Instant now) noexcept {
-            return (now < entry.fresh_until || now < detail::later(entry.fresh_until, entry.grace)) &&
+            return (now < entry.fresh_until ||
+                    now < detail::later(entry.fresh_until, entry.grace)) &&
                    (!entry.marks || entry.marks->stand());
         }
     };
@@ -467,8 +466,9 @@ private:
                                        std::size_t entries) {
             constexpr std::size_t most = 1024;
             if (options.shards > most) {
-                throw std::invalid_argument{"larder: MemoryStoreOptions::shards must be at most 1024, but is " +
-                                            std::to_string(options.shards)};
+                throw std::invalid_argument{
+                    "larder: MemoryStoreOptions::shards must be at most 1024, but is " +
+                    std::to_string(options.shards)};
             }
             if (options.shards != 0) {
                 return std::bit_ceil(options.shards);
@@ -512,8 +512,7 @@ private:
             if (value) {
                 try {
                     state_.options.on_removal(key, *value, cause);
-                } catch (...) {
-                }
+                } catch (...) {}
             }
         }
 
@@ -559,7 +558,7 @@ private:
         if (at == shard.entries.end()) {
             return {&shard, at, false, detail::Held::nothing};
         }
-        const detail::Held held = !Shard::live(at->second, now) ? detail::Held::nothing
+        const detail::Held held = !Shard::live(at->second, now)  ? detail::Held::nothing
                                   : now < at->second.fresh_until ? detail::Held::fresh
                                                                  : detail::Held::stale;
         return {&shard, at, true, held};
@@ -596,8 +595,10 @@ private:
             Opening opening;
             if (found.there && held != detail::Held::nothing) {
                 const Item& entry = found.at->second;
-                opening.copy.emplace(detail::Copy<V>{
-                    {entry.value, detail::whole(entry.fresh_until - state_->now())}, entry.life, entry.refreshing});
+                opening.copy.emplace(
+                    detail::Copy<V>{{entry.value, detail::whole(entry.fresh_until - state_->now())},
+                                    entry.life,
+                                    entry.refreshing});
             } else if (found.there) {
                 gone.reserve_one();
             }

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// The journal in front of the database, as the repository of a write-behind policy.
+
+#ifndef LARDER_DETAIL_LEDGER_HPP
+#define LARDER_DETAIL_LEDGER_HPP
+
+#include <larder/concepts.hpp>
+#include <larder/detail/call.hpp>
+#include <larder/detail/key_text.hpp>
+#include <larder/detail/later.hpp>
+#include <larder/entry.hpp>
+#include <larder/error.hpp>
+#include <larder/journal/journal.hpp>
+#include <larder/policy/write_behind_options.hpp>
+#include <larder/stats.hpp>
+#include <larder/version.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+/// Too many changes wait: nothing was recorded.
+class JournalFull : public Error, public NotWritten {
+public:
+    using Error::Error;
+};
+
+/// Saves into the journal; loads what is pending, else the row. A cheap handle, shared with the
+/// flusher, which carries the changes on.
+///
+/// Thread safety: all members may run concurrently.
+template <class J, class R>
+class Ledger {
+public:
+    using Key = typename J::key_type;
+    using Value = typename J::value_type;
+    using repository_type = R;
+
+    Ledger(J journal, R repository, WriteBehindOptions options)
+        : state_{std::make_shared<State>(std::move(journal), std::move(repository), options)} {
+        validate(options);
+    }
+
+    [[nodiscard]] J& journal() const noexcept { return state_->journal; }
+    [[nodiscard]] R& repository() const noexcept { return state_->repository; }
+    [[nodiscard]] const WriteBehindOptions& options() const noexcept { return state_->options; }
+
+    // ---- as a repository ----
+
+    Loaded<Value> load(const Key& key) const { return std::move(load_sourced(key).loaded); }
+
+    /// The pending change if there is one, and only then the row: asked the other way round, a change
+    /// that is written in between is missed.
+    Sourced<Value> load_sourced(const Key& key) const {
+        try {
+            if (std::optional<Change<Key, Value>> change = journal().pending(key)) {
+                Sourced<Value> pending{{}, Source::pending};
+                pending.loaded.value = std::move(change->value);
+                return pending;
+            }
+        } catch (const StoreError&) {
+            if (!options().read_without_journal) {
+                throw;
+            }
+            // The row may be older than a change that nobody can see now.
+            Sourced<Value> row{load_one<Value>(repository(), key), Source::bypassed};
+            row.loaded.ttl = Ttl::zero();
+            return row;
+        }
+        return {load_one<Value>(repository(), key), Source::loaded};
+    }
+
+    std::vector<Loaded<Value>> load_many(std::span<const Key> keys) const {
+        std::vector<Loaded<Value>> all(keys.size());
+        std::vector<Key> left;
+        std::vector<std::size_t> place;
+        for (std::size_t i = 0; i < keys.size(); ++i) {
+            if (auto change = journal().pending(keys[i])) {
+                all[i].value = std::move(change->value);
+            } else {
+                left.push_back(keys[i]);
+                place.push_back(i);
+            }
+        }
+        if (!left.empty()) {
+            auto rows = detail::load_many<Value>(repository(), std::span<const Key>{left});
+            for (std::size_t i = 0; i < rows.size(); ++i) {
+                all[place[i]] = std::move(rows[i]);
+            }
+        }
+        return all;
+    }
+
+    void save(const Key& key, const Value& value) const {
+        record({key, std::optional<Value>{value}, 0});
+    }
+    void remove(const Key& key) const { record({key, std::nullopt, 0}); }
+
+    // ---- towards the flusher ----
+
+    /// There is something to write.
+    void ring() const {
+        if (!state_->rung.exchange(true)) {
+            const std::scoped_lock lock{state_->mutex};
+            state_->changed.notify_all();
+        }
+    }
+
+    /// Some changes have left the journal.
+    void progressed() const {
+        const std::scoped_lock lock{state_->mutex};
+        state_->changed.notify_all();
+    }
+
+    /// Waits for `done()`, asked after each ring and each progress, but not beyond `until`.
+    template <class Done>
+    bool wait(std::chrono::steady_clock::time_point until, Done&& done) const {
+        std::unique_lock lock{state_->mutex};
+        return state_->changed.wait_until(lock, until, std::forward<Done>(done));
+    }
+
+    /// True once for each ring.
+    [[nodiscard]] bool answered() const noexcept { return state_->rung.exchange(false); }
+    [[nodiscard]] bool rung() const noexcept { return state_->rung; }
+
+    struct Tally {
+        std::atomic<std::uint64_t> retries{0};
+        std::atomic<std::uint64_t> refused{0};
+        std::atomic<std::uint64_t> buried{0};
+    };
+    [[nodiscard]] Tally& tally() const noexcept { return state_->tally; }
+
+    void add_to(Stats& stats) const {
+        stats.pending = journal().size();
+        stats.oldest = journal().oldest().value_or(Ttl::zero());
+        stats.retries = tally().retries;
+        stats.refused = tally().refused;
+        stats.buried = tally().buried;
+    }
+
+private:
+    struct State {
+        State(J j, R r, WriteBehindOptions o)
+            : journal{std::move(j)}, repository{std::move(r)}, options{o} {}
+
+        J journal;
+        R repository;
+        const WriteBehindOptions options;
+        std::mutex mutex{};
+        std::condition_variable changed{};
+        std::atomic<bool> rung{false};
+        Tally tally{};
+    };
+
+    void record(const Change<Key, Value>& change) const {
+        make_room(change.key);
+        journal().record(change);
+        ring();
+    }
+
+    // A change of a key that has one pending takes no room. The bound is soft by as many as there are
+    // writers at the same moment.
+    void make_room(const Key& key) const {
+        const auto has_room = [this] { return journal().size() < options().max_pending; };
+        if (has_room() || journal().pending(key)) {
+            return;
+        }
+        ring();
+        const auto until = later(std::chrono::steady_clock::now(), options().block_for);
+        if (options().when_full == WhenFull::reject || !wait(until, has_room)) {
+            throw JournalFull{Errc::journal_full,
+                              std::to_string(options().max_pending) +
+                                  " changes wait for the database; that of key " + key_text(key) +
+                                  " was not taken"};
+        }
+    }
+
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace detail
+
+LARDER_NS_END
+
+#endif  // LARDER_DETAIL_LEDGER_HPP

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// WriteBehind: the journal at once, the database later.
+
+#ifndef LARDER_POLICY_WRITE_BEHIND_HPP
+#define LARDER_POLICY_WRITE_BEHIND_HPP
+
+#include <larder/detail/flusher.hpp>
+#include <larder/detail/ledger.hpp>
+#include <larder/detail/policy.hpp>
+#include <larder/detail/requires.hpp>
+#include <larder/journal/journal.hpp>
+#include <larder/journal/memory.hpp>
+#include <larder/options.hpp>
+#include <larder/policy/write_behind_options.hpp>
+#include <larder/version.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <utility>
+#include <vector>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+template <class S>
+using MemoryJournalFor =
+    MemoryJournal<typename Unwrapped<S>::key_type, typename Unwrapped<S>::value_type,
+                  typename Coherent<S>::type::clock_type>;
+
+}  // namespace detail
+
+/// WriteThrough into a journal in front of the database: a write returns when it is recorded, and
+/// the database follows, in batches, the newest change of each key only.
+///
+/// ```cpp
+/// larder::WriteBehind views{store, ViewCounts{db}, {.ttl = 24h}, {.max_pending = 10'000}};
+/// views.put(42, 1001);  // the copy and the journal
+/// views.get(42);        // 1001, whether or not the database has it yet
+/// ```
+///
+/// | Verb            | Database                                      | Copy                         |
+/// |-----------------|-----------------------------------------------|------------------------------|
+/// | `get`, `fetch`  | one load a miss, if no change is pending      | kept; `pending` changes too  |
+/// | `put`, `remove` | later; retried, split, at last buried         | replaced                     |
+/// | `invalidate`    | untouched; a pending change stays             | dropped                      |
+///
+/// A write that the database keeps refusing becomes a dead letter: `dead_letters`, `revive`,
+/// `discard`. With a MemoryJournal what is pending is lost when the process dies.
+///
+/// The repository's `save` should take a version (`save(k, v, version) -> bool`): it is what keeps an
+/// older write that was stalled from covering a newer one. Its writes may come twice.
+///
+/// Thread safety: all verbs may run concurrently. The destructor writes what is pending, for
+/// `WriteBehindOptions::drain` at most, and tells the observer of what is left.
+///
+/// @tparam S  where copies live
+/// @tparam R  the repository
+/// @tparam J  where changes wait: a Journal
+template <class S, class R, class J = detail::MemoryJournalFor<S>>
+class WriteBehind : detail::RequiresStore<S>,
+                    detail::RequiresLoader<R, S>,
+                    public detail::PolicyBase<S, detail::Ledger<J, R>, detail::AfterWrite::replace> {
+    using Base = detail::PolicyBase<S, detail::Ledger<J, R>, detail::AfterWrite::replace>;
+    using Plain = detail::Unwrapped<S>;
+    static_assert(RepositoryFor<R, Plain> || VersionedRepositoryFor<R, Plain>,
+                  "larder: WriteBehind needs a repository: save(key, value) and remove(key)");
+    static_assert(!J::durable || VersionedRepositoryFor<R, Plain>,
+                  "larder: a durable journal needs a repository with save(key, value, version) -> bool "
+                  "and remove(key, version) -> bool");
+
+public:
+    using key_type = typename Base::key_type;
+    using value_type = typename Base::value_type;
+    using journal_type = J;
+
+    /// @throws std::invalid_argument  an option makes no sense; it names field and value
+    WriteBehind(S store, R repository, Options options = {}, WriteBehindOptions behind = {})
+        : WriteBehind{store, std::move(repository), journal_beside(store), std::move(options),
+                      behind} {}
+
+    /// The same with a journal of your own.
+    template <class Given>
+        requires std::same_as<Given, J> && Journal<Given>
+    WriteBehind(S store, R repository, Given journal, Options options = {},
+                WriteBehindOptions behind = {})
+        : Base{std::move(store),
+               detail::Ledger<J, R>{std::move(journal), std::move(repository), behind},
+               std::move(options)},
+          flusher_{std::make_unique<Flusher>(this->engine())} {}
+
+    WriteBehind(WriteBehind&&) noexcept = default;
+    WriteBehind& operator=(WriteBehind&& other) noexcept {
+        if (this != &other) {
+            flusher_ = std::move(other.flusher_);
+            Base::operator=(std::move(other));
+        }
+        return *this;
+    }
+
+    /// Writes what is pending now, without waiting for company.
+    ///
+    /// @return how many changes are left after `within`
+    std::size_t flush(Ttl within) { return flusher_->flush(within); }
+
+    /// The changes that the database would not take.
+    [[nodiscard]] std::vector<DeadLetter<key_type, value_type>> dead_letters() const {
+        return journal().dead_letters();
+    }
+
+    /// Tries a dead letter again, unless a newer change has taken it away; true if it was there.
+    bool revive(const key_type& key) {
+        const bool revived = journal().revive(key);
+        if (revived) {
+            this->engine().drop(key);
+            this->engine().loader.ring();
+        }
+        return revived;
+    }
+
+    /// Forgets a dead letter; true if it was there.
+    bool discard(const key_type& key) { return journal().discard(key); }
+
+    [[nodiscard]] J& journal() const noexcept { return this->engine().loader.journal(); }
+
+    /// The policy's counters, and what waits for the database.
+    [[nodiscard]] Stats stats() const {
+        Stats stats = Base::stats();
+        this->engine().loader.add_to(stats);
+        return stats;
+    }
+
+    /// Not offered: the truth is the journal, which a transaction of your own would pass by.
+    template <class... Keys>
+    void writing(Keys&&...) = delete;
+
+private:
+    using Flusher = detail::Flusher<typename Base::Engine>;
+
+    // A journal of this policy's own, by the store's clock.
+    static J journal_beside(const S& store) {
+        if constexpr (requires { J{static_cast<const Plain&>(store).clock()}; }) {
+            return J{static_cast<const Plain&>(store).clock()};
+        } else {
+            return J{};
+        }
+    }
+
+    std::unique_ptr<Flusher> flusher_;
+};
+
+LARDER_NS_END
+
+#endif  // LARDER_POLICY_WRITE_BEHIND_HPP

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: MIT
+
+#include "support/catch.hpp"
+#include "support/manual_executor.hpp"
+
+#include <larder/larder.hpp>
+#include <larder/policy/tagged.hpp>
+#include <larder/policy/write_behind.hpp>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+using namespace std::chrono_literals;
+using larder::Source;
+using larder::WhenFull;
+using larder::WriteBehind;
+
+namespace {
+
+using Store = larder::MemoryStore<int, int>;
+
+// A versioned table with tombstones, as the fence needs it.
+struct Rows {
+    struct Row {
+        std::optional<int> value;
+        std::uint64_t version;
+    };
+    std::mutex mutex{};
+    std::map<int, Row> rows{};
+    std::atomic<int> writes{0};
+    std::atomic<int> poison{-1};
+    std::atomic<bool> down{false};
+
+    std::optional<int> load(int key) {
+        const std::scoped_lock lock{mutex};
+        const auto at = rows.find(key);
+        return at == rows.end() ? std::nullopt : at->second.value;
+    }
+    bool save(int key, int value, std::uint64_t version) { return apply(key, value, version); }
+    bool remove(int key, std::uint64_t version) { return apply(key, std::nullopt, version); }
+
+    bool apply(int key, std::optional<int> value, std::uint64_t version) {
+        if (down || key == poison) {
+            throw std::runtime_error{"the database will not have " + std::to_string(key)};
+        }
+        const std::scoped_lock lock{mutex};
+        ++writes;
+        Row& row = rows.try_emplace(key, Row{std::nullopt, 0}).first->second;
+        if (row.version > version) {
+            return false;
+        }
+        row = {value, version};
+        return true;
+    }
+};
+struct BatchRows : Rows {
+    std::atomic<int> batches{0};
+
+    std::vector<bool> save_many(std::span<const larder::Change<int, int>> changes) {
+        ++batches;
+        std::vector<bool> applied;
+        for (const auto& change : changes) {
+            if (change.key == poison) {
+                throw std::runtime_error{"the batch has a poison row"};
+            }
+        }
+        for (const auto& change : changes) {
+            applied.push_back(apply(change.key, change.value, change.version));
+        }
+        return applied;
+    }
+};
+
+constexpr larder::WriteBehindOptions quick{.delay = 1ms, .attempts = 3, .backoff = 1ms, .drain = 50ms};
+// Nothing is written until `flush`.
+constexpr larder::WriteBehindOptions lazy{.delay = 1h, .drain = 50ms};
+
+}  // namespace
+
+TEST_CASE("a write returns when it is recorded, and the database follows", "[behind]") {
+    Store store;
+    Rows rows;
+    WriteBehind cache{store, std::ref(rows), {}, lazy};
+    cache.put(1, 10);
+    cache.put(1, 11);
+    cache.put(2, 20);
+    CHECK(rows.writes == 0);
+    CHECK(cache.get(1) == 11);
+    CHECK(cache.fetch(1).source == Source::hit);
+    CHECK(cache.stats().pending == 2);
+    CHECK(cache.flush(10s) == 0);
+    CHECK(rows.load(1) == 11);
+    CHECK(rows.load(2) == 20);
+    CHECK(rows.writes == 2);  // the first change of 1 was never written
+    CHECK(cache.stats().pending == 0);
+}
+
+TEST_CASE("a pending change whose copy was evicted is what is read", "[behind]") {
+    Store store;
+    Rows rows;
+    WriteBehind cache{store, std::ref(rows), {.negative_ttl = 1h}, lazy};
+    cache.put(1, 10);
+    cache.invalidate(1);
+    const auto got = cache.fetch(1);
+    CHECK(got.value == 10);
+    CHECK(got.source == Source::pending);
+    cache.remove(1);
+    cache.invalidate(1);
+    CHECK_FALSE(cache.get(1));
+    cache.put(2, 20);
+    cache.invalidate(2);
+    CHECK(cache.get_many({1, 2, 3}) ==
+          std::vector<std::optional<int>>{std::nullopt, 20, std::nullopt});
+}
+
+TEST_CASE("puts and removes keep their order per key", "[behind]") {
+    Store store;
+    Rows rows;
+    WriteBehind cache{store, std::ref(rows), {}, lazy};
+    cache.put(1, 10);
+    cache.remove(1);
+    cache.put(2, 20);
+    cache.remove(2);
+    cache.put(2, 21);
+    CHECK(cache.flush(10s) == 0);
+    CHECK_FALSE(rows.load(1));
+    CHECK(rows.load(2) == 21);
+}
+
+TEST_CASE("the destructor drains", "[behind]") {
+    Store store;
+    Rows rows;
+    {
+        WriteBehind cache{store, std::ref(rows), {}, {.delay = 1h}};
+        for (int key = 0; key < 1000; ++key) {
+            cache.put(key, key);
+        }
+    }
+    CHECK(rows.writes == 1000);
+}
+
+TEST_CASE("what cannot be drained is told to the observer", "[behind]") {
+    Store store;
+    Rows rows;
+    rows.down = true;
+    std::vector<larder::EventKind> events;
+    std::mutex mutex;
+    {
+        WriteBehind cache{store,
+                          std::ref(rows),
+                          {.observer =
+                               [&](const larder::Event& event) {
+                                   const std::scoped_lock lock{mutex};
+                                   events.push_back(event.kind);
+                               }},
+                          {.delay = 1ms, .attempts = 1000, .backoff = 1h, .max_backoff = 1h, .drain = 20ms}};
+        cache.put(1, 10);
+    }
+    CHECK(events == std::vector{larder::EventKind::not_drained});
+}
+
+TEST_CASE("a poison row among a hundred good ones is buried alone", "[behind]") {
+    Store store;
+    BatchRows rows;
+    rows.poison = 42;
+    WriteBehind cache{store, std::ref(rows), {}, quick};
+    for (int key = 0; key < 100; ++key) {
+        cache.put(key, key);
+    }
+    CHECK(cache.flush(10s) == 0);
+    const auto letters = cache.dead_letters();
+    REQUIRE(letters.size() == 1);
+    CHECK(letters[0].change.key == 42);
+    CHECK(letters[0].why == "the database will not have 42");
+    CHECK(rows.writes == 99);
+    CHECK(cache.stats().buried == 1);
+    CHECK(cache.stats().retries == 2);
+    CHECK_FALSE(cache.get(42));  // its copy went with it
+
+    SECTION("revived") {
+        rows.poison = -1;
+        CHECK(cache.revive(42));
+        CHECK_FALSE(cache.revive(42));
+        CHECK(cache.get(42) == 42);
+        CHECK(cache.flush(10s) == 0);
+        CHECK(rows.load(42) == 42);
+    }
+    SECTION("discarded") {
+        CHECK(cache.discard(42));
+        CHECK_FALSE(cache.revive(42));
+        CHECK(cache.dead_letters().empty());
+    }
+    SECTION("taken away by a newer change") {
+        rows.poison = -1;
+        cache.put(42, 43);
+        CHECK(cache.dead_letters().empty());
+        CHECK_FALSE(cache.revive(42));
+        CHECK(cache.flush(10s) == 0);
+        CHECK(rows.load(42) == 43);
+    }
+}
+
+TEST_CASE("a change that is older than its row is buried as refused", "[behind]") {
+    Store store;
+    Rows rows;
+    rows.rows[1] = {77, 1'000'000};
+    WriteBehind cache{store, std::ref(rows), {}, quick};
+    cache.put(1, 10);
+    CHECK(cache.flush(10s) == 0);
+    REQUIRE(cache.dead_letters().size() == 1);
+    CHECK(cache.dead_letters()[0].why == "refused");
+    CHECK(cache.get(1) == 77);
+    CHECK(cache.stats().refused == 1);
+}
+
+TEST_CASE("a removed row that a stalled flusher would insert again stays removed", "[behind]") {
+    // The claim ends while the write is under way; another flusher writes what is newer.
+    larder::MemoryJournal<int, int, larder::ManualClock> journal;
+    Rows rows;
+    journal.record({1, std::optional{10}});
+    const auto stalled = journal.claim(1, 0ms);
+    journal.record({1, std::nullopt});
+    const auto newer = journal.claim(1, 10s);
+    REQUIRE(newer.size() == 1);
+    CHECK(rows.remove(1, newer[0].change.version));
+    CHECK(journal.settle(newer) == std::vector{true});
+    CHECK_FALSE(rows.save(1, 10, stalled[0].change.version));
+    CHECK(journal.settle(stalled) == std::vector{false});
+    CHECK_FALSE(rows.load(1));
+}
+
+TEST_CASE("a flusher does not settle what was superseded", "[behind]") {
+    larder::MemoryJournal<int, int> journal;
+    journal.record({1, std::optional{10}});
+    const auto claimed = journal.claim(10, 10s);
+    REQUIRE(claimed.size() == 1);
+    CHECK(journal.claim(10, 10s).empty());  // one writer a key at a time
+    journal.record({1, std::optional{11}});
+    CHECK(journal.claim(10, 10s).empty());
+    CHECK(journal.settle(claimed) == std::vector{false});
+    const auto again = journal.claim(10, 10s);
+    REQUIRE(again.size() == 1);
+    CHECK(again[0].change.value == 11);
+    CHECK(journal.settle(again) == std::vector{true});
+    CHECK(journal.size() == 0);
+}
+
+TEST_CASE("a full journal refuses, or makes writers wait", "[behind]") {
+    Store store;
+    Rows rows;
+    SECTION("reject") {
+        WriteBehind cache{store, std::ref(rows), {},
+                          {.max_pending = 2, .when_full = WhenFull::reject, .delay = 1h, .drain = 50ms}};
+        // The flusher may have taken some away: fill until it is refused.
+        rows.down = true;
+        cache.put(1, 1);
+        cache.put(2, 2);
+        cache.put(2, 3);  // it has one pending already
+        try {
+            cache.put(3, 3);
+            FAIL("nothing was thrown");
+        } catch (const larder::Error& error) {
+            CHECK(error.code() == larder::Errc::journal_full);
+        }
+        CHECK(cache.fetch(3).source == Source::loaded);  // refused: no ticket is left
+        rows.down = false;
+    }
+    SECTION("block") {
+        WriteBehind cache{store, std::ref(rows), {}, {.max_pending = 5, .delay = 0ms}};
+        for (int key = 0; key < 200; ++key) {
+            cache.put(key, key);
+        }
+        CHECK(cache.flush(10s) == 0);
+        CHECK(rows.writes == 200);
+    }
+}
+
+TEST_CASE("hot keys reach the database as far fewer rows, and the last value is right",
+          "[behind]") {
+    Store store;
+    BatchRows rows;
+    constexpr int hot = 50;
+    {
+        WriteBehind cache{store, std::ref(rows), {}, {.delay = 5ms}};
+        std::vector<std::jthread> writers;
+        for (int writer = 0; writer < 4; ++writer) {
+            writers.emplace_back([&, writer] {
+                for (int i = 0; i < 5000; ++i) {
+                    cache.put(writer * hot + i % hot, i);
+                }
+            });
+        }
+    }
+    for (int key = 0; key < 4 * hot; ++key) {
+        CHECK(rows.load(key) == 5000 - hot + key % hot);
+    }
+    CHECK(rows.writes < 20'000);
+}
+
+TEST_CASE("reads through write-behind see every acknowledged write", "[behind]") {
+    // Each writer owns a key and counts; readers must never see less than was acknowledged.
+    Store store{{.capacity = 2}};  // copies are evicted all the time
+    Rows rows;
+    WriteBehind cache{store, std::ref(rows), {}, {.delay = 0ms}};
+    std::array<std::atomic<int>, 4> acknowledged{};
+    std::atomic<int> wrong{0};
+    {
+        std::vector<std::jthread> crowd;
+        for (int key = 0; key < 4; ++key) {
+            crowd.emplace_back([&, key] {
+                for (int value = 1; value <= 2000; ++value) {
+                    cache.put(key, value);
+                    acknowledged[static_cast<std::size_t>(key)] = value;
+                }
+            });
+            crowd.emplace_back([&, key] {
+                for (int i = 0; i < 2000; ++i) {
+                    const int floor = acknowledged[static_cast<std::size_t>(key)];
+                    wrong += cache.get(key).value_or(0) < floor ? 1 : 0;
+                    if (i % 16 == 0) {
+                        cache.invalidate(key);
+                    }
+                }
+            });
+        }
+    }
+    CHECK(wrong == 0);
+    CHECK(cache.flush(10s) == 0);
+    for (int key = 0; key < 4; ++key) {
+        CHECK(rows.load(key) == 2000);
+    }
+}
+
+TEST_CASE("an executor of the user's own writes", "[behind]") {
+    Store store;
+    Rows rows;
+    std::atomic<int> tasks{0};
+    WriteBehind cache{store, std::ref(rows),
+                      {.executor = [&](const larder::Task& task) {
+                          ++tasks;
+                          task();
+                      }},
+                      quick};
+    cache.put(1, 10);
+    CHECK(cache.flush(10s) == 0);
+    CHECK(tasks == 1);
+}
+
+TEST_CASE("options of write-behind that make no sense are refused", "[behind]") {
+    Store store;
+    Rows rows;
+    CHECK_THROWS_AS((WriteBehind{store, std::ref(rows), {}, {.max_pending = 0}}), std::invalid_argument);
+    CHECK_THROWS_AS((WriteBehind{store, std::ref(rows), {}, {.batch = 0}}), std::invalid_argument);
+    CHECK_THROWS_AS((WriteBehind{store, std::ref(rows), {}, {.claim = 0ms}}), std::invalid_argument);
+    CHECK_THROWS_AS((WriteBehind{store, std::ref(rows), {}, {.drain = -1ms}}), std::invalid_argument);
+}
+
+TEST_CASE("a journal of one's own, and tags", "[behind]") {
+    Store store;
+    Rows rows;
+    larder::MemoryJournal<int, int> journal;
+    larder::Tagged cache{WriteBehind{store, std::ref(rows), journal, {.ttl = 1h}, lazy},
+                         [](int value) { return larder::Tags{value % 2 == 0 ? "even" : "odd"}; }};
+    cache.put(1, 2);
+    CHECK(journal.size() == 1);
+    cache.invalidate_tag("even");
+    CHECK(cache.fetch(1).source == Source::pending);
+    CHECK(cache.flush(10s) == 0);
+    CHECK(journal.size() == 0);
+}
