@@ -2,7 +2,7 @@
 
 // What a hit costs: a policy's get beside the store's own find, and beside the mutex, list and
 // unordered_map that people write by hand. Compare within one run, interleaved:
-//   benchmark_hit --benchmark_enable_random_interleaving=true --benchmark_repetitions=9 
+//   benchmark_hit --benchmark_enable_random_interleaving=true --benchmark_repetitions=9
 //                 --benchmark_report_aggregates_only=true
 
 #include <larder/larder.hpp>

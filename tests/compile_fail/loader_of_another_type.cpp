@@ -11,5 +11,6 @@ using Given = const char*;
 #endif
 
 auto cache() {
-    return larder::WriteThrough{larder::MemoryStore<int, std::string>{}, [](int) { return Given{""}; }};
+    return larder::WriteThrough{larder::MemoryStore<int, std::string>{},
+                                [](int) { return Given{""}; }};
 }

@@ -12,4 +12,6 @@ struct Table {
 #endif
 };
 
-auto cache() { return larder::RefreshAhead{larder::MemoryStore<int, std::string>{}, Table{}}; }
+auto cache() {
+    return larder::RefreshAhead{larder::MemoryStore<int, std::string>{}, Table{}};
+}

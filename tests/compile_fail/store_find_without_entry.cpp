@@ -16,4 +16,6 @@ struct Plain {
     bool erase(int) { return false; }
 };
 
-auto cache() { return larder::CacheAside{Plain{}, [](int) { return std::optional<std::string>{}; }}; }
+auto cache() {
+    return larder::CacheAside{Plain{}, [](int) { return std::optional<std::string>{}; }};
+}

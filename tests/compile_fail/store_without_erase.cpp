@@ -14,4 +14,6 @@ struct Plain {
 #endif
 };
 
-auto cache() { return larder::CacheAside{Plain{}, [](int) { return std::optional<std::string>{}; }}; }
+auto cache() {
+    return larder::CacheAside{Plain{}, [](int) { return std::optional<std::string>{}; }};
+}

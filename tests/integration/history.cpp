@@ -108,8 +108,7 @@ void torment(Cache& cache, Versions& table, Report& report, int rounds) {
         try {
             cache.put(key, 0);
             ++report.writes;
-        } catch (const std::runtime_error&) {
-        }
+        } catch (const std::runtime_error&) {}
     });
     const auto reader = many([&](int key) { read(key, [&] { return cache.get(key); }); });
     const auto batch = many([&](int) {
@@ -166,7 +165,8 @@ private:
 
 // `make` gives a store for each run: what an unknown outcome leaves behind ends with it.
 template <template <class, class> class Policy, class Make>
-larder::Stats every_read_is_explained(Make make, larder::Options options, unsigned lost_one_in = 0) {
+larder::Stats every_read_is_explained(Make make, larder::Options options,
+                                      unsigned lost_one_in = 0) {
     larder::Stats all;
     for (int run = 0; run < 4; ++run) {
         Versions table{lost_one_in};
@@ -200,13 +200,18 @@ using Memory = larder::MemoryStore<int, int>;
 TEST_CASE("every read is explained: memory", "[history]") {
     const larder::Options options{.ttl = 60s, .ticket = 60s};
     const auto make = [] { return Memory{{.capacity = 64}}; };
-    SECTION("cache-aside") { every_read_is_explained<larder::CacheAside>(make, options); }
-    SECTION("write-through") { every_read_is_explained<larder::WriteThrough>(make, options); }
-    SECTION("lost answers") { every_read_is_explained<larder::WriteThrough>(make, options, 100); }
+    SECTION("cache-aside") {
+        every_read_is_explained<larder::CacheAside>(make, options);
+    }
+    SECTION("write-through") {
+        every_read_is_explained<larder::WriteThrough>(make, options);
+    }
+    SECTION("lost answers") {
+        every_read_is_explained<larder::WriteThrough>(make, options, 100);
+    }
 }
 
-TEST_CASE("every read is explained: copies that end all the time, and are refreshed",
-          "[history]") {
+TEST_CASE("every read is explained: copies that end all the time, and are refreshed", "[history]") {
     const larder::Options options{.ttl = 2ms, .ticket = 60s, .refresh_below = 0.9};
     const auto all = every_read_is_explained<larder::RefreshAhead>(
         [] { return Memory{{.capacity = 64}}; }, options);
@@ -222,8 +227,12 @@ TEST_CASE("every read is explained: a store that evicts all the time", "[history
 TEST_CASE("every read is explained: a user's own store", "[history]") {
     const auto make = [] { return larder::Coordinated{larder_test::FlakyStore{}}; };
     const larder::Options options{.ttl = 60s, .ticket = 60s};
-    SECTION("cache-aside") { every_read_is_explained<larder::CacheAside>(make, options); }
-    SECTION("write-through") { every_read_is_explained<larder::WriteThrough>(make, options); }
+    SECTION("cache-aside") {
+        every_read_is_explained<larder::CacheAside>(make, options);
+    }
+    SECTION("write-through") {
+        every_read_is_explained<larder::WriteThrough>(make, options);
+    }
 }
 
 TEST_CASE("the checker sees what the twenty lines get wrong", "[history]") {

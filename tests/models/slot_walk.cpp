@@ -88,8 +88,8 @@ private:
                           (mine == Model::Answer::nothing && theirs.slot == Slot::hit);
         note(std::string{what} + " answers " + std::to_string(static_cast<int>(theirs.slot)));
         if (!same) {
-            wrong_ = std::string{what} + ": the model answers " +
-                     std::to_string(static_cast<int>(mine));
+            wrong_ =
+                std::string{what} + ": the model answers " + std::to_string(static_cast<int>(mine));
         }
         if (theirs.slot == Slot::lead) {
             remember(leases_, Remembered<larder::detail::Lease>{theirs.lease, id});
@@ -110,7 +110,8 @@ private:
         const int value = ++values_;
         model_.expire(now_);
         switch (draw(13)) {
-            case 0: case 1: {
+            case 0:
+            case 1: {
                 const std::uint64_t id = ++ids_;
                 opened("open", store_.open(key), model_.open(id, now_), id);
                 break;
@@ -127,11 +128,13 @@ private:
                        id);
                 break;
             }
-            case 4: case 5:
+            case 4:
+            case 5:
                 if (const auto lease = pick(leases_)) {
                     const bool mine = model_.fill(lease->mine, value, fresh, gone);
                     const bool theirs = store_.fill(key, lease->theirs, value, life, {}).kept;
-                    note("fill lease " + std::to_string(lease->mine) + (theirs ? ": kept" : ": dropped"));
+                    note("fill lease " + std::to_string(lease->mine) +
+                         (theirs ? ": kept" : ": dropped"));
                     (theirs ? kept : lost) += 1;
                     if (mine != theirs) {
                         wrong_ = "fill: the model says otherwise";
@@ -162,7 +165,8 @@ private:
                                        store_.begin_write(key, Ttl{ticket_life}), id});
                 break;
             }
-            case 9: case 10:
+            case 9:
+            case 10:
                 if (const auto ticket = pick(tickets_)) {
                     const bool leaves = draw(4) != 0;
                     note("finish_write ticket " + std::to_string(ticket->mine) +
@@ -220,8 +224,8 @@ private:
             return held ? "the model holds a value, the store none"
                         : "the store holds a value, the model none";
         }
-        if (held && (found->value != model_.val ||
-                     found->remaining != Ttl{model_.fresh_until - now_})) {
+        if (held &&
+            (found->value != model_.val || found->remaining != Ttl{model_.fresh_until - now_})) {
             return "another value or another life";
         }
         const bool flight = store_.underway(key) != nullptr;

@@ -88,7 +88,8 @@ TEST_CASE("options that make no sense are refused by name and value", "[bad]") {
 TEST_CASE("an endless lifetime is one", "[bad]") {
     ManualClock clock;
     MemoryStore<int, int, ManualClock> store{{}, clock};
-    CacheAside cache{store, [](int key) { return key; },
+    CacheAside cache{store,
+                     [](int key) { return key; },
                      {.ttl = larder::Ttl::max(), .grace = larder::Ttl::max()}};
     REQUIRE(cache.get(1) == 1);
     clock.advance(std::chrono::hours{24 * 365 * 50});
@@ -181,9 +182,9 @@ TEST_CASE("an observer that explodes concerns nobody", "[bad]") {
                          }
                          return key;
                      },
-                     {.ttl = 1s,
-                      .grace = 10s,
-                      .observer = [](const larder::Event&) { throw std::runtime_error{"observer"}; }}};
+                     {.ttl = 1s, .grace = 10s, .observer = [](const larder::Event&) {
+                          throw std::runtime_error{"observer"};
+                      }}};
     REQUIRE(cache.get(1) == 1);
     broken = true;
     clock.advance(2s);
@@ -198,9 +199,8 @@ TEST_CASE("tags on a store that keeps none are refused, not forgotten", "[bad]")
         void put(int, std::optional<int>, larder::Lifetime) {}
         bool erase(int) { return false; }
     };
-    CacheAside cache{Plain{}, [](int key) {
-                         return larder::Loaded<int>{.value = key, .tags = {"a"}};
-                     }};
+    CacheAside cache{Plain{},
+                     [](int key) { return larder::Loaded<int>{.value = key, .tags = {"a"}}; }};
     try {
         (void)cache.get(1);
         FAIL("nothing was thrown");

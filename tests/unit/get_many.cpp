@@ -152,9 +152,8 @@ TEST_CASE("put_many tells what became of each key", "[many]") {
         cache.put_many({{1, 10}, {2, 20}, {3, 30}});
         FAIL("nothing was thrown");
     } catch (const larder::PartialWrite<int>& error) {
-        CHECK(error.keys() == std::vector<std::pair<int, Written>>{{1, Written::yes},
-                                                                   {2, Written::unknown},
-                                                                   {3, Written::no}});
+        CHECK(error.keys() == std::vector<std::pair<int, Written>>{
+                                  {1, Written::yes}, {2, Written::unknown}, {3, Written::no}});
         CHECK_THROWS_AS(std::rethrow_exception(error.cause()), std::runtime_error);
     }
     CHECK(cache.fetch(1).source == larder::Source::hit);

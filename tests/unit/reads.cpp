@@ -93,7 +93,8 @@ TEST_CASE("absence is remembered only where negative_ttl says so", "[reads]") {
 TEST_CASE("loaders come in many forms", "[reads]") {
     larder::MemoryStore<std::string, int> store;
     SECTION("a lambda giving a value") {
-        CacheAside cache{store, [](const std::string& key) { return static_cast<int>(key.size()); }};
+        CacheAside cache{store,
+                         [](const std::string& key) { return static_cast<int>(key.size()); }};
         CHECK(cache.get("four") == 4);
         CHECK(cache.get(std::string_view{"four"}) == 4);
         CHECK(cache.stats().hits == 1);
@@ -146,8 +147,12 @@ TEST_CASE("a lent loader is never left running", "[reads]") {
     CacheAside cache{w.store, std::ref(w.table)};
     const auto caller = std::this_thread::get_id();
     std::thread::id runner;
-    CHECK(cache.get(
-              1, [&](int) { runner = std::this_thread::get_id(); return 5; }, {.timeout = 0ms}) == 5);
+    CHECK(cache.get(1,
+                    [&](int) {
+                        runner = std::this_thread::get_id();
+                        return 5;
+                    },
+                    {.timeout = 0ms}) == 5);
     CHECK(runner == caller);
 }
 
@@ -197,14 +202,16 @@ TEST_CASE("a load that waits in the executor holds no lease", "[reads]") {
 TEST_CASE("an executor that refuses makes the load run inline", "[reads]") {
     World w;
     w.table.set(1, 10);
-    CacheAside cache{w.store, std::ref(w.table),
+    CacheAside cache{w.store,
+                     std::ref(w.table),
                      {.executor = larder::Executor{[](const larder::Task&) { return false; }}}};
     CHECK(cache.get(1, {.timeout = 0ms}) == 10);
 }
 
 TEST_CASE("an executor that throws its tasks away leaves nobody waiting", "[reads]") {
     World w;
-    CacheAside cache{w.store, std::ref(w.table),
+    CacheAside cache{w.store,
+                     std::ref(w.table),
                      {.executor = larder::Executor{[](const larder::Task&) { return true; }}}};
     CHECK(caught([&] { (void)cache.get(1, {.timeout = 1h}); }) == Errc::closed);
 }
@@ -254,8 +261,10 @@ TEST_CASE("a late load leaves the stale copy to be served, and still lands", "[r
     World w;
     w.table.set(1, 10);
     ManualExecutor executor;
-    CacheAside cache{w.store, std::ref(w.table),
-                     {.ttl = 10s, .grace = 60s, .load_timeout = 0ms, .executor = executor.handle()}};
+    CacheAside cache{
+        w.store,
+        std::ref(w.table),
+        {.ttl = 10s, .grace = 60s, .load_timeout = 0ms, .executor = executor.handle()}};
     executor.run_inline(true);
     REQUIRE(cache.get(1) == 10);
     executor.run_inline(false);

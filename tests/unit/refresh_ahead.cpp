@@ -61,7 +61,8 @@ TEST_CASE("the other policies refresh ahead where they are told to", "[refresh]"
     World w;
     w.table.set(1, 10);
     const double below = GENERATE(0.0, 0.5);
-    CacheAside cache{w.store, std::ref(w.table),
+    CacheAside cache{w.store,
+                     std::ref(w.table),
                      {.ttl = 100s, .refresh_below = below, .executor = w.executor.handle()}};
     REQUIRE(cache.get(1) == 10);
     w.clock.advance(60s);
@@ -73,7 +74,9 @@ TEST_CASE("the other policies refresh ahead where they are told to", "[refresh]"
 TEST_CASE("a lifetime that the loader chose counts, not the policy's", "[refresh]") {
     World w;
     RefreshAhead cache{w.store,
-                       [](int) { return larder::Loaded<int>{1, larder::Ttl{10s}}; },
+                       [](int) {
+                           return larder::Loaded<int>{1, larder::Ttl{10s}};
+                       },
                        {.ttl = 1000s, .executor = w.executor.handle()}};
     REQUIRE(cache.get(1) == 1);
     w.clock.advance(7s);
@@ -87,7 +90,8 @@ TEST_CASE("a lifetime that the loader chose counts, not the policy's", "[refresh
 
 TEST_CASE("no more refreshes at once than the cap", "[refresh]") {
     World w;
-    RefreshAhead cache{w.store, [](int key) { return key; },
+    RefreshAhead cache{w.store,
+                       [](int key) { return key; },
                        {.ttl = 100s, .refresh_concurrency = 3, .executor = w.executor.handle()}};
     std::vector<int> keys{1, 2, 3, 4, 5, 6};
     (void)cache.get_many(keys);
@@ -105,7 +109,8 @@ TEST_CASE("a refresh that failed is not tried again within the back-off", "[refr
     World w;
     w.table.set(1, 10);
     std::vector<larder::EventKind> events;
-    RefreshAhead cache{w.store, std::ref(w.table),
+    RefreshAhead cache{w.store,
+                       std::ref(w.table),
                        {.ttl = 100s,
                         .refresh_backoff = 5s,
                         .executor = w.executor.handle(),
@@ -165,8 +170,8 @@ TEST_CASE("what has not begun when the policy goes never begins", "[refresh]") {
     World w;
     w.table.set(1, 10);
     {
-        RefreshAhead cache{w.store, std::ref(w.table),
-                           {.ttl = 100s, .executor = w.executor.handle()}};
+        RefreshAhead cache{
+            w.store, std::ref(w.table), {.ttl = 100s, .executor = w.executor.handle()}};
         REQUIRE(cache.get(1) == 10);
         w.clock.advance(90s);
         REQUIRE(cache.get(1) == 10);

@@ -75,8 +75,9 @@ TEST_CASE("a write that the store misses hides its key until the store has been 
     Table<> table;
     table.set(1, 10);
     std::vector<larder::EventKind> events;
-    WriteThrough cache{store, std::ref(table),
-                       {.observer = [&](const larder::Event& e) { events.push_back(e.kind); }}};
+    WriteThrough cache{store, std::ref(table), {.observer = [&](const larder::Event& e) {
+                           events.push_back(e.kind);
+                       }}};
     REQUIRE(cache.get(1) == 10);
 
     store.faults().writes_fail = true;  // it still serves reads: the old copy
