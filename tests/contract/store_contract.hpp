@@ -19,6 +19,7 @@
 #define LARDER_TESTS_CONTRACT_STORE_CONTRACT_HPP
 
 #include "support/catch.hpp"
+#include "support/history.hpp"
 
 #include <larder/larder.hpp>
 
@@ -45,16 +46,17 @@ struct Rig {
     std::function<void(larder::Ttl)> advance;
 };
 
-/// Another key or value for each number. Specialise it for types of your own.
+/// Another key or value for each number, and back. Specialise it for types of your own.
 template <class T>
 struct Numbered {
     static T of(int i) { return static_cast<T>(i); }
+    static int from(const T& t) { return static_cast<int>(t); }
 };
 template <>
 struct Numbered<std::string> {
-    static std::string of(int i) {
-        return "text that is too long to be kept in place " + std::to_string(i);
-    }
+    static constexpr std::string_view text = "text that is too long to be kept in place ";
+    static std::string of(int i) { return std::string{text} + std::to_string(i); }
+    static int from(const std::string& s) { return std::stoi(s.substr(text.size())); }
 };
 
 namespace contract {
@@ -94,6 +96,7 @@ struct Bench {
     explicit Bench(Rig<S>& given) : rig{given}, store{given.store} {}
 
     static V value(int i) { return Numbered<V>::of(100 + i); }
+    static int number(const V& v) { return Numbered<V>::from(v) - 100; }
     static K key(int i) { return Numbered<K>::of(i); }
 
     void put(int i, Lifetime life = minute) { store.put(k, value(i), life); }
@@ -335,33 +338,27 @@ void store_contract(Rig<S>& rig) {
             CHECK(had == 1);
         }
     }
-    SECTION("readers never see a value from before one they have seen") {
-        std::atomic<bool> done{false};
-        std::atomic<int> went_back{0};
-        constexpr int last = 300;
+    SECTION("puts and finds of one key are explained by one order") {
+        History history;
         b.put(0);
+        std::atomic<bool> done{false};
         at_once(3, [&](int who) {
             if (who == 0) {
-                for (int i = 1; i <= last; ++i) {
-                    b.put(i);
+                for (int i = 1; i <= 300; ++i) {
+                    history.write([&] {
+                        b.put(i);
+                        return i;
+                    });
                 }
                 done = true;
                 return;
             }
-            int seen = 0;
-            while (!done) {
-                const auto entry = store.find(b.k);
-                const auto value = entry ? entry->value : std::nullopt;
-                int now = seen;
-                while (now <= last && value != b.value(now)) {
-                    ++now;
-                }
-                went_back += now > last ? 1 : 0;
-                seen = now > last ? seen : now;
+            for (int i = 0; i < 2000 && !done; ++i) {
+                history.read([&] { return b.number(*store.find(b.k)->value); });
             }
         });
-        CHECK(went_back == 0);
-        CHECK(b.has(last));
+        CHECK(history.unexplained() == std::vector<std::string>{});
+        CHECK(b.has(300));
     }
 }
 
@@ -1220,6 +1217,89 @@ void tag_contract(Rig<S>& rig) {
     }
 }
 
+/// The slot protocol as policies use it: reads and writes of one key are explained by one order.
+template <class S>
+void history_contract(Rig<S>& rig) {
+    using namespace contract;
+    using B = Bench<S>;
+    using V = typename B::V;
+    B b{rig};
+    auto& store = b.store;
+    std::atomic<int> row{0};  // the database: a version that grows with each write
+    const auto dawdle = [](int n) {
+        for (int i = n % 7; i > 0; --i) {
+            std::this_thread::yield();
+        }
+    };
+
+    // Loads with a lease in hand, and tells who has joined.
+    const auto load = [&](typename B::Opening& opening, int n, bool forced) {
+        dawdle(n);
+        const int version = row;
+        dawdle(n / 7);
+        const bool kept =
+            store.fill(b.k, opening.lease, b.value(version), minute_with_grace, {}).kept;
+        if (forced && !kept) {
+            store.close_refresh(b.k, opening.lease);
+        }
+        opening.flight->land(larder::Fetched<V>{b.value(version), {}, {}, {}}, false);
+        return version;
+    };
+    const auto get = [&](int n) {
+        int version = -1;
+        store.peek(b.k, [&](const V* value, auto remaining, Ttl, bool) {
+            if (value != nullptr && remaining > remaining.zero()) {
+                version = b.number(*value);
+            }
+        });
+        if (version >= 0) {
+            return version;
+        }
+        typename B::Opening opening = store.open(b.k);
+        switch (opening.slot) {
+            case Slot::hit: return b.number(*opening.copy->entry.value);
+            case Slot::lead: return load(opening, n, false);
+            case Slot::join:
+                opening.flight->wait({}, {});
+                return b.number(*opening.flight->outcome().fetched.value);
+            default: return row.load();
+        }
+    };
+    const auto refresh = [&](int n) {
+        typename B::Opening opening = store.open_refresh(b.k, true);
+        return opening.slot == Slot::lead ? load(opening, n, true) : row.load();
+    };
+    const auto put = [&](int n) {
+        const Ticket ticket = store.begin_write(b.k, 1h);
+        dawdle(n);
+        const int version = ++row;
+        dawdle(n / 7);
+        b.finish(ticket, version);
+        return version;
+    };
+
+    SECTION("reads, writes, refreshes and invalidations are explained by one order") {
+        History history;
+        at_once(7, [&](int who) {
+            for (int n = 0; n < 200; ++n) {
+                switch (who) {
+                    case 0:
+                    case 1: history.write([&] { return put(n + who); }); break;
+                    case 2: history.read([&] { return refresh(n); }); break;
+                    case 3:
+                        store.erase(b.k);
+                        dawdle(n);
+                        break;
+                    default: history.read([&] { return get(n + who); }); break;
+                }
+            }
+        });
+        CHECK(history.unexplained() == std::vector<std::string>{});
+        CHECK(history.size() == 6 * 200);
+        CHECK(get(0) == row);
+    }
+}
+
 /// All that a CoherentStore promises besides the plain store.
 template <class S>
 void slot_contract(Rig<S>& rig) {
@@ -1234,6 +1314,9 @@ void slot_contract(Rig<S>& rig) {
     }
     SECTION("tags") {
         tag_contract(rig);
+    }
+    SECTION("histories") {
+        history_contract(rig);
     }
 }
 
