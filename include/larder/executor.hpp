@@ -31,6 +31,9 @@ namespace detail {
 ///
 /// Thread safety: all members may run concurrently. The destructor drops what has not begun and
 /// waits for what has.
+///
+/// A template so that whoever includes it and passes an executor does not compile it.
+template <class Work = Task>
 class Pool {
 public:
     static constexpr std::size_t most_threads = 16;
@@ -75,7 +78,7 @@ public:
 
 private:
     // Apart from the pool, for the thread that outlives it.
-    struct Work {
+    struct Queue {
         std::mutex mutex{};
         std::condition_variable changed{};
         std::deque<Task> tasks{};
@@ -83,7 +86,7 @@ private:
         bool closed = false;
     };
 
-    static void run(Work& work) {
+    static void run(Queue& work) {
         std::unique_lock lock{work.mutex};
         for (;;) {
             ++work.idle;
@@ -102,18 +105,19 @@ private:
         }
     }
 
-    std::shared_ptr<Work> work_ = std::make_shared<Work>();
+    std::shared_ptr<Queue> work_ = std::make_shared<Queue>();
     std::vector<std::thread> threads_{};
 };
 
 /// The pool that all default executors share, for as long as there is one.
-[[nodiscard]] inline std::shared_ptr<Pool> shared_pool() {
+template <class Work = Task>
+[[nodiscard]] std::shared_ptr<Pool<Work>> shared_pool() {
     static std::mutex mutex;
-    static std::weak_ptr<Pool> known;
+    static std::weak_ptr<Pool<Work>> known;
     const std::scoped_lock lock{mutex};
-    std::shared_ptr<Pool> pool = known.lock();
+    std::shared_ptr<Pool<Work>> pool = known.lock();
     if (!pool) {
-        pool = std::make_shared<Pool>();
+        pool = std::make_shared<Pool<Work>>();
         known = pool;
     }
     return pool;
@@ -138,8 +142,7 @@ private:
 class Executor {
 public:
     /// The library's own pool.
-    Executor()
-        : Executor{[pool = detail::shared_pool()](Task task) { pool->submit(std::move(task)); }} {}
+    Executor() = default;
 
     template <class F>
         requires(!std::same_as<std::remove_cvref_t<F>, Executor>) &&
@@ -157,16 +160,33 @@ public:
     /// Hands the task over.
     ///
     /// @return false if it was refused, in which case it has not run and will not
-    [[nodiscard]] bool submit(Task task) const noexcept {
+    template <class Work = Task>  // a template, as the pool is
+    [[nodiscard]] bool submit(Work task) const noexcept {
         try {
-            return submit_(std::move(task));
+            if (submit_) {
+                return submit_(std::move(task));
+            }
+            // The pool lives at least as long as what it has to do.
+            const auto pool = detail::shared_pool<Task>();
+            pool->submit([pool, task = std::move(task)] { task(); });
+            return true;
         } catch (...) {
             return false;
         }
     }
 
+    /// The same executor; the library's pool then lives as long as the handle.
+    template <class Work = Task>
+    [[nodiscard]] Executor bound() const {
+        if (submit_) {
+            return *this;
+        }
+        return Executor{
+            [pool = detail::shared_pool<Work>()](Task task) { pool->submit(std::move(task)); }};
+    }
+
 private:
-    std::function<bool(Task)> submit_;
+    std::function<bool(Task)> submit_{};
 };
 
 LARDER_NS_END

@@ -91,11 +91,12 @@ private:
     template <class G, class K>
     static constexpr bool gives_value() {
         if constexpr (std::invocable<G&, const K&>) {
-            return std::same_as<std::remove_cvref_t<std::invoke_result_t<G&, const K&>>, value_type>;
+            return std::same_as<std::remove_cvref_t<std::invoke_result_t<G&, const K&>>,
+                                value_type>;
         } else {
-            return std::same_as<
-                std::remove_cvref_t<decltype(std::apply(std::declval<G&>(), std::declval<const K&>()))>,
-                value_type>;
+            return std::same_as<std::remove_cvref_t<decltype(std::apply(std::declval<G&>(),
+                                                                        std::declval<const K&>()))>,
+                                value_type>;
         }
     }
 

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -119,7 +120,8 @@ void each_gauge(const Stats& s, See&& see) {
 
 /// One JSON object, its names those of Stats; load times as count, total and percentiles in
 /// microseconds.
-[[nodiscard]] inline std::string to_json(const Stats& stats) {
+template <std::same_as<Stats> S>
+[[nodiscard]] std::string to_json(const S& stats) {
     std::string text = "{";
     const auto see = [&](const char* name, std::uint64_t value) {
         text += '"';
@@ -137,7 +139,8 @@ void each_gauge(const Stats& s, See&& see) {
 }
 
 /// The text format of Prometheus, every metric named `larder_…` and labelled with the cache's name.
-[[nodiscard]] inline std::string to_prometheus(std::string_view name, const Stats& stats) {
+template <std::same_as<Stats> S>
+[[nodiscard]] std::string to_prometheus(std::string_view name, const S& stats) {
     std::string label = "{cache=\"";
     for (const char c : name) {
         switch (c) {

@@ -124,11 +124,11 @@ TEST_CASE("a policy as a member, made elsewhere", "[handles]") {
 TEST_CASE("an executor from a lambda, by assignment", "[handles]") {
     larder::MemoryStore<int, int> store;
     int tasks = 0;
-    CacheAside cache{store, [](int key) { return key; },
-                     {.executor = [&](const larder::Task& task) {
-                         ++tasks;
-                         task();
-                     }}};
+    CacheAside cache{
+        store, [](int key) { return key; }, {.executor = [&](const larder::Task& task) {
+            ++tasks;
+            task();
+        }}};
     CHECK(cache.get(1, {.timeout = 1s}) == 1);
     CHECK(tasks == 1);
 }

@@ -23,13 +23,12 @@ TEST_CASE("a function of one argument is computed once", "[memoize]") {
     larder::ManualClock clock;
     larder::MemoryStore<int, std::string, larder::ManualClock> store{{}, clock};
     int calls = 0;
-    auto spell = larder::memoize(
-        store,
-        [&](int n) {
-            ++calls;
-            return std::to_string(n);
-        },
-        {.ttl = 10s});
+    auto spell = larder::memoize(store,
+                                 [&](int n) {
+                                     ++calls;
+                                     return std::to_string(n);
+                                 },
+                                 {.ttl = 10s});
     static_assert(std::is_same_v<decltype(spell(1)), std::string>);
     CHECK(spell(7) == "7");
     CHECK(spell(7) == "7");
@@ -61,16 +60,15 @@ TEST_CASE("a function of several arguments is keyed by all of them", "[memoize]"
 TEST_CASE("a function that may have no answer, and one that throws", "[memoize]") {
     larder::MemoryStore<int, int> store;
     int calls = 0;
-    auto half = larder::memoize(
-        store,
-        [&](int n) -> std::optional<int> {
-            ++calls;
-            if (n < 0) {
-                throw std::domain_error{"negative"};
-            }
-            return n % 2 == 0 ? std::optional{n / 2} : std::nullopt;
-        },
-        {.negative_ttl = 1min});
+    auto half = larder::memoize(store,
+                                [&](int n) -> std::optional<int> {
+                                    ++calls;
+                                    if (n < 0) {
+                                        throw std::domain_error{"negative"};
+                                    }
+                                    return n % 2 == 0 ? std::optional{n / 2} : std::nullopt;
+                                },
+                                {.negative_ttl = 1min});
     static_assert(std::is_same_v<decltype(half(1)), std::optional<int>>);
     CHECK(half(8) == 4);
     CHECK_FALSE(half(7));

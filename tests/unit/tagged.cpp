@@ -34,7 +34,9 @@ struct World {
     Table<> table{};
 };
 
-Tags parity(int value) { return {value % 2 == 0 ? "even" : "odd"}; }
+Tags parity(int value) {
+    return {value % 2 == 0 ? "even" : "odd"};
+}
 
 }  // namespace
 
@@ -175,11 +177,10 @@ TEST_CASE("a tag function that explodes", "[tags]") {
 
 TEST_CASE("the loader's own tags count as well", "[tags]") {
     World w;
-    Tagged cache{CacheAside{w.store,
-                            [](int key) {
-                                return larder::Loaded<int>{.value = key, .tags = {"loader"}};
-                            }},
-                 parity};
+    Tagged cache{
+        CacheAside{w.store,
+                   [](int key) { return larder::Loaded<int>{.value = key, .tags = {"loader"}}; }},
+        parity};
     REQUIRE(cache.get(1) == 1);
     cache.invalidate_tag("loader");
     CHECK(cache.fetch(1).source == Source::loaded);

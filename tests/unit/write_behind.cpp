@@ -84,7 +84,8 @@ struct BatchRows : Rows {
     }
 };
 
-constexpr larder::WriteBehindOptions quick{.delay = 1ms, .attempts = 3, .backoff = 1ms, .drain = 50ms};
+constexpr larder::WriteBehindOptions quick{
+    .delay = 1ms, .attempts = 3, .backoff = 1ms, .drain = 50ms};
 // Nothing is written until `flush`.
 constexpr larder::WriteBehindOptions lazy{.delay = 1h, .drain = 50ms};
 
@@ -159,14 +160,15 @@ TEST_CASE("what cannot be drained is told to the observer", "[behind]") {
     std::vector<larder::EventKind> events;
     std::mutex mutex;
     {
-        WriteBehind cache{store,
-                          std::ref(rows),
-                          {.observer =
-                               [&](const larder::Event& event) {
-                                   const std::scoped_lock lock{mutex};
-                                   events.push_back(event.kind);
-                               }},
-                          {.delay = 1ms, .attempts = 1000, .backoff = 1h, .max_backoff = 1h, .drain = 20ms}};
+        WriteBehind cache{
+            store,
+            std::ref(rows),
+            {.observer =
+                 [&](const larder::Event& event) {
+                     const std::scoped_lock lock{mutex};
+                     events.push_back(event.kind);
+                 }},
+            {.delay = 1ms, .attempts = 1000, .backoff = 1h, .max_backoff = 1h, .drain = 20ms}};
         cache.put(1, 10);
     }
     CHECK(events == std::vector{larder::EventKind::not_drained});
@@ -262,8 +264,11 @@ TEST_CASE("a full journal refuses, or makes writers wait", "[behind]") {
     Store store;
     Rows rows;
     SECTION("reject") {
-        WriteBehind cache{store, std::ref(rows), {},
-                          {.max_pending = 2, .when_full = WhenFull::reject, .delay = 1h, .drain = 50ms}};
+        WriteBehind cache{
+            store,
+            std::ref(rows),
+            {},
+            {.max_pending = 2, .when_full = WhenFull::reject, .delay = 1h, .drain = 50ms}};
         // The flusher may have taken some away: fill until it is refused.
         rows.down = true;
         cache.put(1, 1);
@@ -348,11 +353,13 @@ TEST_CASE("an executor of the user's own writes", "[behind]") {
     Store store;
     Rows rows;
     std::atomic<int> tasks{0};
-    WriteBehind cache{store, std::ref(rows),
-                      {.executor = [&](const larder::Task& task) {
-                          ++tasks;
-                          task();
-                      }},
+    WriteBehind cache{store,
+                      std::ref(rows),
+                      {.executor =
+                           [&](const larder::Task& task) {
+                               ++tasks;
+                               task();
+                           }},
                       quick};
     cache.put(1, 10);
     CHECK(cache.flush(10s) == 0);
@@ -362,10 +369,13 @@ TEST_CASE("an executor of the user's own writes", "[behind]") {
 TEST_CASE("options of write-behind that make no sense are refused", "[behind]") {
     Store store;
     Rows rows;
-    CHECK_THROWS_AS((WriteBehind{store, std::ref(rows), {}, {.max_pending = 0}}), std::invalid_argument);
+    CHECK_THROWS_AS((WriteBehind{store, std::ref(rows), {}, {.max_pending = 0}}),
+                    std::invalid_argument);
     CHECK_THROWS_AS((WriteBehind{store, std::ref(rows), {}, {.batch = 0}}), std::invalid_argument);
-    CHECK_THROWS_AS((WriteBehind{store, std::ref(rows), {}, {.claim = 0ms}}), std::invalid_argument);
-    CHECK_THROWS_AS((WriteBehind{store, std::ref(rows), {}, {.drain = -1ms}}), std::invalid_argument);
+    CHECK_THROWS_AS((WriteBehind{store, std::ref(rows), {}, {.claim = 0ms}}),
+                    std::invalid_argument);
+    CHECK_THROWS_AS((WriteBehind{store, std::ref(rows), {}, {.drain = -1ms}}),
+                    std::invalid_argument);
 }
 
 TEST_CASE("a journal of one's own, and tags", "[behind]") {

@@ -6,6 +6,7 @@
 #ifndef LARDER_DETAIL_DROP_QUEUE_HPP
 #define LARDER_DETAIL_DROP_QUEUE_HPP
 
+#include <larder/clock.hpp>
 #include <larder/version.hpp>
 
 #include <algorithm>
@@ -29,8 +30,6 @@ namespace detail {
 template <class K, class KeyHash>
 class DropQueue {
 public:
-    using Instant = std::chrono::steady_clock::time_point;
-
     [[nodiscard]] bool empty() const noexcept { return size_.load(std::memory_order_acquire) == 0; }
     [[nodiscard]] std::size_t size() const noexcept {
         return size_.load(std::memory_order_acquire);
@@ -59,16 +58,17 @@ public:
     }
 
     /// Erases what is queued, if a try is due. `erase` throws while the store is down; a key leaves
-    /// the queue only when it has returned.
-    template <class Erase>
-    void replay(Erase&& erase, Instant now = std::chrono::steady_clock::now()) {
+    /// the queue only when it has returned. A store that takes its time to fail is left alone
+    /// from then on, not from when it was asked.
+    template <class Erase, class C = SteadyClock>
+    void replay(Erase&& erase, const C& clock = {}) {
         if (empty()) {
             return;
         }
         std::vector<K> due;
         {
             const std::scoped_lock lock{mutex_};
-            if (replaying_ || now < next_try_) {
+            if (replaying_ || clock.now() < next_try_) {
                 return;
             }
             due.assign(keys_.begin(), keys_.end());
@@ -88,7 +88,7 @@ public:
         wait_ = succeeded ? Wait::zero()
                           : std::clamp(2 * wait_, Wait{std::chrono::milliseconds{10}},
                                        Wait{std::chrono::seconds{1}});
-        next_try_ = now + wait_;
+        next_try_ = clock.now() + wait_;
     }
 
     /// The store has been told.
@@ -108,7 +108,7 @@ private:
     std::atomic<std::size_t> size_{0};
     bool replaying_ = false;
     Wait wait_{};
-    Instant next_try_{};
+    std::chrono::steady_clock::time_point next_try_{};
 };
 
 }  // namespace detail

@@ -17,6 +17,7 @@
 #include <larder/detail/traffic.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
+#include <larder/executor.hpp>
 #include <larder/options.hpp>
 #include <larder/stats.hpp>
 #include <larder/version.hpp>
@@ -79,6 +80,7 @@ struct Engine {
         : store{std::move(store_handle)},
           loader{std::move(loader_given)},
           options{std::move(options_given)},
+          executor{options.executor.bound()},
           refresh_below{options.refresh_below.value_or(0.0)} {
         validate(options);
     }
@@ -86,6 +88,7 @@ struct Engine {
     S store;
     L loader;
     const Options options;
+    const Executor executor;
     const double refresh_below;
     Traffic<Key, Value> traffic{};
     Counters<static_cast<std::size_t>(Count::how_many)> counters{};
@@ -115,8 +118,7 @@ struct Engine {
         if (options.observer) {
             try {
                 options.observer(Event{kind, {}, std::move(error)});
-            } catch (...) {
-            }
+            } catch (...) {}
         }
     }
 

@@ -61,9 +61,10 @@ private:
 };
 
 /// The hashes of entries that went from the small queue not long ago.
+template <class Hash = std::size_t>
 class Ghosts {
 public:
-    void add(std::size_t hash, std::size_t most) {
+    void add(Hash hash, std::size_t most) {
         order_.push_back(hash);
         ++counts_[hash];
         while (order_.size() > most) {
@@ -72,17 +73,17 @@ public:
         }
     }
     /// True, once, if the hash is remembered.
-    bool take(std::size_t hash) { return counts_.erase(hash) > 0; }
+    bool take(Hash hash) { return counts_.erase(hash) > 0; }
 
 private:
-    void forget(std::size_t hash) {
+    void forget(Hash hash) {
         if (const auto at = counts_.find(hash); at != counts_.end() && --at->second == 0) {
             counts_.erase(at);
         }
     }
 
-    std::deque<std::size_t> order_{};
-    std::unordered_map<std::size_t, std::uint32_t> counts_{};
+    std::deque<Hash> order_{};
+    std::unordered_map<Hash, std::uint32_t> counts_{};
 };
 
 /// New entries pass through a small queue, a tenth of all; those used there more than once, and
@@ -90,6 +91,9 @@ private:
 /// small queue and leaves the rest alone.
 ///
 /// Not synchronised. Owns none of the entries.
+///
+/// @tparam Entry  derives from Evictable
+template <class Entry>
 class Eviction {
 public:
     void insert(Evictable& entry, std::size_t hash) {
@@ -105,12 +109,12 @@ public:
     ///
     /// @param hash_of  the hash of an entry's key
     template <class HashOf>
-    Evictable* evict(HashOf&& hash_of) {
+    Entry* evict(HashOf&& hash_of) {
         while (small_.size() + main_.size() > 0) {
             const bool from_small =
                 main_.size() == 0 || small_.size() * 10 > small_.size() + main_.size();
             EvictionQueue& queue = from_small ? small_ : main_;
-            Evictable& entry = *queue.oldest();
+            Entry& entry = static_cast<Entry&>(*queue.oldest());
             if (from_small && entry.uses <= 1) {
                 // What is remembered is a matter of luck: without room for it, go on.
                 try {
@@ -138,7 +142,7 @@ private:
 
     EvictionQueue small_{};
     EvictionQueue main_{};
-    Ghosts ghosts_{};
+    Ghosts<> ghosts_{};
 };
 
 }  // namespace detail

@@ -98,12 +98,10 @@ private:
             try {
                 if (e_.loader.answered() && !hurried()) {
                     e_.loader.wait(SteadyTime::now() + e_.loader.options().delay, [this] {
-                        return hurried() ||
-                               e_.loader.journal().size() >= e_.loader.options().batch;
+                        return hurried() || e_.loader.journal().size() >= e_.loader.options().batch;
                     });
                 }
-                while (!stopping_ && pass()) {
-                }
+                while (!stopping_ && pass()) {}
                 if (urgent_ > 0) {
                     // What is left waits for its next try.
                     e_.loader.wait(SteadyTime::now() + std::chrono::milliseconds{1},
@@ -123,7 +121,7 @@ private:
             return false;
         }
         const auto errand = std::make_shared<Errand>();
-        const bool accepted = e_.options.executor.submit([this, errand, claims] {
+        const bool accepted = e_.executor.submit([this, errand, claims] {
             if (errand->begin()) {
                 write(*claims);
                 errand->end();
@@ -285,10 +283,11 @@ private:
     void report_rest() noexcept {
         try {
             if (const std::size_t left = e_.loader.journal().size(); left > 0) {
-                e_.tell_all(EventKind::not_drained,
-                            std::make_exception_ptr(Error{
-                                Errc::closed, std::to_string(left) +
-                                                  " changes were not written before the policy went"}));
+                e_.tell_all(
+                    EventKind::not_drained,
+                    std::make_exception_ptr(Error{
+                        Errc::closed, std::to_string(left) +
+                                          " changes were not written before the policy went"}));
             }
         } catch (...) {
             e_.tell_all(EventKind::not_drained, std::current_exception());

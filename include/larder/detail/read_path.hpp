@@ -151,7 +151,7 @@ public:
             return;
         }
         const auto engine = engine_;
-        const bool accepted = e_.options.executor.submit([engine, key] {
+        const bool accepted = e_.executor.submit([engine, key] {
             const Custody::Pass pass{engine->custody};
             ReadPath path{engine};
             if (pass) {
@@ -477,7 +477,7 @@ private:
     template <class Go>
     void submit(const Key& key, const Plane& flight, Go go) {
         const auto journey = std::make_shared<Journey<Go>>(engine_, key, flight, std::move(go));
-        if (!e_.options.executor.submit([journey] { journey->run(); })) {
+        if (!e_.executor.submit([journey] { journey->run(); })) {
             journey->run();
         }
     }
@@ -500,7 +500,8 @@ private:
             std::optional<Fetched<Value>> fetched;
             {
                 const Carrying carrying{*flight};
-                fetched.emplace(Fetched<Value>{timed(key, load).loaded.value, Source::bypassed, {}, {}});
+                fetched.emplace(
+                    Fetched<Value>{timed(key, load).loaded.value, Source::bypassed, {}, {}});
             }
             e_.traffic.landed(key, flight);
             flight->land(*fetched, false);

@@ -53,6 +53,9 @@ private:
 /// looks its tags up when it is read.
 ///
 /// Thread safety: all members may run concurrently.
+///
+/// A template so that whoever includes it and keeps no tags does not compile it.
+template <class Tag = std::string>
 class TagTable {
 public:
     /// The moment a lease or a ticket is handed out at.
@@ -76,11 +79,11 @@ public:
 
     /// Makes every copy that carries one of the tags a miss, and every lease and ticket that is out
     /// worthless for a value that carries one.
-    void invalidate(std::span<const std::string> tags) {
+    void invalidate(std::span<const Tag> tags) {
         const std::scoped_lock lock{mutex_};
         std::vector<std::shared_ptr<TagVersion>> versions;
         versions.reserve(tags.size());
-        for (const std::string& tag : tags) {
+        for (const Tag& tag : tags) {
             versions.push_back(version_of(tag));
         }
         const std::uint64_t tick = tick_.load(std::memory_order_relaxed) + 1;
@@ -91,7 +94,7 @@ public:
     }
 
 private:
-    std::shared_ptr<TagVersion> version_of(const std::string& tag) {
+    std::shared_ptr<TagVersion> version_of(const Tag& tag) {
         if (const auto at = versions_.find(tag); at != versions_.end()) {
             return at->second;
         }
@@ -117,8 +120,7 @@ private:
     }
 
     std::mutex mutex_{};
-    std::unordered_map<std::string, std::shared_ptr<TagVersion>, Hash<std::string>, std::equal_to<>>
-        versions_{};
+    std::unordered_map<Tag, std::shared_ptr<TagVersion>, Hash<Tag>, std::equal_to<>> versions_{};
     std::atomic<std::uint64_t> tick_{1};
     std::uint64_t floor_ = 0;
     std::size_t prune_at_ = 1024;

@@ -35,8 +35,8 @@ template <class F, class K, class V>
 concept TagsOfKeyAndValue = std::invocable<F&, const K&, const V&> &&
                             std::convertible_to<std::invoke_result_t<F&, const K&, const V&>, Tags>;
 template <class F, class V>
-concept TagsOfValue = std::invocable<F&, const V&> &&
-                      std::convertible_to<std::invoke_result_t<F&, const V&>, Tags>;
+concept TagsOfValue =
+    std::invocable<F&, const V&> && std::convertible_to<std::invoke_result_t<F&, const V&>, Tags>;
 
 /// Empty base: the one thing that can be missing.
 template <class P>
@@ -82,14 +82,13 @@ public:
                  detail::TagsOfValue<F, value_type>) &&
                 std::convertible_to<std::invoke_result_t<G&, const key_type&>, Tags>
     Tagged(P policy, F tags_of, G absent_tags_of) : P{std::move(policy)} {
-        this->engine().tags_of = [tags_of = std::move(tags_of),
-                                  absent_tags_of = std::move(absent_tags_of)](
-                                     const key_type& key,
-                                     const std::optional<value_type>& value) mutable {
-            Tags tags = !value ? Tags(absent_tags_of(key)) : call(tags_of, key, *value);
-            tags.push_back(detail::everything_tag());
-            return tags;
-        };
+        this->engine().tags_of =
+            [tags_of = std::move(tags_of), absent_tags_of = std::move(absent_tags_of)](
+                const key_type& key, const std::optional<value_type>& value) mutable {
+                Tags tags = !value ? Tags(absent_tags_of(key)) : call(tags_of, key, *value);
+                tags.push_back(detail::everything_tag());
+                return tags;
+            };
     }
 
     /// Makes every entry that carries the tag a miss; loads and writes under way leave none.

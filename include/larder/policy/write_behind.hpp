@@ -61,16 +61,18 @@ using MemoryJournalFor =
 /// @tparam R  the repository
 /// @tparam J  where changes wait: a Journal
 template <class S, class R, class J = detail::MemoryJournalFor<S>>
-class WriteBehind : detail::RequiresStore<S>,
-                    detail::RequiresLoader<R, S>,
-                    public detail::PolicyBase<S, detail::Ledger<J, R>, detail::AfterWrite::replace> {
+class WriteBehind
+    : detail::RequiresStore<S>,
+      detail::RequiresLoader<R, S>,
+      public detail::PolicyBase<S, detail::Ledger<J, R>, detail::AfterWrite::replace> {
     using Base = detail::PolicyBase<S, detail::Ledger<J, R>, detail::AfterWrite::replace>;
     using Plain = detail::Unwrapped<S>;
     static_assert(RepositoryFor<R, Plain> || VersionedRepositoryFor<R, Plain>,
                   "larder: WriteBehind needs a repository: save(key, value) and remove(key)");
-    static_assert(!J::durable || VersionedRepositoryFor<R, Plain>,
-                  "larder: a durable journal needs a repository with save(key, value, version) -> bool "
-                  "and remove(key, version) -> bool");
+    static_assert(
+        !J::durable || VersionedRepositoryFor<R, Plain>,
+        "larder: a durable journal needs a repository with save(key, value, version) -> bool "
+        "and remove(key, version) -> bool");
 
 public:
     using key_type = typename Base::key_type;

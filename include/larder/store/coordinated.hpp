@@ -500,10 +500,10 @@ private:
         } catch (const StoreError&) {
             throw;
         } catch (const std::exception& error) {
-            std::throw_with_nested(StoreError{"the store failed for key " + detail::key_text(key) +
-                                              ": " + error.what()});
+            std::throw_with_nested(
+                StoreError{"key " + detail::key_text(key) + ": " + error.what()});
         } catch (...) {
-            std::throw_with_nested(StoreError{"the store failed for key " + detail::key_text(key)});
+            std::throw_with_nested(StoreError{"key " + detail::key_text(key)});
         }
     }
 

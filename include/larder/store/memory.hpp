@@ -403,7 +403,7 @@ private:
         std::mutex mutex{};
         Entries entries{};
         Claims claims{};
-        detail::Eviction eviction{};
+        detail::Eviction<Item> eviction{};
         Counts counts{};
         std::size_t sweep_at = 0;
 
@@ -428,7 +428,7 @@ private:
         std::size_t most_entries;
         mutable std::vector<Shard> shards;
         std::size_t mask;
-        detail::TagTable tags{};
+        detail::TagTable<> tags{};
         std::atomic<std::size_t> entries{0};
         std::atomic<std::size_t> weight{0};
         std::atomic<std::uint64_t> ids{0};
@@ -640,12 +640,12 @@ private:
     // Evicts one entry; false if there is none here.
     bool evict_one(Shard& shard, Gone& gone) {
         gone.reserve_one();
-        detail::Evictable* const victim = shard.eviction.evict(
-            [](detail::Evictable& entry) { return static_cast<Item&>(entry).key->hash; });
+        Item* const victim =
+            shard.eviction.evict([](const Item& entry) { return entry.key->hash; });
         if (victim == nullptr) {
             return false;
         }
-        Item& entry = static_cast<Item&>(*victim);
+        Item& entry = *victim;
         const At at = shard.entries.find(*entry.key);
         release_room(entry.weight);
         const bool expired = !Shard::live(entry, state_->now());
