@@ -1,34 +1,42 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# examples/run.sh [TOUR-ARGUMENTS]: installs what is missing, builds the examples, runs the tour.
+# examples/run.sh [TOUR-ARGUMENTS]: installs what is missing, builds the tour of the strategies, runs it.
+# The build folder is $LARDER_BUILD_DIR, else build/.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=${LARDER_BUILD_DIR:-$root/build}/examples
 mkdir -p "$build"
 
 missing=()
+command -v g++ >/dev/null || missing+=(g++)
+command -v cmake >/dev/null || missing+=(cmake)
+command -v ninja >/dev/null || command -v make >/dev/null || missing+=(make)
 if command -v dpkg-query >/dev/null; then
-    for package in g++ cmake make libsqlite3-dev nlohmann-json3-dev iso-codes; do
+    for package in libsqlite3-dev nlohmann-json3-dev iso-codes; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done
 fi
 if ((${#missing[@]})); then
     sudo=()
     if [[ $(id -u) != 0 ]]; then
-        if ! command -v sudo >/dev/null || ! sudo -n true 2>/dev/null; then
-            echo "First install what is missing:  sudo apt-get install ${missing[*]}" >&2
-            exit 1
-        fi
         sudo=(sudo -n)
     fi
+    if ! command -v apt-get >/dev/null || ! "${sudo[@]}" true 2>/dev/null; then
+        echo "First install what is missing:  sudo apt-get install ${missing[*]}" >&2
+        exit 1
+    fi
     echo "Installing ${missing[*]} …"
-    { "${sudo[@]}" apt-get update -qq &&
-        "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } \
-        >"$build/apt.log" 2>&1 || { tail -5 "$build/apt.log" >&2; exit 1; }
+    apt=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq)
+    { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "${missing[@]}"; } >"$build/apt.log" 2>&1 ||
+        { tail -5 "$build/apt.log" >&2; exit 1; }
 fi
 
 echo "Building …"
-{ cmake -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=Release -DLARDER_BUILD_TESTS=OFF &&
-    cmake --build "$build" -j "$(nproc)"; } >"$build/build.log" 2>&1 ||
+generator=()
+if ! [[ -e $build/CMakeCache.txt ]] && command -v ninja >/dev/null; then
+    generator=(-G Ninja)
+fi
+{ cmake -S "$root" -B "$build" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DLARDER_BUILD_TESTS=OFF &&
+    cmake --build "$build" -j "$(nproc)" --target larder_example_tour; } >"$build/build.log" 2>&1 ||
     { grep -m1 -A20 -i 'error' "$build/build.log" >&2; echo "The whole log: $build/build.log" >&2; exit 1; }
 exec "$build/examples/larder_example_tour" "$@"
