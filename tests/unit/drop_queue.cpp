@@ -4,6 +4,7 @@
 
 #include "support/catch.hpp"
 
+#include <larder/clock.hpp>
 #include <larder/detail/drop_queue.hpp>
 #include <larder/hash.hpp>
 
@@ -19,7 +20,6 @@ using namespace std::chrono_literals;
 namespace {
 
 using Queue = larder::detail::DropQueue<int, larder::Hash<int>>;
-using Instant = Queue::Instant;
 
 // A store that can be down, told of drops by a queue.
 struct Backend {
@@ -93,34 +93,54 @@ TEST_CASE("a replay that fails is tried again later, and later", "[drop_queue]")
     queue.add(1, 10, false);
     Backend backend;
     backend.down = true;
-    Instant now{1h};
-    queue.replay(backend.eraser(), now);
+    larder::ManualClock clock;
+    queue.replay(backend.eraser(), clock);
     CHECK(backend.calls == 1);
     CHECK(queue.contains(1));
 
     int calls = 1;
     for (const auto wait : {10ms, 20ms, 40ms, 80ms, 160ms, 320ms, 640ms, 1000ms, 1000ms}) {
-        queue.replay(backend.eraser(), now + wait - 1ms);
+        clock.advance(wait - 1ms);
+        queue.replay(backend.eraser(), clock);
         CHECK(backend.calls == calls);  // not due
-        now += wait;
-        queue.replay(backend.eraser(), now);
+        clock.advance(1ms);
+        queue.replay(backend.eraser(), clock);
         CHECK(backend.calls == ++calls);
     }
 
     backend.down = false;
-    now += 1s;
-    queue.replay(backend.eraser(), now);
+    clock.advance(1s);
+    queue.replay(backend.eraser(), clock);
     CHECK(queue.empty());
 
     // After a success the next is due at once, and a failure waits 10 ms again.
     queue.add(2, 10, false);
     backend.down = true;
     calls = backend.calls;
-    queue.replay(backend.eraser(), now);
+    queue.replay(backend.eraser(), clock);
     CHECK(backend.calls == calls + 1);
     backend.down = false;
-    queue.replay(backend.eraser(), now + 10ms);
+    clock.advance(10ms);
+    queue.replay(backend.eraser(), clock);
     CHECK(queue.empty());
+}
+
+TEST_CASE("a store that takes long to fail is not asked again at once", "[drop_queue]") {
+    Queue queue;
+    queue.add(1, 10, false);
+    larder::ManualClock clock;
+    int calls = 0;
+    const auto time_out = [&](int, const auto&) {
+        ++calls;
+        clock.advance(5s);
+        throw std::runtime_error{"timed out"};
+    };
+    queue.replay(time_out, clock);
+    queue.replay(time_out, clock);
+    CHECK(calls == 1);
+    clock.advance(10ms);
+    queue.replay(time_out, clock);
+    CHECK(calls == 2);
 }
 
 TEST_CASE("a store that fails in the middle of a replay has not lost the rest", "[drop_queue]") {
@@ -129,28 +149,24 @@ TEST_CASE("a store that fails in the middle of a replay has not lost the rest", 
         queue.add(key, 10, false);
     }
     int told = 0;
-    queue.replay(
-        [&](int, const auto& done) {
-            if (told == 2) {
-                throw 42;  // whatever a user's client throws
-            }
-            ++told;
-            done();
-        },
-        Instant{1h});
+    queue.replay([&](int, const auto& done) {
+        if (told == 2) {
+            throw 42;  // whatever a user's client throws
+        }
+        ++told;
+        done();
+    });
     CHECK(queue.size() == 3);
 }
 
 TEST_CASE("a key leaves the queue only when it was erased", "[drop_queue]") {
     Queue queue;
     queue.add(1, 10, false);
-    queue.replay(
-        [&](int key, const auto& done) {
-            CHECK(queue.contains(key));
-            done();
-            CHECK_FALSE(queue.contains(key));
-        },
-        Instant{1h});
+    queue.replay([&](int key, const auto& done) {
+        CHECK(queue.contains(key));
+        done();
+        CHECK_FALSE(queue.contains(key));
+    });
 }
 
 TEST_CASE("one replay at a time", "[drop_queue]") {
@@ -158,13 +174,11 @@ TEST_CASE("one replay at a time", "[drop_queue]") {
     queue.add(1, 10, false);
     int outer = 0;
     int inner = 0;
-    queue.replay(
-        [&](int, const auto& done) {
-            ++outer;
-            queue.replay([&](int, const auto&) { ++inner; }, Instant{2h});
-            done();
-        },
-        Instant{1h});
+    queue.replay([&](int, const auto& done) {
+        ++outer;
+        queue.replay([&](int, const auto&) { ++inner; });
+        done();
+    });
     CHECK(outer == 1);
     CHECK(inner == 0);
 }
