@@ -470,6 +470,19 @@ TEST_CASE("a refresh of a copy that the plain store has lost is a load of nothin
     CHECK(store.open(1).slot == Slot::lead);
 }
 
+TEST_CASE("a refresh that the store fails for holds nothing", "[coordinated]") {
+    FlakyStore plain;
+    Coordinated store{plain};
+    store.put(1, 10, minute);
+    const Lease lease = store.open_refresh(1, false).lease;
+    plain.down(true);
+    CHECK_THROWS_AS(store.fill(1, lease, 11, minute, {}), StoreError);
+    plain.down(false);
+    CHECK_FALSE(store.underway(1));
+    CHECK(has(store, 1, 10));
+    CHECK(store.open_refresh(1, false).slot == Slot::lead);
+}
+
 TEST_CASE("a refresh that was dropped while the store is down cannot be closed in silence",
           "[coordinated]") {
     FlakyStore plain;

@@ -197,7 +197,11 @@ public:
     bool peek(const Q& key, See&& see) const {
         std::optional<Entry<value_type>> entry;
         try {
-            entry = find(key_type(key));
+            if constexpr (std::same_as<Q, key_type>) {
+                entry = find(key);
+            } else {
+                entry = find(key_type(key));
+            }
         } catch (const StoreError&) {
             failed();
             return false;  // `open` will say so
@@ -280,7 +284,12 @@ public:
                         "key " + detail::key_text(key) + " has tags, but this store keeps none"};
         }
         Step step{*this, key, Make::no};
-        step.settle_refresh();
+        try {
+            step.settle_refresh();
+        } catch (...) {
+            step.grip->release(lease.id);
+            throw;
+        }
         if (step.grip->fill(lease.id) != detail::Then::store) {
             return {};
         }
@@ -524,6 +533,9 @@ private:
             return {};
         }
         Step step{*this, key, Make::yes};
+        if (state_->drops.contains(key)) {
+            return {};  // since we asked: drops are queued under the lock
+        }
         std::optional<Entry<value_type>> entry;
         if (!step.grip->writing()) {
             entry = step.find();
@@ -576,7 +588,7 @@ private:
             return;
         }
         batch.each(Make::yes, [&](std::size_t i, Grip& grip) {
-            if (!distrusted.empty() && distrusted[i]) {
+            if ((!distrusted.empty() && distrusted[i]) || state_->drops.contains(keys[i])) {
                 openings.emplace_back();
                 return;
             }
