@@ -168,7 +168,11 @@ template <template <class, class> class Policy, class Make>
 larder::Stats every_read_is_explained(Make make, larder::Options options,
                                       unsigned lost_one_in = 0) {
     larder::Stats all;
-    for (int run = 0; run < 4; ++run) {
+    // As often as it takes to have been where it matters.
+    const auto everywhere = [&] {
+        return all.hits > 0 && all.fenced_fills > 0 && all.joined > 0 && all.bypassed > 0;
+    };
+    for (int run = 0; run < 4 || (run < 40 && !everywhere()); ++run) {
         Versions table{lost_one_in};
         Report report;
         Policy cache{make(), std::ref(table), options};
@@ -185,11 +189,7 @@ larder::Stats every_read_is_explained(Make make, larder::Options options,
         all.evictions += stats.evictions;
         all.refreshes += stats.refreshes;
     }
-    // The runs have been where it matters.
-    CHECK(all.hits > 0);
-    CHECK(all.fenced_fills > 0);
-    CHECK(all.joined > 0);
-    CHECK(all.bypassed > 0);
+    CHECK(everywhere());
     return all;
 }
 
