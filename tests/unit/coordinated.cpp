@@ -9,6 +9,7 @@
 
 #include <larder/larder.hpp>
 
+#include <barrier>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
@@ -411,17 +412,25 @@ TEST_CASE("batches over the same keys in other orders do not wait for each other
         up.push_back(key);
     }
     const std::vector<int> down(up.rbegin(), up.rend());
-    std::vector<std::jthread> crowd;
-    for (const auto& keys : {up, down}) {
-        crowd.emplace_back([&store, keys] {
-            for (int round = 0; round < 20; ++round) {
-                store.erase_many(keys);
-                const auto tickets = store.begin_write_many(keys, 30s);
-                for (std::size_t i = 0; i < keys.size(); ++i) {
-                    store.finish_write(keys[i], tickets[i], Finish::value, round, minute, {});
+    std::barrier start{2};
+    {
+        std::vector<std::jthread> crowd;
+        for (const auto& keys : {up, down}) {
+            crowd.emplace_back([&store, &start, keys] {
+                for (int round = 0; round < 30; ++round) {
+                    start.arrive_and_wait();
+                    store.erase_many(keys);
+                    const auto tickets = store.begin_write_many(keys, 30s);
+                    for (std::size_t i = 0; i < keys.size(); ++i) {
+                        store.finish_write(keys[i], tickets[i], Finish::value, round, minute, {});
+                    }
                 }
-            }
-        });
+            });
+        }
+    }
+    // None holds a slot any more.
+    for (const auto& opening : store.open_many(up)) {
+        CHECK((opening.slot == Slot::hit || opening.slot == Slot::lead));
     }
 }
 
