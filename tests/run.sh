@@ -103,7 +103,7 @@ run() {
         END { print good + 0, bad + 0, skipped + 0 }' "$dir.xml" 2>/dev/null || echo 0 0 0)
     ((status == 0 || bad > 0)) || bad=1
     if ((bad)); then
-        awk '/^ *[0-9]+\/[0-9]+ Test +#/ { show = !/ Passed / && !/Skipped/ } show' "$dir.ctest.log" | head -300
+        awk '/tests passed, / { exit } /^ *[0-9]+\/[0-9]+ Test +#/ { show = !/ Passed / && !/Skipped/ } show' "$dir.ctest.log" | head -300
         sed -n '/^The following tests FAILED/,$p' "$dir.ctest.log"
         [[ -s $dir.xml ]] || tail -20 "$dir.ctest.log"
     fi

@@ -12,6 +12,13 @@ for candidate in clang-format-16 clang-format; do
     fi
 done
 [[ -n $formatter ]] || { echo "skipped: clang-format 16 is not installed (apt install clang-format-16)"; exit 77; }
-action=(-i)
-[[ ${1:-} == --check ]] && action=(--dry-run -Werror)
-find include tests examples \( -name '*.hpp' -o -name '*.cpp' \) -print0 | xargs -0 "$formatter" "${action[@]}"
+sources() { find include tests examples \( -name '*.hpp' -o -name '*.cpp' \) -print0; }
+if [[ ${1:-} != --check ]]; then
+    sources | xargs -0 "$formatter" -i
+    exit
+fi
+failed=0
+while IFS= read -r -d '' source; do
+    "$formatter" "$source" | cmp -s - "$source" || { echo "not formatted: $source"; failed=1; }
+done < <(sources)
+((failed == 0)) || { echo "tests/scripts/format.sh formats them"; exit 1; }
