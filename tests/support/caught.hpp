@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 
 /// @file
-/// The code of the error that something throws.
+/// What something throws.
 
 #ifndef LARDER_TESTS_SUPPORT_CAUGHT_HPP
 #define LARDER_TESTS_SUPPORT_CAUGHT_HPP
 
 #include <larder/larder.hpp>
 
+#include <exception>
 #include <optional>
+#include <string>
 
 namespace larder_test {
 
@@ -21,6 +23,17 @@ std::optional<larder::Errc> caught(F&& f) {
         return static_cast<larder::Errc>(error.code().value());
     }
     return std::nullopt;
+}
+
+/// What the exception that something throws says; empty if nothing is thrown. Named in tsan.supp.
+template <class F>
+std::string caught_text(F&& f) {
+    try {
+        f();
+    } catch (const std::exception& error) {
+        return error.what();
+    }
+    return {};
 }
 
 }  // namespace larder_test
