@@ -198,6 +198,21 @@ concept SavesVersioned =
         { r.remove(key, version) } -> std::same_as<bool>;
     };
 
+/// What a batch write may answer.
+template <class R>
+concept Applied = std::same_as<R, void> || std::same_as<R, std::vector<bool>>;
+
+template <class L, class S>
+concept HasLoadMany =
+    requires(Unwrapped<L>& l, std::span<const typename S::key_type> keys) { l.load_many(keys); };
+
+template <class R, class S>
+concept HasSaveMany =
+    requires(Unwrapped<R>& r,
+             std::span<const Change<typename S::key_type, typename S::value_type>> changes) {
+        r.save_many(changes);
+    };
+
 }  // namespace detail
 
 /// A repository whose writes carry a version: `save(k, v, version) -> bool` and `remove(k, version)
@@ -223,7 +238,7 @@ concept BatchRepositoryFor =
     LoaderFor<R, S> &&
     requires(detail::Unwrapped<R>& r,
              std::span<const Change<typename S::key_type, typename S::value_type>> changes) {
-        r.save_many(changes);
+        requires detail::Applied<std::remove_cvref_t<decltype(r.save_many(changes))>>;
     };
 
 // ---- Codec ---------------------------------------------------------------------------------

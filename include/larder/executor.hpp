@@ -49,6 +49,7 @@ public:
             dropped.swap(work_->tasks);
         }
         work_->changed.notify_all();
+        dropped.clear();  // before the threads end: one of them may wait for such a task
         for (std::thread& thread : threads_) {
             // The last handle may die in one of our own tasks.
             if (thread.get_id() == std::this_thread::get_id()) {
@@ -67,7 +68,11 @@ public:
                 threads_.emplace_back([work = work_] { run(*work); });
             } catch (...) {
                 if (threads_.empty()) {
+                    // It is still the only one: without a thread nobody takes any. What it held
+                    // may come back here when it goes.
+                    const Task refused = std::move(work_->tasks.back());
                     work_->tasks.pop_back();
+                    lock.unlock();
                     throw;
                 }
             }
@@ -128,8 +133,9 @@ template <class Work = Task>
 /// A handle to something that runs tasks: refreshes, late loads, flushing.
 ///
 /// Made from anything callable with a Task. It may run the task at once, later, or refuse it by
-/// returning false or throwing; a load is then run by the thread that wanted it. A task that is
-/// destroyed without having run counts as refused, too. The default is a small pool of the
+/// returning a bool that is false or by throwing; a load is then run by the thread that wanted it.
+/// What else it returns is ignored. A task that is destroyed without having run counts as refused,
+/// too. The default is a small pool of the
 /// library's own; pass your own where connections belong to threads.
 ///
 /// ```cpp
@@ -149,11 +155,12 @@ public:
                 std::invocable<std::decay_t<F>&, Task> && std::copy_constructible<std::decay_t<F>>
     Executor(F&& f)  // NOLINT(bugprone-forwarding-reference-overload): constrained
         : submit_{[f = std::decay_t<F>(std::forward<F>(f))](Task task) mutable {
-              if constexpr (std::is_void_v<std::invoke_result_t<std::decay_t<F>&, Task>>) {
-                  std::invoke(f, std::move(task));
-                  return true;
+              // Only a bool is an answer: pools give futures, or an int of which 0 is the success.
+              if constexpr (std::same_as<std::invoke_result_t<std::decay_t<F>&, Task>, bool>) {
+                  return std::invoke(f, std::move(task));
               } else {
-                  return static_cast<bool>(std::invoke(f, std::move(task)));
+                  static_cast<void>(std::invoke(f, std::move(task)));
+                  return true;
               }
           }} {}
 
@@ -168,7 +175,7 @@ public:
             }
             // The pool lives at least as long as what it has to do.
             const auto pool = detail::shared_pool<Task>();
-            pool->submit([pool, task = std::move(task)] { task(); });
+            pool->submit([pool, task = Task{std::move(task)}] { task(); });
             return true;
         } catch (...) {
             return false;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 
 /// @file
-/// Hashing of keys: what std::hash hashes, strings by view, pairs, tuples and enumerations.
+/// Hashing of keys: what std::hash hashes, strings by view, pairs, tuples and arrays of these.
 
 #ifndef LARDER_HASH_HPP
 #define LARDER_HASH_HPP
 
 #include <larder/version.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -23,11 +24,15 @@ namespace detail {
 
 /// Spreads every bit over all others (the finaliser of SplitMix64, Steele, Lea and Flood, OOPSLA
 /// 2014): std::hash of an integer is often the integer, and tables take the low bits.
-[[nodiscard]] constexpr std::size_t mix(std::uint64_t bits) noexcept {
+[[nodiscard]] constexpr std::uint64_t mix_bits(std::uint64_t bits) noexcept {
     bits += 0x9e3779b97f4a7c15U;
     bits = (bits ^ (bits >> 30U)) * 0xbf58476d1ce4e5b9U;
     bits = (bits ^ (bits >> 27U)) * 0x94d049bb133111ebU;
-    return static_cast<std::size_t>(bits ^ (bits >> 31U));
+    return bits ^ (bits >> 31U);
+}
+
+[[nodiscard]] constexpr std::size_t mix(std::uint64_t bits) noexcept {
+    return static_cast<std::size_t>(mix_bits(bits));
 }
 
 }  // namespace detail
@@ -68,6 +73,17 @@ template <class A, class B>
 struct Hash<std::pair<A, B>> {
     [[nodiscard]] std::size_t operator()(const std::pair<A, B>& key) const {
         return detail::mix(detail::mix(2 ^ Hash<A>{}(key.first)) ^ Hash<B>{}(key.second));
+    }
+};
+
+template <class T, std::size_t N>
+struct Hash<std::array<T, N>> {
+    [[nodiscard]] std::size_t operator()(const std::array<T, N>& key) const {
+        std::size_t hash = N;
+        for (const T& part : key) {
+            hash = detail::mix(hash ^ Hash<T>{}(part));
+        }
+        return hash;
     }
 };
 

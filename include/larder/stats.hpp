@@ -33,13 +33,15 @@ struct LoadTimes {
     /// @param share  0.99 for the 99th percentile
     [[nodiscard]] std::chrono::microseconds quantile(double share) const noexcept {
         std::uint64_t seen = 0;
+        std::uint64_t bound = 0;
         for (std::size_t i = 0; i < size; ++i) {
-            seen += buckets[i];
             if (seen > 0 && static_cast<double>(seen) >= share * static_cast<double>(count)) {
-                return std::chrono::microseconds{std::uint64_t{1} << i};
+                break;
             }
+            seen += buckets[i];
+            bound = buckets[i] > 0 ? std::uint64_t{1} << i : bound;
         }
-        return std::chrono::microseconds{0};
+        return std::chrono::microseconds{bound};
     }
 };
 
@@ -118,7 +120,7 @@ void each_gauge(const Stats& s, See&& see) {
 
 }  // namespace detail
 
-/// One JSON object, its names those of Stats; load times as count, total and percentiles in
+/// One JSON object, its names those of Stats, followed by the unit if any; load times as count, total and percentiles in
 /// microseconds.
 template <std::same_as<Stats> S>
 [[nodiscard]] std::string to_json(const S& stats) {

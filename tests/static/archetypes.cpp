@@ -76,6 +76,12 @@ struct Batched : Table {
 struct BatchOfTheWrongType : Table {
     std::vector<int> load_many(std::span<const int>) { return {}; }
 };
+struct BatchThatCounts : Table {
+    int save_many(std::span<const Change<int, std::string>>) { return 0; }
+};
+struct BatchThatTells : Table {
+    std::vector<bool> save_many(std::span<const Change<int, std::string>>) { return {}; }
+};
 template <class R>
 struct Gives {
     R operator()(int) { throw 1; }
@@ -104,6 +110,8 @@ static_assert(!larder::RepositoryFor<Versioned, Plain>);
 static_assert(larder::VersionedRepositoryFor<Versioned, Plain>);
 static_assert(!larder::VersionedRepositoryFor<Table, Plain>);
 static_assert(larder::BatchRepositoryFor<Batched, Plain>);
+static_assert(larder::BatchRepositoryFor<BatchThatTells, Plain>);
+static_assert(!larder::BatchRepositoryFor<BatchThatCounts, Plain>);
 static_assert(!larder::BatchRepositoryFor<Table, Plain>);
 
 struct Raw {

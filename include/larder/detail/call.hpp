@@ -11,6 +11,7 @@
 #include <larder/error.hpp>
 #include <larder/version.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <exception>
 #include <optional>
@@ -57,14 +58,19 @@ std::vector<Loaded<V>> load_many(L& loader, std::span<const K> keys) {
     std::vector<Loaded<V>> all;
     all.reserve(keys.size());
     if constexpr (requires { unwrapped.load_many(keys); }) {
-        auto&& results = unwrapped.load_many(keys);
+        using Results = decltype(unwrapped.load_many(keys));
+        Results&& results = unwrapped.load_many(keys);
         if (results.size() != keys.size()) {
             throw Error{Errc::bad_batch, "load_many was asked for " + std::to_string(keys.size()) +
                                              " keys and answered for " +
                                              std::to_string(results.size())};
         }
         for (auto&& result : results) {
-            all.push_back(as_loaded<V>(std::move(result)));
+            if constexpr (std::is_reference_v<Results>) {
+                all.push_back(as_loaded<V>(result));  // the loader keeps them
+            } else {
+                all.push_back(as_loaded<V>(std::move(result)));
+            }
         }
     } else {
         for (const K& key : keys) {

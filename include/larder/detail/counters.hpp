@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <utility>
 
 LARDER_NS_BEGIN
 
@@ -25,14 +26,20 @@ public:
     /// Threads with a number below have a row to themselves.
     static constexpr std::size_t own = 63;
 
-    /// This thread's number, or `own` where all are taken.
+    /// This thread's number; `own` where all are taken, and for a thread that has given it back.
     [[nodiscard]] static std::size_t here() noexcept {
-        thread_local const ThreadNumber mine;
-        return mine.number_;
+        // Apart from its holder: a thread's last objects may count after the holder has gone.
+        thread_local constinit std::size_t number = unknown;
+        if (number == unknown) [[unlikely]] {
+            thread_local const ThreadNumber holder{number};
+        }
+        return number;
     }
 
 private:
-    ThreadNumber() noexcept {
+    static constexpr std::size_t unknown = own + 1;
+
+    explicit ThreadNumber(std::size_t& number) noexcept : number_{number} {
         std::uint64_t seen = taken().load(std::memory_order_relaxed);
         do {
             number_ = static_cast<std::size_t>(std::countr_one(seen));
@@ -45,8 +52,9 @@ private:
                                                 std::memory_order_acquire));
     }
     ~ThreadNumber() {
-        if (number_ < own) {
-            taken().fetch_and(~(std::uint64_t{1} << number_), std::memory_order_release);
+        const std::size_t held = std::exchange(number_, own);
+        if (held < own) {
+            taken().fetch_and(~(std::uint64_t{1} << held), std::memory_order_release);
         }
     }
     ThreadNumber(const ThreadNumber&) = delete;
@@ -57,7 +65,7 @@ private:
         return numbers;
     }
 
-    std::size_t number_ = own;
+    std::size_t& number_;
 };
 
 /// N counters. `add` costs a load and a store of this thread's own cache line.

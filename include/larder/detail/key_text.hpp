@@ -35,7 +35,9 @@ template <class K>
         return std::apply(
             [](const auto&... part) {
                 std::string text;
-                ((text += (text.empty() ? "" : ":") + key_text(part)), ...);
+                [[maybe_unused]] const char* between =
+                    "";  // not by the text so far: a part may be empty
+                ((text += between + key_text(part), between = ":"), ...);
                 return text;
             },
             key);

@@ -23,11 +23,11 @@ namespace detail {
     // the system lays them out at random.
     static std::atomic<std::uint64_t> threads{0};
     thread_local std::uint64_t state =
-        mix(threads.fetch_add(1, std::memory_order_relaxed)) ^
-        mix(static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(&threads))) ^
+        mix_bits(threads.fetch_add(1, std::memory_order_relaxed)) ^
+        mix_bits(static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(&threads))) ^
         static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
     state += 0x9e3779b97f4a7c15U;
-    return mix(state);
+    return mix_bits(state);
 }
 
 /// A number in [0, 1).

@@ -78,8 +78,27 @@ consteval bool loads_right() {
     }
 }
 
+// Batch functions need not be there; one that is there and cannot be used is a mistake.
 template <class L, class S>
-inline constexpr bool loader_ok = store_ok<S> && loads<L, S>() && loads_right<L, S>();
+consteval bool loads_many() {
+    if constexpr (store_ok<S> && loads<L, S>() && loads_right<L, S>()) {
+        return !HasLoadMany<L, Unwrapped<S>> || BatchLoaderFor<L, Unwrapped<S>>;
+    } else {
+        return true;
+    }
+}
+template <class L, class S>
+consteval bool saves_many() {
+    if constexpr (store_ok<S> && loads<L, S>() && loads_right<L, S>()) {
+        return !HasSaveMany<L, Unwrapped<S>> || BatchRepositoryFor<L, Unwrapped<S>>;
+    } else {
+        return true;
+    }
+}
+
+template <class L, class S>
+inline constexpr bool loader_ok =
+    store_ok<S> && loads<L, S>() && loads_right<L, S>() && loads_many<L, S>() && saves_many<L, S>();
 
 template <class L, class S>
 struct RequiresLoader {
@@ -87,6 +106,10 @@ struct RequiresLoader {
     static_assert(loads_right<L, S>(),
                   "larder: a loader must give exactly std::optional<value_type>, "
                   "larder::Loaded<value_type>, value_type or std::nullopt_t");
+    static_assert(loads_many<L, S>(),
+                  "larder: load_many(keys) must give a vector of what a loader may give");
+    static_assert(saves_many<L, S>(),
+                  "larder: save_many(changes) must give nothing or std::vector<bool>");
 };
 
 }  // namespace detail

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+
+// The clock of the machine, and the one that a test moves.
+
+#include "support/catch.hpp"
+
+#include <larder/clock.hpp>
+
+#include <chrono>
+#include <latch>
+#include <thread>
+#include <vector>
+
+using namespace std::chrono_literals;
+using larder::ManualClock;
+
+TEST_CASE("a manual clock stands still until it is moved", "[clock]") {
+    ManualClock clock;
+    const auto start = clock.now();
+    CHECK(start.time_since_epoch() > 0s);  // zero means "never" in many a program
+    CHECK(clock.now() == start);
+    clock.advance(10s);
+    CHECK(clock.now() == start + 10s);
+    clock.advance(1ns);
+    CHECK(clock.now() == start + 10s + 1ns);
+}
+
+TEST_CASE("a manual clock never goes back", "[clock]") {
+    ManualClock clock;
+    clock.advance(1s);
+    const auto then = clock.now();
+    clock.advance(-1s);
+    CHECK(clock.now() == then);
+    clock.advance(0s);
+    CHECK(clock.now() == then);
+}
+
+TEST_CASE("copies of a manual clock tell the same time, others do not", "[clock]") {
+    ManualClock one;
+    ManualClock copy = one;
+    const ManualClock other;
+    copy.advance(5s);
+    CHECK(one.now() == copy.now());
+    one.advance(5s);
+    CHECK(copy.now() == one.now());
+    CHECK(other.now() == one.now() - 10s);
+}
+
+TEST_CASE("threads move one manual clock, and each sees it grow", "[clock]") {
+    constexpr int threads = 4;
+    constexpr int steps = 1000;
+    ManualClock clock;
+    const auto start = clock.now();
+    std::latch together{threads};
+    std::vector<std::jthread> movers;
+    std::vector<int> backwards(threads, 0);
+    for (std::size_t t = 0; t < threads; ++t) {
+        movers.emplace_back([&, t, handle = clock]() mutable {
+            together.arrive_and_wait();
+            auto seen = handle.now();
+            for (int i = 0; i < steps; ++i) {
+                handle.advance(1us);
+                const auto now = handle.now();
+                backwards[t] += now <= seen ? 1 : 0;
+                seen = now;
+            }
+        });
+    }
+    movers.clear();
+    CHECK(clock.now() == start + threads * steps * 1us);
+    CHECK(backwards == std::vector<int>(threads, 0));
+}
+
+TEST_CASE("the steady clock is the machine's", "[clock]") {
+    const auto before = std::chrono::steady_clock::now();
+    const auto now = larder::SteadyClock{}.now();
+    CHECK(before <= now);
+    CHECK(now <= std::chrono::steady_clock::now());
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+
+// Statistics as JSON and for Prometheus, and the histogram of load times.
+
+#include "support/catch.hpp"
+
+#include <larder/detail/load_timer.hpp>
+#include <larder/stats.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+using namespace std::chrono_literals;
+using larder::LoadTimes;
+using larder::Stats;
+
+namespace {
+
+// Every number differs, so that no two can be taken for each other.
+Stats numbered() {
+    Stats s;
+    std::uint64_t n = 100;
+    for (std::uint64_t* field : {&s.hits,         &s.near_hits,   &s.stale_hits,
+                                 &s.misses,       &s.loads,       &s.load_failures,
+                                 &s.joined,       &s.bypassed,    &s.fenced_fills,
+                                 &s.lost_tickets, &s.refreshes,   &s.refresh_failures,
+                                 &s.evictions,    &s.expirations, &s.store_errors,
+                                 &s.undecodable,  &s.oversized,   &s.retries,
+                                 &s.refused,      &s.buried,      &s.queued_invalidations}) {
+        *field = ++n;
+    }
+    s.breaker = larder::Breaker::half_open;
+    s.pending = ++n;
+    s.oldest = 123ms;
+    s.load_times.buckets[3] = 2;   // less than 8 us
+    s.load_times.buckets[10] = 1;  // less than 1024 us
+    s.load_times.count = 3;
+    s.load_times.total = 1010us;
+    return s;
+}
+
+std::size_t count(const std::string& text, const std::string& what) {
+    std::size_t found = 0;
+    for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) {
+        ++found;
+    }
+    return found;
+}
+
+bool has_line(const std::string& text, const std::string& line) {
+    return ('\n' + text).find('\n' + line + '\n') != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("statistics begin at zero, with a store that is asked", "[stats]") {
+    const Stats stats;
+    CHECK(stats.hits == 0);
+    CHECK(stats.buried == 0);
+    CHECK(stats.oldest == 0ms);
+    CHECK(stats.breaker == larder::Breaker::closed);
+    CHECK(stats.load_times.count == 0);
+    CHECK(stats.load_times.quantile(0.5) == 0us);
+}
+
+TEST_CASE("as JSON", "[stats]") {
+    CHECK(to_json(numbered()) ==
+          R"({"hits":101,"near_hits":102,"stale_hits":103,"misses":104,"loads":105,)"
+          R"("load_failures":106,"joined":107,"bypassed":108,"fenced_fills":109,)"
+          R"("lost_tickets":110,"refreshes":111,"refresh_failures":112,"evictions":113,)"
+          R"("expirations":114,"store_errors":115,"undecodable":116,"oversized":117,)"
+          R"("retries":118,"refused":119,"buried":120,"queued_invalidations":121,"breaker":2,)"
+          R"("pending":122,"oldest_milliseconds":123,)"
+          R"("load_times":{"count":3,"total":1010,"p50":8,"p99":1024}})");
+}
+
+TEST_CASE("for Prometheus", "[stats]") {
+    const std::string text = to_prometheus("products", numbered());
+    CAPTURE(text);
+    CHECK(has_line(text, "# TYPE larder_hits_total counter"));
+    CHECK(has_line(text, "larder_hits_total{cache=\"products\"} 101"));
+    CHECK(has_line(text, "larder_buried_total{cache=\"products\"} 120"));
+    // What also goes down is no counter.
+    CHECK(has_line(text, "# TYPE larder_pending gauge"));
+    CHECK(has_line(text, "larder_pending{cache=\"products\"} 122"));
+    CHECK(has_line(text, "larder_queued_invalidations{cache=\"products\"} 121"));
+    CHECK(has_line(text, "larder_breaker{cache=\"products\"} 2"));
+    CHECK(has_line(text, "larder_oldest_milliseconds{cache=\"products\"} 123"));
+    CHECK(text.back() == '\n');
+    // 20 counters, 4 gauges and a histogram.
+    CHECK(count(text, "# TYPE ") == 25);
+}
+
+TEST_CASE("the buckets of a Prometheus histogram add up", "[stats]") {
+    const std::string text = to_prometheus("p", numbered());
+    CAPTURE(text);
+    CHECK(has_line(text, "# TYPE larder_load_microseconds histogram"));
+    CHECK(has_line(text, "larder_load_microseconds_bucket{cache=\"p\",le=\"4\"} 0"));
+    CHECK(has_line(text, "larder_load_microseconds_bucket{cache=\"p\",le=\"8\"} 2"));
+    CHECK(has_line(text, "larder_load_microseconds_bucket{cache=\"p\",le=\"512\"} 2"));
+    CHECK(has_line(text, "larder_load_microseconds_bucket{cache=\"p\",le=\"1024\"} 3"));
+    CHECK(has_line(text, "larder_load_microseconds_bucket{cache=\"p\",le=\"+Inf\"} 3"));
+    CHECK(has_line(text, "larder_load_microseconds_sum{cache=\"p\"} 1010"));
+    CHECK(has_line(text, "larder_load_microseconds_count{cache=\"p\"} 3"));
+}
+
+TEST_CASE("a name cannot break out of its label", "[stats]") {
+    const std::string text = to_prometheus("a\"b\\c\nd", Stats{});
+    CHECK(has_line(text, R"(larder_hits_total{cache="a\"b\\c\nd"} 0)"));
+}
+
+TEST_CASE("a quantile is a bound of its bucket", "[stats]") {
+    LoadTimes times;
+    times.buckets[1] = 90;  // less than 2 us
+    times.buckets[5] = 9;   // less than 32 us
+    times.buckets[9] = 1;   // less than 512 us
+    times.count = 100;
+    CHECK(times.quantile(0.5) == 2us);
+    CHECK(times.quantile(0.9) == 2us);
+    CHECK(times.quantile(0.91) == 32us);
+    CHECK(times.quantile(0.99) == 32us);
+    CHECK(times.quantile(0.995) == 512us);
+    CHECK(times.quantile(1.0) == 512us);
+    CHECK(times.quantile(0.0) == 2us);    // the least that there was, not an empty bucket
+    CHECK(times.quantile(1.5) == 512us);  // more than all is all
+}
+
+TEST_CASE("a load is counted where it belongs", "[stats]") {
+    larder::detail::LoadTimer timer;
+    timer.record(0ns);
+    timer.record(999ns);
+    timer.record(1us);
+    timer.record(3us);
+    timer.record(4us);
+    timer.record(-5us);             // a clock that went back
+    timer.record(24h * 365 * 100);  // longer than the histogram
+    const LoadTimes times = timer.read();
+    CHECK(times.buckets[0] == 3);
+    CHECK(times.buckets[1] == 1);
+    CHECK(times.buckets[2] == 1);
+    CHECK(times.buckets[3] == 1);
+    CHECK(times.buckets[LoadTimes::size - 1] == 1);
+    CHECK(times.count == 7);
+    CHECK(times.total == 8us + 24h * 365 * 100);
+    // Not less than what was measured: 3 us lies under its bound.
+    CHECK(times.quantile(5.0 / 7) == 4us);
+}
