@@ -75,22 +75,23 @@ template <class S>
 concept CoherentStore =
     Store<S> &&
     requires(S& s, const typename S::key_type& key, std::optional<typename S::value_type> value,
-             const detail::Lease& lease, const detail::Ticket& ticket, Lifetime life,
-             const Tags& tags, std::span<const typename S::key_type> keys) {
-        { s.open(key) } -> std::same_as<detail::Opening<typename S::value_type>>;
+             const detail::Lease& lease, const detail::Ticket& ticket, detail::Keeping keeping,
+             std::span<const typename S::key_type> keys, typename S::Look look) {
+        { s.open(key, look) } -> std::same_as<detail::Opening<typename S::value_type>>;
         { s.open_many(keys) } -> std::same_as<std::vector<detail::Opening<typename S::value_type>>>;
-        { s.fill(key, lease, std::move(value), life, tags) } -> std::same_as<detail::Filled>;
+        { s.fill(key, lease, std::move(value), keeping) } -> std::same_as<detail::Filled>;
         s.release(key, lease);
         { s.begin_write(key, Ttl{}) } -> std::same_as<detail::Ticket>;
         { s.begin_write_many(keys, Ttl{}) } -> std::same_as<std::vector<detail::Ticket>>;
         {
-            s.finish_write(key, ticket, detail::Finish::nothing, std::move(value), life, tags)
+            s.finish_write(key, ticket, detail::Finish::nothing, std::move(value), keeping)
         } -> std::same_as<bool>;
         { s.open_refresh(key, true) } -> std::same_as<detail::Opening<typename S::value_type>>;
         s.close_refresh(key, lease);
         { s.clock() } -> Clock;
         { S::keeps_tags } -> std::convertible_to<bool>;
         { S::fallible } -> std::convertible_to<bool>;
+        { S::shared } -> std::convertible_to<bool>;
     };
 
 /// A Store that takes many keys in one round trip.

@@ -142,7 +142,7 @@ struct Bench {
         return opening.lease;
     }
     bool fill(const Lease& lease, int i, Lifetime life = minute) {
-        return store.fill(k, lease, value(i), life, {}).kept;
+        return store.fill(k, lease, value(i), {life}).kept;
     }
     Ticket begin(Ttl life = 30s) {
         Ticket ticket = store.begin_write(k, life);
@@ -150,10 +150,10 @@ struct Bench {
         return ticket;
     }
     bool finish(const Ticket& ticket, int i) {
-        return store.finish_write(k, ticket, Finish::value, value(i), minute, {});
+        return store.finish_write(k, ticket, Finish::value, value(i), {minute});
     }
     bool finish_nothing(const Ticket& ticket) {
-        return store.finish_write(k, ticket, Finish::nothing, {}, {}, {});
+        return store.finish_write(k, ticket, Finish::nothing, {}, {});
     }
     // Nobody has the slot in hand, and no copy is there.
     bool is_free() {
@@ -454,7 +454,7 @@ void lease_contract(Rig<S>& rig) {
 
     SECTION("fill, Loading: Value") {
         const Lease lease = b.lead();
-        const auto filled = store.fill(b.k, lease, b.value(1), minute, {});
+        const auto filled = store.fill(b.k, lease, b.value(1), {minute});
         CHECK(filled.kept);
         CHECK(filled.tags_stand);
         CHECK(b.has(1));
@@ -466,7 +466,7 @@ void lease_contract(Rig<S>& rig) {
     }
     SECTION("fill with a known absence") {
         const Lease lease = b.lead();
-        CHECK(store.fill(b.k, lease, std::nullopt, minute, {}).kept);
+        CHECK(store.fill(b.k, lease, std::nullopt, {minute}).kept);
         REQUIRE(store.find(b.k));
         CHECK_FALSE(store.find(b.k)->value);
     }
@@ -703,13 +703,13 @@ void ticket_contract(Rig<S>& rig) {
     }
     SECTION("finish_write with a known absence") {
         const Ticket ticket = b.begin();
-        CHECK(store.finish_write(b.k, ticket, Finish::value, std::nullopt, minute, {}));
+        CHECK(store.finish_write(b.k, ticket, Finish::value, std::nullopt, {minute}));
         REQUIRE(store.find(b.k));
         CHECK_FALSE(store.find(b.k)->value);
     }
     SECTION("finish_write with a life of nothing: Absent") {
         const Ticket ticket = b.begin();
-        CHECK(store.finish_write(b.k, ticket, Finish::value, b.value(1), {}, {}));
+        CHECK(store.finish_write(b.k, ticket, Finish::value, b.value(1), {}));
         CHECK(b.is_free());
     }
     SECTION("two writers that overlap leave nothing") {
@@ -1118,7 +1118,7 @@ void tag_contract(Rig<S>& rig) {
         SECTION("a fill with tags is refused, and its lease let go") {
             const Lease lease = b.lead();
             try {
-                store.fill(b.k, lease, b.value(1), minute, tags);
+                store.fill(b.k, lease, b.value(1), {minute, tags});
                 FAIL("nothing was thrown");
             } catch (const larder::Error& error) {
                 CHECK(error.code() == larder::Errc::tags_unsupported);
@@ -1127,7 +1127,7 @@ void tag_contract(Rig<S>& rig) {
         }
         SECTION("a write with tags leaves nothing") {
             const Ticket ticket = b.begin();
-            CHECK(store.finish_write(b.k, ticket, Finish::value, b.value(1), minute, tags));
+            CHECK(store.finish_write(b.k, ticket, Finish::value, b.value(1), {minute, tags}));
             CHECK(b.is_free());
         }
     } else {
@@ -1137,7 +1137,7 @@ void tag_contract(Rig<S>& rig) {
             store.invalidate_tags(some);
         };
         const auto fill = [&](const Lease& lease, int i) {
-            return store.fill(b.k, lease, b.value(i), minute, tags);
+            return store.fill(b.k, lease, b.value(i), {minute, tags});
         };
 
         SECTION("a tag's invalidation makes each entry that carries it a miss") {
@@ -1180,26 +1180,26 @@ void tag_contract(Rig<S>& rig) {
         SECTION("a write that met it leaves nothing") {
             const Ticket ticket = b.begin();
             invalidate("shoes");
-            CHECK(store.finish_write(b.k, ticket, Finish::value, b.value(1), minute, tags));
+            CHECK(store.finish_write(b.k, ticket, Finish::value, b.value(1), {minute, tags}));
             CHECK(b.is_free());
         }
         SECTION("a write that did not meet it leaves its value") {
             invalidate("shoes");
             const Ticket ticket = b.begin();
-            CHECK(store.finish_write(b.k, ticket, Finish::value, b.value(1), minute, tags));
+            CHECK(store.finish_write(b.k, ticket, Finish::value, b.value(1), {minute, tags}));
             CHECK(b.has(1));
             invalidate("shoes");
             CHECK(b.absent());
         }
         SECTION("a known absence carries tags too") {
-            CHECK(store.fill(b.k, b.lead(), std::nullopt, minute, tags).kept);
+            CHECK(store.fill(b.k, b.lead(), std::nullopt, {minute, tags}).kept);
             REQUIRE(store.find(b.k));
             invalidate("sale");
             CHECK(b.absent());
         }
         SECTION("a refresh replaces tags") {
             CHECK(fill(b.lead(), 1).kept);
-            CHECK(store.fill(b.k, b.lead_refresh(), b.value(2), minute, {"hats"}).kept);
+            CHECK(store.fill(b.k, b.lead_refresh(), b.value(2), {minute, {"hats"}}).kept);
             invalidate("sale");
             CHECK(b.has(2));
             invalidate("hats");
@@ -1207,7 +1207,7 @@ void tag_contract(Rig<S>& rig) {
         }
         SECTION("a stale copy whose tag was invalidated is not kept for a failure") {
             const Lease lease = b.lead();
-            CHECK(store.fill(b.k, lease, b.value(1), minute_with_grace, tags).kept);
+            CHECK(store.fill(b.k, lease, b.value(1), {minute_with_grace, tags}).kept);
             rig.advance(61s);
             invalidate("sale");
             const auto opening = store.open(b.k);
@@ -1238,7 +1238,7 @@ void history_contract(Rig<S>& rig) {
         const int version = row;
         dawdle(n / 7);
         const bool kept =
-            store.fill(b.k, opening.lease, b.value(version), minute_with_grace, {}).kept;
+            store.fill(b.k, opening.lease, b.value(version), {minute_with_grace}).kept;
         if (forced && !kept) {
             store.close_refresh(b.k, opening.lease);
         }

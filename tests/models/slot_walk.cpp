@@ -132,7 +132,7 @@ private:
             case 5:
                 if (const auto lease = pick(leases_)) {
                     const bool mine = model_.fill(lease->mine, value, fresh, gone);
-                    const bool theirs = store_.fill(key, lease->theirs, value, life, {}).kept;
+                    const bool theirs = store_.fill(key, lease->theirs, value, {life}).kept;
                     note("fill lease " + std::to_string(lease->mine) +
                          (theirs ? ": kept" : ": dropped"));
                     (theirs ? kept : lost) += 1;
@@ -176,8 +176,8 @@ private:
                     model_.finish_write(ticket->mine, leaves ? std::optional{value} : std::nullopt,
                                         fresh, gone);
                     if (store_.finish_write(key, ticket->theirs,
-                                            leaves ? Finish::value : Finish::nothing, value, life,
-                                            {}) != stood) {
+                                            leaves ? Finish::value : Finish::nothing, value,
+                                            {life}) != stood) {
                         wrong_ = "finish_write: the model says otherwise of the ticket";
                     }
                 }

@@ -102,7 +102,7 @@ TEST_CASE("a write that cannot begin leaves no ticket, and fences what loads", "
     plain.faults().writes_fail = true;
     CHECK_THROWS_AS(store.begin_write(1, 30s), StoreError);
     plain.faults().writes_fail = false;
-    CHECK_FALSE(store.fill(1, lease, 10, minute, {}).kept);
+    CHECK_FALSE(store.fill(1, lease, 10, {minute}).kept);
     store.release(1, lead(store, 1));  // nobody writes
 
     SECTION("beside another writer: that one overlapped") {
@@ -110,7 +110,7 @@ TEST_CASE("a write that cannot begin leaves no ticket, and fences what loads", "
         plain.faults().writes_fail = true;
         CHECK_THROWS_AS(store.begin_write(1, 30s), StoreError);
         plain.faults().writes_fail = false;
-        CHECK(store.finish_write(1, ticket, Finish::value, 11, minute, {}));
+        CHECK(store.finish_write(1, ticket, Finish::value, 11, {minute}));
         CHECK_FALSE(store.find(1));
         CHECK(store.open(1).slot == Slot::lead);
     }
@@ -183,8 +183,8 @@ TEST_CASE("a value that could not be stored leaves no claim, and no copy to trus
     plain.faults().foreign_exceptions = GENERATE(false, true);
     const auto go = [&] {
         switch (store_it) {
-            case 0: store.fill(1, lease, 11, minute, {}); break;
-            case 1: store.finish_write(1, ticket, Finish::value, 11, minute, {}); break;
+            case 0: store.fill(1, lease, 11, {minute}); break;
+            case 1: store.finish_write(1, ticket, Finish::value, 11, {minute}); break;
             default: store.put(1, 11, minute); break;
         }
     };
@@ -220,7 +220,7 @@ TEST_CASE("a put that fails takes the copy with it where an erase gets through",
     Coordinated store{std::ref(plain)};
     const Lease lease = lead(store, 1);
     plain.full = true;
-    CHECK_THROWS_AS(store.fill(1, lease, 10, minute, {}), StoreError);
+    CHECK_THROWS_AS(store.fill(1, lease, 10, {minute}), StoreError);
     CHECK_FALSE(plain.find(1));
     CHECK(store.queued_drops() == 0);
     CHECK(store.open(1).slot == Slot::lead);
@@ -252,7 +252,7 @@ TEST_CASE("a key whose drop is queued is not served, and its load is fenced", "[
     CHECK(has(store, 2, 20));
 
     plain.faults().writes_fail = false;
-    CHECK_FALSE(store.fill(1, lease, 11, minute, {}).kept);
+    CHECK_FALSE(store.fill(1, lease, 11, {minute}).kept);
     CHECK(soon([&] { return store.open(1).slot == Slot::lead; }));
     CHECK(store.queued_drops() == 0);
     CHECK(has(store, 2, 20));
@@ -271,7 +271,7 @@ TEST_CASE("a queued drop is shared by all copies of the handle", "[coordinated]"
         return store.begin_write(2, 30s);
     }();
     CHECK(other.open(2).slot == Slot::bypass);
-    CHECK(other.finish_write(2, ticket, Finish::value, 20, minute, {}));
+    CHECK(other.finish_write(2, ticket, Finish::value, 20, {minute}));
     CHECK(has(store, 2, 20));
 }
 
@@ -285,7 +285,7 @@ TEST_CASE("the queue of drops is bounded", "[coordinated]") {
     CHECK(store.queue_drop(2, 2, false));
     CHECK_FALSE(store.queue_drop(3, 2, false));
     plain.faults().writes_fail = false;
-    CHECK(store.fill(3, lease, 30, minute, {}).kept);  // nothing was promised of it
+    CHECK(store.fill(3, lease, 30, {minute}).kept);  // nothing was promised of it
     plain.faults().writes_fail = true;
     CHECK(store.queue_drop(3, 2, true));
     CHECK(store.queued_drops() == 3);
@@ -355,7 +355,7 @@ TEST_CASE("many keys cost one call where the plain store takes them so", "[coord
     store.put_many(pairs, minute);  // all of them are being written
     CHECK(calls(0, 0));
     for (std::size_t i = 0; i < keys.size(); ++i) {
-        store.finish_write(keys[i], tickets[i], Finish::nothing, {}, {}, {});
+        store.finish_write(keys[i], tickets[i], Finish::nothing, {}, {});
     }
     CHECK(calls(0, 0));
     CHECK(store.erase_many(keys) == 0);
@@ -380,7 +380,7 @@ TEST_CASE("a batch that fails gives back what it took", "[coordinated]") {
     CHECK(store.queued_drops() == 2);
 
     plain.script().fails = false;
-    CHECK_FALSE(store.fill(2, lease, 20, minute, {}).kept);
+    CHECK_FALSE(store.fill(2, lease, 20, {minute}).kept);
     CHECK(soon([&] { return store.open(1).slot == Slot::lead; }));
     CHECK(store.open(2).slot == Slot::lead);
     CHECK(store.open(3).slot == Slot::lead);
@@ -422,7 +422,7 @@ TEST_CASE("batches over the same keys in other orders do not wait for each other
                     store.erase_many(keys);
                     const auto tickets = store.begin_write_many(keys, 30s);
                     for (std::size_t i = 0; i < keys.size(); ++i) {
-                        store.finish_write(keys[i], tickets[i], Finish::value, round, minute, {});
+                        store.finish_write(keys[i], tickets[i], Finish::value, round, {minute});
                     }
                 }
             });
@@ -475,7 +475,7 @@ TEST_CASE("a refresh of a copy that the plain store has lost is a load of nothin
     const Lease lease = store.open_refresh(1, false).lease;
     plain.erase(1);  // it evicts
     CHECK_FALSE(store.underway(1));
-    CHECK_FALSE(store.fill(1, lease, 11, minute, {}).kept);
+    CHECK_FALSE(store.fill(1, lease, 11, {minute}).kept);
     CHECK(store.open(1).slot == Slot::lead);
 }
 
@@ -485,7 +485,7 @@ TEST_CASE("a refresh that the store fails for holds nothing", "[coordinated]") {
     store.put(1, 10, minute);
     const Lease lease = store.open_refresh(1, false).lease;
     plain.down(true);
-    CHECK_THROWS_AS(store.fill(1, lease, 11, minute, {}), StoreError);
+    CHECK_THROWS_AS(store.fill(1, lease, 11, {minute}), StoreError);
     plain.down(false);
     CHECK_FALSE(store.underway(1));
     CHECK(has(store, 1, 10));

@@ -149,8 +149,8 @@ TEST_CASE("clear fences what is under way", "[memory]") {
     const auto load = store.open(1);
     const auto ticket = store.begin_write(2, 30s);
     store.clear();
-    CHECK_FALSE(store.fill(1, load.lease, 10, {1h}, {}).kept);
-    CHECK(store.finish_write(2, ticket, larder::detail::Finish::value, 20, {1h}, {}));
+    CHECK_FALSE(store.fill(1, load.lease, 10, {{1h}}).kept);
+    CHECK(store.finish_write(2, ticket, larder::detail::Finish::value, 20, {{1h}}));
     CHECK_FALSE(store.find(1));
     CHECK_FALSE(store.find(2));
 }

@@ -32,6 +32,7 @@
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 LARDER_NS_BEGIN
@@ -53,14 +54,6 @@ enum class Count : std::uint8_t {
     refresh_failures,
     store_errors,
     how_many,
-};
-
-/// How a copy that is to be made lives, and what it carries.
-struct Keeping {
-    Lifetime life{};
-    Tags tags{};
-
-    [[nodiscard]] bool kept() const noexcept { return life.fresh > Ttl::zero(); }
 };
 
 /// The heart of a policy, on the heap: it outlives a move, and background work holds on to it.
@@ -101,6 +94,22 @@ struct Engine {
 
     void count(Count what) noexcept { counters.add(static_cast<std::size_t>(what)); }
 
+    /// What this policy's reads ask of a store.
+    ///
+    /// @param remaining  the caller wants to know how long the copy has left
+    [[nodiscard]] auto look(bool remaining = false) const {
+        using Look = typename S::Look;
+        if constexpr (std::is_empty_v<Look>) {
+            return Look{};
+        } else {
+            Look look;
+            look.remaining = remaining || refresh_below > 0 || options.grace > Ttl::zero();
+            look.tagged = static_cast<bool>(tags_of);
+            look.usual = options.ttl;
+            return look;
+        }
+    }
+
     [[nodiscard]] Instant now() const { return store.clock().now(); }
 
     /// Tells the observer, whose own failures concern nobody.
@@ -137,7 +146,7 @@ struct Engine {
                         std::make_move_iterator(more.end()));
         }
         // A known absence has no stale form: there is nothing to serve.
-        return {{fresh, value ? options.grace : Ttl::zero()}, std::move(tags)};
+        return {{fresh, value ? options.grace : Ttl::zero()}, std::move(tags), own_ttl.has_value()};
     }
 
     /// Makes sure that nobody is served this key's copy, now or when the store is back.

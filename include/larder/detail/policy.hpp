@@ -120,10 +120,11 @@ public:
         requires KeyFor<Q, key_type>
     [[nodiscard]] std::optional<value_type> get(const Q& key) {
         std::optional<value_type> value;
-        if (reads().hit(lookup(key), into(value))) [[likely]] {
+        Sight sight{engine_->look()};
+        if (reads().hit(lookup(key), sight, into(value))) [[likely]] {
             return value;
         }
-        return reads().miss(as_key(key), Read{}, own_load()).value;
+        return reads().miss(as_key(key), sight, Read{}, own_load()).value;
     }
 
     /// The same with a deadline, a stop token, or a freshness of this call's own.
@@ -307,6 +308,8 @@ private:
         }
     }
 
+    using Sight = typename ReadPath<Engine>::Sight;
+
     [[nodiscard]] ReadPath<Engine> reads() const noexcept { return ReadPath<Engine>{engine_}; }
     [[nodiscard]] WritePath<Engine> writes() const noexcept {
         return WritePath<Engine>{*engine_, After};
@@ -358,17 +361,18 @@ private:
         }
         Fetched<value_type> fetched;
         const Ttl usual = engine_->options.ttl;
-        const bool hit =
-            reads().hit(lookup(key), [&](const value_type* found, Remaining remaining, Ttl life) {
-                if (found != nullptr) {
-                    fetched.value.emplace(*found);
-                }
-                fetched.source = Source::hit;
-                fetched.remaining = whole(remaining);
-                fetched.age = (std::max)((life > Ttl::zero() ? life : usual) - fetched.remaining,
-                                         Ttl::zero());
-            });
-        return hit ? fetched : reads().miss(as_key(key), how, load);
+        Sight sight{engine_->look(true)};
+        const auto take = [&](const value_type* found, Remaining remaining, Ttl life) {
+            if (found != nullptr) {
+                fetched.value.emplace(*found);
+            }
+            fetched.source = Source::hit;
+            fetched.remaining = whole(remaining);
+            fetched.age =
+                (std::max)((life > Ttl::zero() ? life : usual) - fetched.remaining, Ttl::zero());
+        };
+        return reads().hit(lookup(key), sight, take) ? fetched
+                                                     : reads().miss(as_key(key), sight, how, load);
     }
 
     Writing<Engine> open_writes(std::vector<key_type> keys) {

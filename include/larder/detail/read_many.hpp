@@ -54,6 +54,7 @@ public:
         open_misses();
         load_mine();
         await_others();
+        await_abroad();
         load_left();
         for (const Answer& answer : answers_) {
             if (answer.failure) {
@@ -72,6 +73,7 @@ private:
     struct Answer {
         std::optional<Value> value{};
         std::exception_ptr failure{};
+        std::optional<Copy<Value>> stale{};
         bool known = false;
     };
     struct Leading {
@@ -83,6 +85,10 @@ private:
         Plane flight;
         std::optional<Copy<Value>> stale;
         bool hurried;  // a stale copy is served when load_timeout has passed
+    };
+    struct Abroad {
+        std::size_t at;
+        Lease lease;
     };
 
     // The keys once each; answers where each that was asked for is found.
@@ -102,20 +108,24 @@ private:
 
     void take_hits() {
         std::vector<std::size_t> due;
-        e_.store.peek_many(std::span<const Key>{keys_},
-                           [&](std::size_t at, const Value* value, Remaining remaining, Ttl life,
-                               bool refreshing) {
-                               if (remaining > Remaining::zero()) {
-                                   Answer& answer = answers_[at];
-                                   answer.known = true;
-                                   if (value != nullptr) {
-                                       answer.value.emplace(*value);
-                                   }
-                                   if (!refreshing && path_.is_due(remaining, life)) {
-                                       due.push_back(at);
-                                   }
-                               }
-                           });
+        e_.store.peek_many(
+            std::span<const Key>{keys_},
+            [&](std::size_t at, const Value* value, Remaining remaining, Ttl life,
+                bool refreshing) {
+                Answer& answer = answers_[at];
+                if (remaining > Remaining::zero()) {
+                    answer.known = true;
+                    if (value != nullptr) {
+                        answer.value.emplace(*value);
+                    }
+                    if (!refreshing && path_.is_due(remaining, life)) {
+                        due.push_back(at);
+                    }
+                } else if (value != nullptr && e_.options.grace > Ttl::zero()) {
+                    answer.stale.emplace(Copy<Value>{{*value, whole(remaining)}, life, refreshing});
+                }
+            },
+            e_.look());
         for (const Answer& answer : answers_) {
             e_.count(answer.known ? Count::hits : Count::misses);
         }
@@ -156,6 +166,9 @@ private:
                         {at, std::move(opening.flight), std::move(opening.copy), false});
                     break;
                 case Slot::foreign:
+                    e_.count(Count::joined);
+                    abroad_.push_back({at, opening.lease});
+                    break;
                 case Slot::bypass: left_.push_back(at); break;
             }
         }
@@ -164,7 +177,7 @@ private:
     // A stale copy whose key rests, or need not be waited for.
     bool serve_without_load(std::size_t at) {
         const Key& key = keys_[at];
-        std::optional<Copy<Value>> stale = path_.stale_copy(key);
+        std::optional<Copy<Value>>& stale = answers_[at].stale;
         if (!stale) {
             return false;
         }
@@ -250,6 +263,33 @@ private:
         }
     }
 
+    // Loads of other processes: what they have left is asked for together.
+    void await_abroad() {
+        if (abroad_.empty()) {
+            return;
+        }
+        std::vector<Key> keys;
+        const auto end = later(std::chrono::steady_clock::now(), e_.options.wait);
+        for (const Abroad& other : abroad_) {
+            path_.await_foreign(keys_[other.at], other.lease, Patience{end, {}});
+            keys.push_back(keys_[other.at]);
+        }
+        e_.store.peek_many(
+            std::span<const Key>{keys},
+            [&](std::size_t i, const Value* value, Remaining remaining, Ttl, bool) {
+                if (remaining > Remaining::zero()) {
+                    know(abroad_[i].at,
+                         value != nullptr ? std::optional<Value>{*value} : std::nullopt);
+                }
+            },
+            e_.look());
+        for (const Abroad& other : abroad_) {
+            if (!answers_[other.at].known) {
+                left_.push_back(other.at);
+            }
+        }
+    }
+
     // What has no lease: one more batch, which fills nothing.
     void load_left() {
         if (left_.empty()) {
@@ -283,6 +323,7 @@ private:
     std::vector<Leading> leading_{};
     std::size_t settled_ = 0;
     std::vector<Waiting> waiting_{};
+    std::vector<Abroad> abroad_{};
     std::vector<std::size_t> left_{};
 };
 

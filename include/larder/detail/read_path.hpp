@@ -16,9 +16,11 @@
 #include <larder/error.hpp>
 #include <larder/version.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -69,6 +71,15 @@ struct GivenLoad {
     }
 };
 
+/// How a wait for another process' load ended.
+enum class Abroad : std::uint8_t {
+    ended,  ///< its lease is gone
+    died,   ///< its lease has run out: the holder has not renewed it
+    lasts,  ///< it takes longer than `Options::wait`, or cannot be watched
+    timed_out,
+    cancelled,
+};
+
 /// The reads of one policy. A thin view: make one where it is needed.
 template <class E>
 class ReadPath {
@@ -77,22 +88,38 @@ public:
     using Value = typename E::Value;
     using Plane = typename E::Plane;
 
+    using Look = typename E::Store::Look;
+
     explicit ReadPath(const std::shared_ptr<E>& engine) noexcept : engine_{engine}, e_{*engine} {}
+
+    /// What one read has found so far.
+    struct Sight {
+        /// What the store is asked, and, where asking twice costs more, what it has answered.
+        Look look{};
+
+        /// The copy that may be served when a load fails or is late.
+        std::optional<Copy<Value>> stale{};
+    };
 
     /// The value of a fresh copy goes to `take`, by reference; false if there is none.
     ///
     /// Everything that a hit costs is here.
     template <class Q, class Take>
-    bool hit(const Q& key, Take&& take) {
+    bool hit(const Q& key, Sight& sight, Take&& take) {
         bool fresh = false;
         bool due = false;
-        e_.store.peek(key, [&](const Value* value, Remaining remaining, Ttl life, bool refreshing) {
-            if (remaining > Remaining::zero()) {
-                take(value, remaining, life);
-                fresh = true;
-                due = !refreshing && is_due(remaining, life);
-            }
-        });
+        e_.store.peek(
+            key,
+            [&](const Value* value, Remaining remaining, Ttl life, bool refreshing) {
+                if (remaining > Remaining::zero()) {
+                    take(value, remaining, life);
+                    fresh = true;
+                    due = !refreshing && is_due(remaining, life);
+                } else if (value != nullptr && e_.options.grace > Ttl::zero()) {
+                    sight.stale.emplace(Copy<Value>{{*value, whole(remaining)}, life, refreshing});
+                }
+            },
+            sight.look);
         if (fresh) {
             e_.count(Count::hits);
             if (due) [[unlikely]] {
@@ -114,18 +141,17 @@ public:
 
     /// The answer for a key that had no fresh copy when `hit` looked.
     template <class Load>
-    Fetched<Value> miss(const Key& key, const Read& how, const Load& load) {
+    Fetched<Value> miss(const Key& key, Sight& sight, const Read& how, const Load& load) {
         e_.count(Count::misses);
-        const Patience patience = patience_of(how);
-        const std::optional<Copy<Value>> stale = stale_copy(key);
-        if (stale && e_.traffic.rests(key, e_.now())) {
-            return serve_stale(*stale);
+        if (sight.stale && e_.traffic.rests(key, e_.now())) {
+            return serve_stale(*sight.stale);
         }
+        const Patience patience = patience_of(how);
         if (Load::outlives_call &&
             (how.timeout || how.stop.stop_possible() || e_.options.load_timeout)) {
-            return wait_aboard(key, patience, load, stale);
+            return wait_aboard(key, patience, load, sight.stale);
         }
-        return travel(key, patience, load);
+        return travel(key, sight.look, patience, load);
     }
 
     /// Loads now, never satisfied by a load that began earlier.
@@ -168,11 +194,14 @@ public:
 
     /// Opens the slot and does what it says, in this thread.
     template <class Load>
-    Fetched<Value> travel(const Key& key, const Patience& patience, const Load& load) {
+    Fetched<Value> travel(const Key& key, Look& look, const Patience& patience, const Load& load) {
+        bool waited = false;
         for (;;) {
-            Opening<Value> opening = open(key);
+            Opening<Value> opening = open(key, look);
             switch (opening.slot) {
-                case Slot::hit: return as_fetched(std::move(*opening.copy), Source::hit);
+                case Slot::hit:
+                    return as_fetched(std::move(*opening.copy),
+                                      waited ? Source::joined : Source::hit);
                 case Slot::lead: return lead(key, opening, load);
                 case Slot::join: {
                     e_.count(Count::joined);
@@ -183,6 +212,19 @@ public:
                     return answer(key, joined, *opening.flight, opening.copy);
                 }
                 case Slot::foreign:
+                    if (!waited) {
+                        e_.count(Count::joined);
+                        switch (await_foreign(key, opening.lease, patience)) {
+                            case Abroad::ended: waited = true; continue;
+                            case Abroad::died: continue;
+                            case Abroad::lasts: break;
+                            case Abroad::timed_out:
+                                return late(key, Joined::timed_out, opening.copy);
+                            case Abroad::cancelled:
+                                return late(key, Joined::cancelled, opening.copy);
+                        }
+                    }
+                    return bypass(key, patience, load);
                 case Slot::bypass: return bypass(key, patience, load);
             }
         }
@@ -302,7 +344,7 @@ public:
         Filled filled{};
         try {
             if (keeping.kept()) {
-                filled = e_.store.fill(key, lease, value, keeping.life, keeping.tags);
+                filled = e_.store.fill(key, lease, value, std::move(keeping));
                 if (!filled.kept) {
                     e_.count(Count::fenced_fills);
                 }
@@ -350,19 +392,6 @@ public:
         return as_fetched(Copy<Value>{copy}, Source::stale);
     }
 
-    /// The copy that may be served when a load fails or is late.
-    std::optional<Copy<Value>> stale_copy(const Key& key) {
-        std::optional<Copy<Value>> stale;
-        if (e_.options.grace > Ttl::zero()) {
-            e_.store.peek(key, [&](const Value* value, Remaining left, Ttl life, bool refreshing) {
-                if (value != nullptr && left <= Remaining::zero()) {
-                    stale.emplace(Copy<Value>{{*value, whole(left)}, life, refreshing});
-                }
-            });
-        }
-        return stale;
-    }
-
     /// Waits, in this thread, for a load that the executor carries out.
     template <class Load>
     Fetched<Value> wait_aboard(const Key& key, Patience patience, const Load& load,
@@ -400,7 +429,8 @@ public:
         auto seat = e_.traffic.queue(key);
         if (seat.pilot) {
             submit(key, seat.flight, [load](ReadPath path, const Key& k) {
-                return path.travel(k, Patience{}, load);
+                Look look = path.e_.look();
+                return path.travel(k, look, Patience{}, load);
             });
         }
         return seat;
@@ -413,14 +443,50 @@ public:
         if (landed && !flight.outcome().failure) {
             return flight.outcome().fetched;
         }
-        if (stale && joined != Joined::recursive) {
-            return serve_stale(*stale);
-        }
-        if (landed) {
+        if (landed && !stale) {
             std::rethrow_exception(flight.outcome().failure);
         }
-        throw_unless_landed(key, joined);
-        return {};
+        return late(key, joined, stale);
+    }
+
+    /// Waits until a load elsewhere has ended, `Options::wait` at most. One thread of this process
+    /// asks the store; what it learns, the others take for a reason to look again.
+    Abroad await_foreign(const Key& key, const Lease& lease, const Patience& patience) {
+        if constexpr (E::Store::shared) {
+            const auto bound = later(std::chrono::steady_clock::now(), e_.options.wait);
+            Patience mine{patience.deadline ? (std::min)(*patience.deadline, bound) : bound,
+                          patience.stop};
+            for (;;) {
+                const auto seat = e_.traffic.watch(key, lease.id);
+                Abroad how = Abroad::lasts;
+                if (seat.pilot) {
+                    how = keep_watch(key, lease, mine, *seat.flight);
+                    e_.traffic.unwatch(key, seat.flight);
+                    const bool told = how == Abroad::ended || how == Abroad::died;
+                    if (told) {
+                        seat.flight->land({}, how == Abroad::died);
+                    } else {
+                        seat.flight->crash(std::make_exception_ptr(how));  // another must watch
+                    }
+                } else {
+                    switch (join(*seat.flight, mine)) {
+                        case Joined::landed:
+                            if (seat.flight->outcome().failure) {
+                                continue;
+                            }
+                            how = seat.flight->outcome().spoilt ? Abroad::died : Abroad::ended;
+                            break;
+                        case Joined::cancelled: how = Abroad::cancelled; break;
+                        case Joined::timed_out: how = Abroad::timed_out; break;
+                        case Joined::recursive: how = Abroad::lasts; break;
+                    }
+                }
+                const bool only_bound = !patience.deadline || *patience.deadline > bound;
+                return how == Abroad::timed_out && only_bound ? Abroad::lasts : how;
+            }
+        } else {
+            return Abroad::lasts;
+        }
     }
 
 private:
@@ -514,9 +580,49 @@ private:
         }
     }
 
-    Opening<Value> open(const Key& key) {
+    // Polls a lease that another process holds: soon at first, then at an eighth of the time that it
+    // has taken.
+    Abroad keep_watch(const Key& key, const Lease& lease, const Patience& patience,
+                      const Flight<Value>& nap) {
+        using namespace std::chrono;
+        const auto began = steady_clock::now();
+        auto end_of_lease = (steady_clock::time_point::max)();
         try {
-            return e_.store.open(key);
+            for (auto now = began;; now = steady_clock::now()) {
+                const auto pause = std::clamp<steady_clock::duration>(
+                    (now - began) / 8, microseconds{500}, milliseconds{20});
+                const auto until = (std::min)(now + pause, *patience.deadline);
+                if (nap.wait(until, patience.stop) == Arrival::cancelled) {
+                    return Abroad::cancelled;
+                }
+                now = steady_clock::now();
+                const std::optional<Ttl> left = e_.store.foreign(key, lease);
+                if (!left) {
+                    // A holder that lives renews its lease long before.
+                    return now >= end_of_lease ? Abroad::died : Abroad::ended;
+                }
+                if (now >= *patience.deadline) {
+                    return Abroad::timed_out;
+                }
+                end_of_lease = now + *left;
+            }
+        } catch (const StoreError&) {
+            e_.count(Count::store_errors);
+            return Abroad::lasts;
+        }
+    }
+
+    Fetched<Value> late(const Key& key, Joined joined, const std::optional<Copy<Value>>& stale) {
+        if (stale && joined != Joined::recursive) {
+            return serve_stale(*stale);
+        }
+        throw_unless_landed(key, joined);
+        return {};
+    }
+
+    Opening<Value> open(const Key& key, Look& look) {
+        try {
+            return e_.store.open(key, look);
         } catch (const StoreError& error) {
             e_.count(Count::store_errors);
             e_.tell(EventKind::store_failed, key, std::current_exception());

@@ -32,6 +32,9 @@ struct Lease {
     std::uint64_t id = 0;
     Epoch epoch{};
 
+    /// Of a reload beside a value, where the store keeps such leases apart.
+    bool beside = false;
+
     explicit operator bool() const noexcept { return id != 0; }
 };
 
@@ -42,6 +45,20 @@ struct Ticket {
 
     explicit operator bool() const noexcept { return id != 0; }
 };
+
+/// How a copy that is to be made lives, and what it carries.
+struct Keeping {
+    Lifetime life{};
+    Tags tags{};
+
+    /// The life is this entry's own, not the policy's usual one.
+    bool own_life = false;
+
+    [[nodiscard]] bool kept() const noexcept { return life.fresh > Ttl::zero(); }
+};
+
+/// What a read asks of a store beyond the value: of one where nothing costs more, nothing.
+struct NoLook {};
 
 /// A copy as `peek` and `open` found it.
 template <class V>

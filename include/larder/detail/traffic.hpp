@@ -14,6 +14,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -101,6 +102,27 @@ public:
         }
     }
 
+    /// A seat on the watch over a load elsewhere: the pilot asks the store, and lands the flight when
+    /// `lease` is gone.
+    Seat watch(const K& key, std::uint64_t lease) {
+        const Entry entry{*this, key};
+        Lane& lane = entry.lane();
+        if (lane.watch && lane.watched == lease) {
+            return {lane.watch, false, {}};
+        }
+        lane.watch = std::make_shared<Flight<V>>();
+        lane.watched = lease;
+        return {lane.watch, true, {}};
+    }
+
+    /// The pilot of a watch has learnt, or will not.
+    void unwatch(const K& key, const Plane& flight) {
+        const Entry entry{*this, key};
+        if (entry.lane().watch == flight) {
+            entry.lane().watch.reset();
+        }
+    }
+
     /// Claims the background refresh of a key; false if one is on its way or the key rests.
     bool begin_refresh(const K& key, Instant now) {
         const Entry entry{*this, key};
@@ -149,11 +171,14 @@ private:
         Plane boarding{};
         Plane flying{};
         Plane queued{};
+        Plane watch{};
+        std::uint64_t watched = 0;
         bool refreshing = false;
         Instant rests_until{};
 
         [[nodiscard]] bool idle() const noexcept {
-            return !boarding && !flying && !queued && !refreshing && rests_until == Instant{};
+            return !boarding && !flying && !queued && !watch && !refreshing &&
+                   rests_until == Instant{};
         }
     };
 

@@ -176,8 +176,7 @@ public:
                 keeping = e_.keeping(key, value, std::nullopt, {});
             }
             const Finish how = keeping.kept() ? Finish::value : Finish::nothing;
-            if (!e_.store.finish_write(key, ticket, how, std::move(value), keeping.life,
-                                       keeping.tags)) {
+            if (!e_.store.finish_write(key, ticket, how, std::move(value), std::move(keeping))) {
                 e_.count(Count::lost_tickets);
                 e_.tell(EventKind::lost_ticket, key);
             }
@@ -194,7 +193,7 @@ public:
             return;
         }
         try {
-            e_.store.finish_write(key, ticket, Finish::nothing, std::nullopt, {}, {});
+            e_.store.finish_write(key, ticket, Finish::nothing, std::nullopt, {});
         } catch (...) {
             e_.count(Count::store_errors);
             e_.queue_drop(key, true);

@@ -83,9 +83,11 @@ public:
     using key_type = typename Plain::key_type;
     using value_type = typename Plain::value_type;
     using clock_type = typename detail::ClockOf<Plain>::type;
+    using Look = detail::NoLook;
     using Opening = detail::Opening<value_type>;
 
     static constexpr bool keeps_tags = false;
+    static constexpr bool shared = false;
     static constexpr bool fallible = true;
 
     explicit Coordinated(S store) : state_{std::make_shared<State>(std::move(store))} {}
@@ -194,7 +196,7 @@ public:
     // ---- the slot protocol, for policies ----
 
     template <class Q, class See>
-    bool peek(const Q& key, See&& see) const {
+    bool peek(const Q& key, See&& see, Look = {}) const {
         std::optional<Entry<value_type>> entry;
         try {
             if constexpr (std::same_as<Q, key_type>) {
@@ -209,7 +211,7 @@ public:
         return show(entry, see);
     }
     template <class See>
-    void peek_many(std::span<const key_type> keys, See&& see) const {
+    void peek_many(std::span<const key_type> keys, See&& see, Look = {}) const {
         std::vector<std::optional<Entry<value_type>>> entries;
         try {
             entries = find_many(keys);
@@ -237,7 +239,7 @@ public:
         return step.grip.flight();
     }
 
-    [[nodiscard]] Opening open(const key_type& key) {
+    [[nodiscard]] Opening open(const key_type& key, Look = {}) {
         return lease_out(key, [](detail::Claim& claim, detail::Held held, std::uint64_t id) {
             return claim.open(held, id);
         });
@@ -277,8 +279,8 @@ public:
     }
 
     detail::Filled fill(const key_type& key, const detail::Lease& lease,
-                        std::optional<value_type> value, Lifetime life, const Tags& tags) {
-        if (!tags.empty()) {
+                        std::optional<value_type> value, detail::Keeping keeping) {
+        if (!keeping.tags.empty()) {
             release(key, lease);
             throw Error{Errc::tags_unsupported,
                         "key " + detail::key_text(key) + " has tags, but this store keeps none"};
@@ -293,11 +295,11 @@ public:
         if (step.grip->fill(lease.id) != detail::Then::store) {
             return {};
         }
-        if (life.fresh <= Ttl::zero()) {
+        if (!keeping.kept()) {
             step.drop();
             return {};
         }
-        step.store(std::move(value), life);
+        step.store(std::move(value), keeping.life);
         return {true, true};
     }
     void release(const key_type& key, const detail::Lease& lease) {
@@ -349,14 +351,13 @@ public:
         return tickets;
     }
     bool finish_write(const key_type& key, const detail::Ticket& ticket, detail::Finish how,
-                      std::optional<value_type> value, Lifetime life, const Tags& tags) {
+                      std::optional<value_type> value, detail::Keeping keeping) {
         Step step{*this, key, Make::no};
         // A copy without its tags would outlive them.
-        const bool leaves =
-            how == detail::Finish::value && life.fresh > Ttl::zero() && tags.empty();
+        const bool leaves = how == detail::Finish::value && keeping.kept() && keeping.tags.empty();
         const auto finished = step.grip->finish_write(ticket.id, leaves);
         if (finished.then == detail::Then::store) {
-            step.store(std::move(value), life);
+            step.store(std::move(value), keeping.life);
         } else if (!finished.found) {
             step.drop();
         }

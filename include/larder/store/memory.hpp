@@ -98,9 +98,11 @@ public:
     using key_type = K;
     using value_type = V;
     using clock_type = C;
+    using Look = detail::NoLook;
     using Opening = detail::Opening<V>;
 
     static constexpr bool keeps_tags = true;
+    static constexpr bool shared = false;
     static constexpr bool fallible = false;
 
     /// @throws std::invalid_argument  naming the option that makes no sense, and its value
@@ -240,11 +242,11 @@ public:
 
     /// Calls `see(value or null, remaining, life, refreshing)` with the copy; false if there is none.
     template <class Q, class See>
-    bool peek(const Q& key, See&& see) const {
+    bool peek(const Q& key, See&& see, Look = {}) const {
         return look(key, std::forward<See>(see));
     }
     template <class See>
-    void peek_many(std::span<const K> keys, See&& see) const {
+    void peek_many(std::span<const K> keys, See&& see, Look = {}) const {
         for (std::size_t i = 0; i < keys.size(); ++i) {
             look(keys[i], [&](const V* value, Remaining remaining, Ttl life, bool refreshing) {
                 see(i, value, remaining, life, refreshing);
@@ -257,7 +259,7 @@ public:
                           [](Grip& grip, detail::Held, const Found&) { return grip.flight(); });
     }
 
-    [[nodiscard]] Opening open(const K& key) {
+    [[nodiscard]] Opening open(const K& key, Look = {}) {
         return lease_out(key, [](detail::Claim& claim, detail::Held held, std::uint64_t id) {
             return claim.open(held, id);
         });
@@ -287,11 +289,11 @@ public:
     }
 
     detail::Filled fill(const K& key, const detail::Lease& lease, std::optional<V> value,
-                        Lifetime life, const Tags& tags) {
-        std::unique_ptr<detail::TagMarks> marks = state_->tags.mark(tags, lease.epoch);
+                        detail::Keeping keeping) {
+        std::unique_ptr<detail::TagMarks> marks = state_->tags.mark(keeping.tags, lease.epoch);
         detail::Filled filled{};
         filled.kept = change(
-            key, std::move(value), life, std::move(marks),
+            key, std::move(value), keeping.life, std::move(marks),
             [&](detail::Claim& claim) { return claim.stands(lease.id); },
             [&](detail::Claim& claim) { return claim.fill(lease.id); }, &filled.tags_stand);
         return filled;
@@ -330,19 +332,20 @@ public:
             }
         } catch (...) {
             for (std::size_t i = 0; i < tickets.size(); ++i) {
-                finish_write(keys[i], tickets[i], detail::Finish::nothing, {}, {}, {});
+                finish_write(keys[i], tickets[i], detail::Finish::nothing, {}, {});
             }
             throw;
         }
         return tickets;
     }
     bool finish_write(const K& key, const detail::Ticket& ticket, detail::Finish how,
-                      std::optional<V> value, Lifetime life, const Tags& tags) {
-        std::unique_ptr<detail::TagMarks> marks = state_->tags.mark(tags, ticket.epoch);
-        const bool leaves = how == detail::Finish::value && life.fresh > Ttl::zero();
+                      std::optional<V> value, detail::Keeping keeping) {
+        std::unique_ptr<detail::TagMarks> marks = state_->tags.mark(keeping.tags, ticket.epoch);
+        const bool leaves = how == detail::Finish::value && keeping.kept();
         bool stood = false;
         change(
-            key, std::move(value), life, std::move(marks), [](detail::Claim&) { return true; },
+            key, std::move(value), keeping.life, std::move(marks),
+            [](detail::Claim&) { return true; },
             [&](detail::Claim& claim) {
                 const auto finished = claim.finish_write(ticket.id, leaves);
                 stood = finished.found;
