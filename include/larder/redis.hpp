@@ -6,6 +6,14 @@
 #ifndef LARDER_REDIS_HPP
 #define LARDER_REDIS_HPP
 
+#include <larder/redis/client.hpp>
+#include <larder/redis/error.hpp>
+#include <larder/redis/options.hpp>
+#include <larder/redis/pipeline.hpp>
+#include <larder/redis/reply.hpp>
+#include <larder/redis/script.hpp>
+#include <larder/redis/sha1.hpp>
+#include <larder/redis/url.hpp>
 #include <larder/version.hpp>
 
 #endif  // LARDER_REDIS_HPP

@@ -12,6 +12,8 @@ while IFS= read -r header; do
     case $name in
         larder/json.hpp | larder/codec/json.hpp)
             echo '#include <nlohmann/json.hpp>' | "$compiler" -std=c++20 -fsyntax-only -x c++ - 2>/dev/null || continue ;;
+        larder/redis.hpp | larder/redis/*)
+            echo '#include <hiredis/hiredis.h>' | "$compiler" -std=c++20 -fsyntax-only -x c++ - 2>/dev/null || continue ;;
     esac
     # Twice, to see that its guard works; through a file, since a main file is no header.
     printf '#include <%s>\n#include <%s>\n' "$name" "$name" | "$compiler" "${flags[@]}" - ||

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// All connections of a client: the shared ones, and those for what must be alone.
+
+#ifndef LARDER_REDIS_POOL_HPP
+#define LARDER_REDIS_POOL_HPP
+
+#include <larder/detail/counters.hpp>
+#include <larder/redis/forks.hpp>
+#include <larder/redis/lane.hpp>
+#include <larder/redis/options.hpp>
+#include <larder/version.hpp>
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+LARDER_NS_BEGIN
+
+namespace redis::detail {
+
+/// A pipeline of more commands is bulk.
+inline constexpr std::size_t bulk_commands = 512;
+
+/// What the copies of a client share.
+class Core {
+public:
+    /// The connections of one process.
+    class Shared {
+    public:
+        explicit Shared(const ClientOptions& options)
+            : server{options}, lanes_(options.connections), bulk_left_{options.bulk_connections} {}
+        Shared(const Shared&) = delete;
+        Shared& operator=(const Shared&) = delete;
+        ~Shared() { close_idle(); }
+
+        /// One that is idle, if there is one; else always the same for a thread.
+        [[nodiscard]] Lane& lane() noexcept {
+            const std::size_t home = larder::detail::ThreadNumber::here() % lanes_.size();
+            for (std::size_t i = 0; i < lanes_.size(); ++i) {
+                Lane& lane = lanes_[(home + i) % lanes_.size()];
+                if (!lane.busy()) {
+                    return lane;
+                }
+            }
+            return lanes_[home];
+        }
+
+        /// Carries out a call over a connection that no other uses meanwhile.
+        ///
+        /// @param bulk  wait until fewer than the most of these run
+        void run_alone(Call& call, bool bulk) {
+            if (bulk && !enter(call)) {
+                return;
+            }
+            std::unique_ptr<Connection> connection = take_idle();
+            std::string scratch;
+            Exchange{server, connection, call, scratch}.run(call.start);
+            keep(std::move(connection));
+            if (bulk) {
+                {
+                    const std::lock_guard lock{mutex_};
+                    ++bulk_left_;
+                }
+                left_.notify_one();
+            }
+        }
+
+        /// In a child: gives up what its parent had. Another thread of the parent may have held a
+        /// lock, or have been anywhere within a reply, so nothing is locked and nothing destroyed.
+        void abandon() noexcept {
+            close_idle();
+            for (Lane& lane : lanes_) {
+                lane.close_inherited();
+            }
+            static std::atomic<Shared*> abandoned{nullptr};
+            before_ = abandoned.exchange(this);
+        }
+
+        Server server;
+        const std::uint64_t generation = forks();
+
+    private:
+        // False: its time has passed.
+        [[nodiscard]] bool enter(Call& call) {
+            std::unique_lock lock{mutex_};
+            if (!left_.wait_until(lock, call.deadline, [&] { return bulk_left_ > 0; })) {
+                static const auto why = std::make_shared<const std::string>(
+                    "all connections for bulk pipelines are in use");
+                call.fail(Call::Verdict::timed_out, why);
+                return false;
+            }
+            --bulk_left_;
+            return true;
+        }
+
+        [[nodiscard]] std::unique_ptr<Connection> take_idle() noexcept {
+            for (auto& place : idle_) {
+                if (Connection* const found = place.exchange(nullptr, std::memory_order_acq_rel)) {
+                    return std::unique_ptr<Connection>{found};
+                }
+            }
+            return nullptr;
+        }
+
+        void keep(std::unique_ptr<Connection> connection) noexcept {
+            for (auto& place : idle_) {
+                Connection* none = nullptr;
+                if (connection && place.compare_exchange_strong(none, connection.get(),
+                                                                std::memory_order_acq_rel)) {
+                    (void)connection.release();
+                    return;
+                }
+            }
+        }
+
+        void close_idle() noexcept {
+            while (take_idle()) {}
+        }
+
+        std::vector<Lane> lanes_;
+        std::array<std::atomic<Connection*>, 8> idle_{};
+        std::mutex mutex_{};
+        std::condition_variable left_{};
+        std::size_t bulk_left_;
+        Shared* before_{nullptr};  // of those abandoned
+    };
+
+    explicit Core(ClientOptions of)
+        : options{checked(std::move(of))}, name{name_of(options)}, shared_{new Shared{options}} {}
+    Core(const Core&) = delete;
+    Core& operator=(const Core&) = delete;
+    ~Core() { delete shared_.load(std::memory_order_acquire); }
+
+    /// This process' connections.
+    [[nodiscard]] Shared& shared() {
+        Shared* const known = shared_.load(std::memory_order_acquire);
+        return known->generation == forks() ? *known : after_fork(known);
+    }
+
+    const ClientOptions options;
+    const std::string name;
+
+private:
+    static ClientOptions checked(ClientOptions options) {
+        validate(options);
+        return options;
+    }
+
+    static std::string name_of(const ClientOptions& options) {
+        if (!options.path.empty()) {
+            return options.path;
+        }
+        const bool bare = options.host.find(':') == std::string::npos;
+        return (bare ? options.host : '[' + options.host + ']') + ':' +
+               std::to_string(options.port);
+    }
+
+    Shared& after_fork(Shared* inherited) {
+        auto mine = std::make_unique<Shared>(options);
+        if (shared_.compare_exchange_strong(inherited, mine.get(), std::memory_order_acq_rel)) {
+            inherited->abandon();
+            return *mine.release();
+        }
+        return *inherited;  // another thread of the child was first
+    }
+
+    std::atomic<Shared*> shared_;
+};
+
+}  // namespace redis::detail
+
+LARDER_NS_END
+
+#endif  // LARDER_REDIS_POOL_HPP
