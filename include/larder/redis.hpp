@@ -8,12 +8,15 @@
 
 #include <larder/redis/client.hpp>
 #include <larder/redis/error.hpp>
+#include <larder/redis/key_name.hpp>
 #include <larder/redis/options.hpp>
 #include <larder/redis/pipeline.hpp>
 #include <larder/redis/reply.hpp>
 #include <larder/redis/script.hpp>
 #include <larder/redis/sha1.hpp>
+#include <larder/redis/store_options.hpp>
 #include <larder/redis/url.hpp>
+#include <larder/store/redis.hpp>
 #include <larder/version.hpp>
 
 #endif  // LARDER_REDIS_HPP

@@ -44,6 +44,9 @@ template <class S>
 struct Rig {
     S store;
     std::function<void(larder::Ttl)> advance;
+
+    /// How exactly it keeps time: 1 ms by a clock that a test moves, more where real time passes, too.
+    larder::Ttl grain{1};
 };
 
 /// Another key or value for each number, and back. Specialise it for types of your own.
@@ -109,6 +112,9 @@ struct Bench {
         return entry && entry->value == value(i);
     }
     bool absent() { return !store.find(k); }
+    bool lasts(Ttl remaining, Ttl expected) const {
+        return remaining <= expected && remaining > expected - rig.grain;
+    }
 
     // ---- the slot protocol ----
 
@@ -201,9 +207,9 @@ void store_contract(Rig<S>& rig) {
         const auto entry = store.find(b.k);
         REQUIRE(entry);
         CHECK(entry->value == b.value(1));
-        CHECK(entry->remaining == 60s);
+        CHECK(b.lasts(entry->remaining, 60s));
         rig.advance(20s);
-        CHECK(store.find(b.k)->remaining == 40s);
+        CHECK(b.lasts(store.find(b.k)->remaining, 40s));
     }
     SECTION("a value takes the place of another, whatever life either has") {
         b.put(1, {10s});
@@ -225,7 +231,7 @@ void store_contract(Rig<S>& rig) {
         const auto entry = store.find(b.k);
         REQUIRE(entry);
         CHECK_FALSE(entry->value);
-        CHECK(entry->remaining == 60s);
+        CHECK(b.lasts(entry->remaining, 60s));
         CHECK(store.erase(b.k));
         CHECK(b.absent());
     }
@@ -239,10 +245,10 @@ void store_contract(Rig<S>& rig) {
     }
     SECTION("without a grace an entry is gone when its life ends") {
         b.put(1, minute);
-        rig.advance(60s - 1ms);
+        rig.advance(60s - rig.grain);
         REQUIRE(b.has(1));
-        CHECK(store.find(b.k)->remaining == 1ms);
-        rig.advance(1ms);
+        CHECK(b.lasts(store.find(b.k)->remaining, rig.grain));
+        rig.advance(rig.grain);
         CHECK(b.absent());
         CHECK_FALSE(store.erase(b.k));
     }
@@ -251,9 +257,9 @@ void store_contract(Rig<S>& rig) {
         rig.advance(60s);
         REQUIRE(b.has(1));
         CHECK(store.find(b.k)->remaining <= Ttl::zero());
-        rig.advance(30s - 1ms);
+        rig.advance(30s - rig.grain);
         REQUIRE(b.has(1));
-        rig.advance(1ms);
+        rig.advance(rig.grain);
         CHECK(b.absent());
     }
     SECTION("a stale entry can be erased and replaced") {
@@ -262,7 +268,7 @@ void store_contract(Rig<S>& rig) {
         b.put_stale(2);
         b.put(3);
         REQUIRE(b.has(3));
-        CHECK(store.find(b.k)->remaining == 60s);
+        CHECK(b.lasts(store.find(b.k)->remaining, 60s));
     }
     SECTION("keys are apart") {
         for (int i = 0; i < 50; ++i) {
@@ -306,7 +312,7 @@ void store_contract(Rig<S>& rig) {
             REQUIRE(entries.size() == 5);
             REQUIRE(entries[0]);
             CHECK(entries[0]->value == b.value(3));
-            CHECK(entries[0]->remaining == 60s);
+            CHECK(b.lasts(entries[0]->remaining, 60s));
             CHECK_FALSE(entries[1]);
             REQUIRE(entries[2]);
             CHECK_FALSE(entries[2]->value);
@@ -383,7 +389,7 @@ void lease_contract(Rig<S>& rig) {
         REQUIRE(opening.slot == Slot::hit);
         REQUIRE(opening.copy);
         CHECK(opening.copy->entry.value == b.value(1));
-        CHECK(opening.copy->entry.remaining == 60s);
+        CHECK(b.lasts(opening.copy->entry.remaining, 60s));
         CHECK_FALSE(opening.copy->stale());
     }
     SECTION("open, a known absence: there it is") {
@@ -458,7 +464,7 @@ void lease_contract(Rig<S>& rig) {
         CHECK(filled.kept);
         CHECK(filled.tags_stand);
         CHECK(b.has(1));
-        CHECK(store.find(b.k)->remaining == 60s);
+        CHECK(b.lasts(store.find(b.k)->remaining, 60s));
         CHECK(b.peek().value == b.value(1));
         CHECK_FALSE(store.underway(b.k));
         CHECK_FALSE(b.fill(lease, 2));  // it is used up
@@ -748,9 +754,9 @@ void ticket_contract(Rig<S>& rig) {
     }
     SECTION("a ticket ends at its deadline, and its slot with the last") {
         const Ticket ticket = b.begin(10s);
-        rig.advance(10s - 1ms);
+        rig.advance(10s - rig.grain);
         CHECK(b.slot() == Slot::bypass);
-        rig.advance(1ms);
+        rig.advance(rig.grain);
         CHECK(b.is_free());
         // A writer that comes back finds it gone: what is there is older or newer, nobody knows.
         b.put(1);
@@ -1148,7 +1154,9 @@ void tag_contract(Rig<S>& rig) {
             invalidate("sale");
             CHECK(b.absent());
             CHECK_FALSE(b.peek().there);
-            CHECK_FALSE(store.erase(b.k));
+            if constexpr (!B::Store::shared) {
+                CHECK_FALSE(store.erase(b.k));  // one that is shared does not read it for that
+            }
             CHECK(b.is_free());
         }
         SECTION("what is loaded after it is good again") {

@@ -82,9 +82,9 @@ public:
         return is_array() ? static_cast<std::size_t>(reply_->elements) : 0;
     }
 
-    /// An element of an array. There must be one.
+    /// An element of an array; nil where there is none: what a server answers may be of any shape.
     [[nodiscard]] ReplyView operator[](std::size_t index) const noexcept {
-        return ReplyView{reply_->element[index]};
+        return ReplyView{index < size() ? reply_->element[index] : nullptr};
     }
 
 private:

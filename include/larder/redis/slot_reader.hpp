@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// Reads slots: what is there, whether its tags stand, and what the next step need not ask again.
+
+#ifndef LARDER_REDIS_SLOT_READER_HPP
+#define LARDER_REDIS_SLOT_READER_HPP
+
+#include <larder/detail/slot.hpp>
+#include <larder/entry.hpp>
+#include <larder/error.hpp>
+#include <larder/redis/pipeline.hpp>
+#include <larder/redis/reply.hpp>
+#include <larder/redis/sha1.hpp>
+#include <larder/redis/slot_format.hpp>
+#include <larder/redis/slot_scripts.hpp>
+#include <larder/redis/store_options.hpp>
+#include <larder/redis/store_state.hpp>
+#include <larder/version.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+LARDER_NS_BEGIN
+
+namespace redis::detail {
+
+/// What a read wants to know, and what it has found out so far: asking again costs a round trip.
+struct Look {
+    bool remaining = false;  ///< how long the copy has left
+    bool tagged = false;     ///< a copy without tags is none
+    Ttl usual{0};            ///< the life that a value without one is given; 0: none
+
+    enum class Saw : std::uint8_t { nothing, junk, stale, loading, bypass, failure };
+    Saw saw = Saw::nothing;
+    std::uint64_t lease = 0;       ///< `loading`
+    std::string digest{};          ///< `junk`: of its bytes
+    std::exception_ptr failure{};  ///< `failure`
+    int steps = 8;                 ///< how often a slot that keeps changing is looked at
+};
+
+/// A slot as it was seen. Views into the replies.
+template <class V>
+struct Sighted {
+    enum class Kind : std::uint8_t { absent, copy, junk, loading, writing, untouchable };
+
+    Kind kind = Kind::absent;
+    std::optional<larder::detail::Copy<V>> copy{};
+    std::uint64_t lease = 0;
+    std::string_view bytes{};
+    bool asks_for_time = false;  ///< it cannot be judged without the time it has left
+    std::vector<std::string_view> tags{};
+    Epoch epoch{};
+};
+
+/// The reads of one store. A thin view: make one where it is needed.
+template <class V, class C>
+class SlotReader {
+public:
+    using State = StoreState<V, C>;
+    using Seen = Sighted<V>;
+
+    explicit SlotReader(const State& state) noexcept : s_{state} {}
+
+    /// Reads slots, and then the tags of what is there: never the other way round.
+    /// `found(i, sighted)` for each.
+    template <class Found>
+    void read(std::span<const std::string> slots, const Look& look, Found&& found) const {
+        if (slots.empty()) {
+            return;
+        }
+        std::vector<Reply> replies;
+        std::vector<Seen> all;
+        all.reserve(slots.size());
+        if (look.remaining) {
+            read_with_time(slots, look, replies, all);
+        } else if (slots.size() == 1) {
+            Pipeline pipeline;
+            pipeline.command("GET", slots[0]);
+            replies.push_back(s_.client.run_one(pipeline));
+            all.push_back(judge(replies.front(), std::nullopt, look));
+        } else {
+            replies = read_values(slots);
+            for (std::size_t i = 0; i < slots.size(); ++i) {
+                all.push_back(judge(replies.front()[i], std::nullopt, look));
+            }
+        }
+        if (std::any_of(all.begin(), all.end(), [](const Seen& s) { return s.asks_for_time; })) {
+            all.clear();
+            read_with_time(slots, look, replies, all);
+        }
+        judge_tags(all);
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            found(i, all[i]);
+        }
+    }
+
+    /// What a reply to GET says, and one to PTTL that was asked for ahead of it.
+    ///
+    /// @throws StoreError  the reply is an error, but for that of another type
+    [[nodiscard]] Seen judge(ReplyView reply, std::optional<std::int64_t> pttl,
+                             const Look& look) const {
+        using Kind = typename Seen::Kind;
+        Seen seen;
+        if (reply.is_nil()) {
+            return seen;
+        }
+        if (reply.is_error()) {
+            if (!reply.text().starts_with("WRONGTYPE")) {
+                throw_error(s_.client, "GET", reply);
+            }
+            seen.kind = Kind::untouchable;
+            return seen;
+        }
+        seen.bytes = reply.text();
+        seen.kind = Kind::junk;
+        SlotBytes slot = read_slot(seen.bytes);
+        switch (slot.kind) {
+            case SlotBytes::Kind::plain:
+            case SlotBytes::Kind::value:
+            case SlotBytes::Kind::absence: judge_copy(slot, pttl, look, seen); break;
+            case SlotBytes::Kind::loading:
+            case SlotBytes::Kind::writing:
+            case SlotBytes::Kind::unknown: judge_claim(slot, pttl, seen); break;
+            case SlotBytes::Kind::broken: undecodable(); break;
+        }
+        return seen;
+    }
+
+    /// A copy is one only while none of its tags has a version that is newer, or none at all.
+    void judge_tags(std::span<Seen> all) const {
+        std::vector<std::string> names;
+        for (const Seen& seen : all) {
+            for (const std::string_view tag : seen.tags) {
+                names.push_back(s_.names.tag(tag));
+            }
+        }
+        if (names.empty()) {
+            return;
+        }
+        const std::vector<Reply> versions = read_values(names);
+        std::size_t at = 0;
+        for (Seen& seen : all) {
+            for (std::size_t i = 0; i < seen.tags.size(); ++i, ++at) {
+                const auto version = to_epoch(versions.front()[at].text());
+                if (!version || version->era != seen.epoch.era || version->tick > seen.epoch.tick) {
+                    seen.kind = Seen::Kind::junk;
+                    seen.copy.reset();
+                }
+            }
+        }
+    }
+
+    /// What the next step of the same read need not ask again.
+    static void note(const Seen& seen, Look& look) {
+        using Saw = Look::Saw;
+        switch (seen.kind) {
+            case Seen::Kind::absent: look.saw = Saw::nothing; break;
+            case Seen::Kind::copy: look.saw = seen.copy->stale() ? Saw::stale : Saw::nothing; break;
+            case Seen::Kind::junk:
+                look.saw = Saw::junk;
+                look.digest = sha1_hex(seen.bytes);
+                break;
+            case Seen::Kind::loading:
+                look.saw = Saw::loading;
+                look.lease = seen.lease;
+                break;
+            case Seen::Kind::writing:
+            case Seen::Kind::untouchable: look.saw = Saw::bypass; break;
+        }
+    }
+
+    /// How long the lease has left, if the slot still shows it.
+    [[nodiscard]] std::optional<Ttl> left_of(const std::string& slot,
+                                             const larder::detail::Lease& lease) const {
+        std::int64_t left = -1;
+        if (lease.beside) {
+            left = s_.step(SlotScripts::instance().left, {slot, Names::side(slot)},
+                           {hex(lease.id), loading_bytes(lease.id)})
+                       .integer();
+        } else {
+            Pipeline pipeline;
+            pipeline.command("PTTL", slot).command("GET", slot);
+            const std::vector<Reply> replies = s_.run("GET", pipeline);
+            if (replies[1].text() == loading_bytes(lease.id)) {
+                left = (std::max)(replies[0].integer(), std::int64_t{0});
+            }
+        }
+        return left < 0 ? std::nullopt : std::optional{Ttl{left}};
+    }
+
+private:
+    std::vector<Reply> read_values(std::span<const std::string> keys) const {
+        std::vector<std::string_view> words{"MGET"};
+        words.insert(words.end(), keys.begin(), keys.end());
+        Pipeline pipeline;
+        pipeline.command(std::span<const std::string_view>{words});
+        std::vector<Reply> replies = s_.run("MGET", pipeline);
+        if (replies.front().size() != keys.size()) {
+            throw StoreError{"MGET was answered for another number of keys"};
+        }
+        return replies;
+    }
+
+    void read_with_time(std::span<const std::string> slots, const Look& look,
+                        std::vector<Reply>& replies, std::vector<Seen>& all) const {
+        // PTTL first: after GET, a stale value could borrow its successor's.
+        Pipeline pipeline;
+        for (const std::string& slot : slots) {
+            pipeline.command("PTTL", slot).command("GET", slot);
+        }
+        replies = s_.client.run(pipeline);
+        for (std::size_t i = 0; i < slots.size(); ++i) {
+            const std::int64_t pttl = time_left(replies[2 * i]);
+            all.push_back(judge(replies[2 * i + 1], pttl, look));
+            if (pttl == -1 && all.back().copy && look.usual > Ttl::zero()) {
+                adopt(slots[i], look.usual);
+            }
+        }
+    }
+    [[nodiscard]] std::int64_t time_left(const Reply& reply) const {
+        if (reply.is_error()) {
+            throw_error(s_.client, "PTTL", reply);
+        }
+        return reply.integer();
+    }
+    void adopt(const std::string& slot, Ttl life) const {
+        try {
+            static_cast<void>(
+                s_.step(SlotScripts::instance().adopt, {slot}, {std::to_string(life.count())}));
+        } catch (const StoreError&) {
+            s_.failed();  // a server that takes no writes: another read will try
+        }
+    }
+
+    void judge_claim(const SlotBytes& slot, std::optional<std::int64_t> pttl, Seen& seen) const {
+        // One without an end is none.
+        const bool loading = slot.kind == SlotBytes::Kind::loading;
+        const bool unknown = slot.kind == SlotBytes::Kind::unknown;
+        const Ttl most = loading ? longest_lease : longest_ticket;
+        if (pttl && (*pttl == -1 || (!unknown && *pttl > most.count()))) {
+            undecodable();
+            return;
+        }
+        seen.asks_for_time = !pttl;
+        seen.lease = slot.lease;
+        seen.kind = loading   ? Seen::Kind::loading
+                    : unknown ? Seen::Kind::untouchable
+                              : Seen::Kind::writing;
+    }
+
+    void judge_copy(SlotBytes& slot, std::optional<std::int64_t> pttl, const Look& look,
+                    Seen& seen) const {
+        if (look.tagged && slot.tags.empty()) {
+            return;  // nobody knows what it depends on
+        }
+        std::optional<V> value;
+        if (slot.kind != SlotBytes::Kind::absence) {
+            try {
+                if (slot.kind == SlotBytes::Kind::plain && !C::textual) {
+                    undecodable();
+                    return;
+                }
+                value.emplace(s_.codec.decode(slot.body));
+            } catch (...) {
+                undecodable();
+                return;
+            }
+        }
+        constexpr Ttl endless{std::chrono::hours{24 * 365 * 100}};
+        Ttl remaining = look.usual > Ttl::zero() ? look.usual : endless;
+        if (pttl && *pttl >= 0) {
+            remaining = Ttl{*pttl} - slot.grace;
+            if (slot.grace == Ttl::zero()) {
+                remaining = (std::max)(remaining, Ttl{1});
+            }
+        }
+        seen.asks_for_time = !pttl && slot.grace > Ttl::zero();
+        seen.tags = std::move(slot.tags);
+        seen.epoch = slot.epoch;
+        seen.kind = Seen::Kind::copy;
+        seen.copy.emplace(larder::detail::Copy<V>{{std::move(value), remaining}, slot.life, false});
+    }
+
+    void undecodable() const noexcept { s_.undecodable.fetch_add(1, std::memory_order_relaxed); }
+
+    const State& s_;
+};
+
+}  // namespace redis::detail
+
+LARDER_NS_END
+
+#endif  // LARDER_REDIS_SLOT_READER_HPP

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// What the handles of one RedisStore share: client, names, codec, counters, leases.
+
+#ifndef LARDER_REDIS_STORE_STATE_HPP
+#define LARDER_REDIS_STORE_STATE_HPP
+
+#include <larder/entry.hpp>
+#include <larder/options.hpp>
+#include <larder/redis/client.hpp>
+#include <larder/redis/key_name.hpp>
+#include <larder/redis/leases.hpp>
+#include <larder/redis/slot_format.hpp>
+#include <larder/redis/slot_scripts.hpp>
+#include <larder/redis/store_options.hpp>
+#include <larder/version.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+LARDER_NS_BEGIN
+
+namespace redis::detail {
+
+/// The names of a namespace's keys. Those that are not slots begin with `~`, which no namespace does.
+class Names {
+public:
+    Names(std::string name, std::uint32_t schema) {
+        require_namespace(name);
+        if (schema != 0) {
+            name += '@' + std::to_string(schema);
+        }
+        slots_ = name + ':';
+        clock_ = "~clock:" + name;
+        tags_ = "~tag:" + slots_;
+    }
+
+    /// What all slots begin with.
+    [[nodiscard]] const std::string& slots() const noexcept { return slots_; }
+    [[nodiscard]] std::string slot(std::string_view key) const {
+        std::string name;
+        name.reserve(slots_.size() + key.size());
+        return name.append(slots_).append(key);
+    }
+    /// The lease beside a value.
+    [[nodiscard]] static std::string side(const std::string& slot) { return "~refresh:" + slot; }
+    [[nodiscard]] const std::string& clock() const noexcept { return clock_; }
+    [[nodiscard]] std::string tag(std::string_view tag) const {
+        return std::string{tags_}.append(tag);
+    }
+
+private:
+    std::string slots_{};
+    std::string clock_{};
+    std::string tags_{};
+};
+
+inline void add_script(Pipeline& pipeline, const Script& script, std::span<const std::string> keys,
+                       std::initializer_list<std::string_view> args) {
+    const std::vector<std::string_view> names{keys.begin(), keys.end()};
+    pipeline.script(script, names, std::span{args.begin(), args.size()});
+}
+inline void add_script(Pipeline& pipeline, const Script& script,
+                       std::initializer_list<std::string_view> keys,
+                       std::initializer_list<std::string_view> args) {
+    pipeline.script(script, std::span{keys.begin(), keys.size()},
+                    std::span{args.begin(), args.size()});
+}
+
+/// Thread safety: all members may run concurrently.
+template <class V, class C>
+struct StoreState {
+    StoreState(Client given, std::string name, const StoreOptions& chosen, C c)
+        : client{std::move(given)},
+          options{checked(chosen)},
+          codec{std::move(c)},
+          names{std::move(name), options.schema},
+          leases{options.lease, [this](const auto& due) { renew(due); }} {}
+
+    /// @throws ReplyError  a reply is an error
+    void check(std::string_view what, const std::vector<Reply>& replies) const {
+        for (const Reply& reply : replies) {
+            if (reply.is_error()) {
+                throw_error(client, what, reply);
+            }
+        }
+    }
+    /// Carries out commands of which none may fail.
+    std::vector<Reply> run(std::string_view what, const Pipeline& pipeline) const {
+        std::vector<Reply> replies = client.run(pipeline);
+        check(what, replies);
+        return replies;
+    }
+    /// A step under the id in use, or one that repeats harmlessly.
+    Reply step(const Script& script, std::span<const std::string> keys,
+               std::initializer_list<std::string_view> args) const {
+        Pipeline pipeline;
+        pipeline.repeatable();
+        add_script(pipeline, script, keys, args);
+        return std::move(run("EVALSHA", pipeline).front());
+    }
+    Reply step(const Script& script, std::initializer_list<std::string> keys,
+               std::initializer_list<std::string_view> args) const {
+        return step(script, std::span{keys.begin(), keys.size()}, args);
+    }
+
+    [[nodiscard]] std::string lease_ms() const { return std::to_string(options.lease.count()); }
+    void failed() const noexcept { failures.fetch_add(1, std::memory_order_relaxed); }
+
+    const Client client;
+    const StoreOptions options;
+    const C codec;
+    const Names names;
+    mutable std::atomic<std::uint64_t> failures{0};
+    mutable std::atomic<std::uint64_t> undecodable{0};
+    mutable std::atomic<std::uint64_t> oversized{0};
+    mutable std::atomic<bool> sets_with_get{true};  ///< SET … NX GET, since 7.0
+    Leases<V> leases;                               // last: its timer uses the rest
+
+private:
+    static const StoreOptions& checked(const StoreOptions& options) {
+        validate(options);
+        return options;
+    }
+
+    void renew(const std::vector<HeldLease>& due) const {
+        const SlotScripts& scripts = SlotScripts::instance();
+        const std::string length = lease_ms();
+        Pipeline pipeline;
+        pipeline.repeatable();
+        for (const HeldLease& lease : due) {
+            add_script(pipeline, scripts.renew, {lease.slot}, {loading_bytes(lease.id), length});
+            if (lease.beside) {
+                add_script(pipeline, scripts.renew_side, {Names::side(lease.slot)},
+                           {hex(lease.id), length});
+            }
+        }
+        static_cast<void>(client.run(pipeline));
+    }
+};
+
+}  // namespace redis::detail
+
+LARDER_NS_END
+
+#endif  // LARDER_REDIS_STORE_STATE_HPP

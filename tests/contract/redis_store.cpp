@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+
+// The store contract over RedisStore and a real server.
+
+#include "store_contract.hpp"
+#include "support/catch.hpp"
+#include "support/redis_server.hpp"
+#include "support/redis_time.hpp"
+
+#include <larder/json.hpp>
+#include <larder/larder.hpp>
+#include <larder/redis.hpp>
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+using larder::RedisStore;
+using larder_test::Rig;
+
+namespace {
+
+// A codec as a user writes it.
+struct Text {
+    static constexpr bool textual = true;
+    std::string encode(const std::string& text) const { return text; }
+    std::string decode(std::string_view bytes) const { return std::string{bytes}; }
+};
+
+// One server for all cases: each begins with an empty one.
+const larder_test::RedisServer& server() {
+    static const larder_test::RedisServer one;
+    return one;
+}
+
+template <class S>
+Rig<S> rig_of(S store) {
+    server().run("FLUSHALL");
+    return {std::move(store), [](larder::Ttl by) { larder_test::pass_time(server(), by); },
+            std::chrono::seconds{5}};
+}
+
+larder::redis::Client client() {
+    static const larder::redis::Client one{server().unix_url()};
+    return one;
+}
+
+using Strings = RedisStore<std::string, std::string, Text>;
+using Numbers = RedisStore<int, int>;
+
+static_assert(larder::CoherentStore<Strings>);
+static_assert(larder::BatchStore<Strings>);
+static_assert(larder::TaggingStore<Strings>);
+
+}  // namespace
+
+TEST_CASE("RedisStore keeps the store contract", "[contract][redis]") {
+    auto rig = rig_of(Strings{client(), "text"});
+    larder_test::store_contract(rig);
+}
+
+TEST_CASE("RedisStore keeps the slot protocol", "[contract][redis]") {
+    auto rig = rig_of(Strings{client(), "text"});
+    larder_test::slot_contract(rig);
+}
+
+TEST_CASE("RedisStore of JSON keeps the store contract", "[contract][redis]") {
+    auto rig = rig_of(Numbers{client(), "number", {.schema = 3}});
+    larder_test::store_contract(rig);
+}
+
+TEST_CASE("RedisStore of JSON keeps the slot protocol", "[contract][redis]") {
+    auto rig = rig_of(Numbers{client(), "number", {.schema = 3}});
+    larder_test::slot_contract(rig);
+}
