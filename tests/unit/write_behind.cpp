@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -390,4 +391,59 @@ TEST_CASE("a journal of one's own, and tags", "[behind]") {
     CHECK(cache.fetch(1).source == Source::pending);
     CHECK(cache.flush(10s) == 0);
     CHECK(journal.size() == 0);
+}
+
+TEST_CASE("a loader for one call does not cover a pending change", "[behind]") {
+    Store store;
+    Rows rows;
+    WriteBehind cache{store, std::ref(rows), {.ttl = 1h}, lazy};
+    const auto old_row = [](int) { return std::optional<int>{1}; };
+    const bool given = GENERATE(false, true);
+    const auto ask = [&] {
+        return given ? cache.fetch(7, larder::detached(old_row)) : cache.fetch(7, old_row);
+    };
+    cache.put(7, 70);
+    cache.invalidate(7);  // the copy; the change stays
+    const auto got = ask();
+    CHECK(got.value == 70);
+    CHECK(got.source == Source::pending);
+    CHECK(cache.get(7) == 70);  // what it left is the change, too
+    cache.remove(7);
+    cache.invalidate(7);
+    CHECK_FALSE(ask().value);
+    CHECK(cache.flush(10s) == 0);
+    cache.invalidate(7);
+    CHECK(ask().value == 1);  // nothing is pending: the loader decides
+}
+
+TEST_CASE("a journal that cannot be asked, and reads that go on without it", "[behind]") {
+    // Its `pending` fails when told to; all else is the journal in memory.
+    struct Deaf : larder::MemoryJournal<int, int> {
+        std::shared_ptr<std::atomic<bool>> deaf = std::make_shared<std::atomic<bool>>(false);
+        std::optional<larder::Change<int, int>> pending(const int& key) const {
+            if (*deaf) {
+                throw larder::StoreError{larder::Errc::store_failed, "no journal"};
+            }
+            return larder::MemoryJournal<int, int>::pending(key);
+        }
+    };
+    Store store;
+    Rows rows;
+    rows.rows = {{1, {10, 0}}, {2, {20, 0}}};
+    const Deaf journal;
+    larder::WriteBehindOptions without = lazy;
+    without.read_without_journal = true;
+    using Cache = WriteBehind<Store, std::reference_wrapper<Rows>, Deaf>;
+    Cache strict{Store{}, std::ref(rows), journal, {}, lazy};
+    Cache lenient{store, std::ref(rows), journal, {}, without};
+    *journal.deaf = true;
+    CHECK_THROWS_AS(strict.get(1), larder::StoreError);
+    CHECK_THROWS_AS(strict.get_many({1, 2}), larder::StoreError);
+    CHECK(lenient.fetch(1).source == Source::bypassed);
+    CHECK(lenient.get_many({1, 2}) == std::vector<std::optional<int>>{10, 20});
+    CHECK_FALSE(store.find(1));
+    CHECK_FALSE(store.find(2));
+    *journal.deaf = false;
+    CHECK(lenient.get_many({1, 2}) == std::vector<std::optional<int>>{10, 20});
+    CHECK(store.find(2));
 }

@@ -80,6 +80,27 @@ std::vector<Loaded<V>> load_many(L& loader, std::span<const K> keys) {
     return all;
 }
 
+/// What `given` says, a loader for one call. Where the policy's own loader holds back changes that
+/// the database has not seen, these cover it.
+template <class V, class Own, class L, class K>
+Sourced<V> load_one_covered(Own& own, L& given, const K& key) {
+    if constexpr (requires { own.load_sourced(key, given); }) {
+        return own.load_sourced(key, given);
+    } else {
+        return {load_one<V>(given, key)};
+    }
+}
+
+/// The same for many keys.
+template <class V, class Own, class L, class K>
+std::vector<Loaded<V>> load_many_covered(Own& own, L& given, std::span<const K> keys) {
+    if constexpr (requires { own.load_many(keys, given); }) {
+        return own.load_many(keys, given);
+    } else {
+        return load_many<V>(given, keys);
+    }
+}
+
 /// What `save` said of the row.
 template <class V>
 struct Saved {

@@ -63,43 +63,52 @@ public:
     // ---- as a repository ----
 
     Loaded<Value> load(const Key& key) const { return std::move(load_sourced(key).loaded); }
-
-    /// The pending change if there is one, and only then the row: asked the other way round, a change
-    /// that is written in between is missed.
-    Sourced<Value> load_sourced(const Key& key) const {
-        try {
-            if (std::optional<Change<Key, Value>> change = journal().pending(key)) {
-                Sourced<Value> pending{{}, Source::pending};
-                pending.loaded.value = std::move(change->value);
-                return pending;
-            }
-        } catch (const StoreError&) {
-            if (!options().read_without_journal) {
-                throw;
-            }
-            // The row may be older than a change that nobody can see now.
-            Sourced<Value> row{load_one<Value>(repository(), key), Source::bypassed};
-            row.loaded.ttl = Ttl::zero();
-            return row;
-        }
-        return {load_one<Value>(repository(), key), Source::loaded};
+    Sourced<Value> load_sourced(const Key& key) const { return load_sourced(key, repository()); }
+    std::vector<Loaded<Value>> load_many(std::span<const Key> keys) const {
+        return load_many(keys, repository());
     }
 
-    std::vector<Loaded<Value>> load_many(std::span<const Key> keys) const {
+    /// The pending change if there is one, and only then the row, by whatever loader was given: asked
+    /// the other way round, a change that is written in between is missed.
+    template <class L>
+    Sourced<Value> load_sourced(const Key& key, L& given) const {
+        Asked asked = ask(key);
+        if (asked.change) {
+            Sourced<Value> pending{{}, Source::pending};
+            pending.loaded.value = std::move(asked.change->value);
+            return pending;
+        }
+        Sourced<Value> row{load_one<Value>(given, key)};
+        if (!asked.answered) {
+            row.source = Source::bypassed;
+            row.loaded.ttl = Ttl::zero();
+        }
+        return row;
+    }
+
+    /// The same for many keys: one batch for those without a pending change.
+    template <class L>
+    std::vector<Loaded<Value>> load_many(std::span<const Key> keys, L& given) const {
         std::vector<Loaded<Value>> all(keys.size());
         std::vector<Key> left;
         std::vector<std::size_t> place;
+        std::vector<bool> answered;
         for (std::size_t i = 0; i < keys.size(); ++i) {
-            if (auto change = journal().pending(keys[i])) {
-                all[i].value = std::move(change->value);
+            Asked asked = ask(keys[i]);
+            if (asked.change) {
+                all[i].value = std::move(asked.change->value);
             } else {
                 left.push_back(keys[i]);
                 place.push_back(i);
+                answered.push_back(asked.answered);
             }
         }
         if (!left.empty()) {
-            auto rows = detail::load_many<Value>(repository(), std::span<const Key>{left});
+            auto rows = detail::load_many<Value>(given, std::span<const Key>{left});
             for (std::size_t i = 0; i < rows.size(); ++i) {
+                if (!answered[i]) {
+                    rows[i].ttl = Ttl::zero();
+                }
                 all[place[i]] = std::move(rows[i]);
             }
         }
@@ -166,6 +175,24 @@ private:
         std::atomic<bool> rung{false};
         Tally tally{};
     };
+
+    struct Asked {
+        std::optional<Change<Key, Value>> change{};
+
+        // If not, the row may be older than a change that nobody can see now.
+        bool answered = true;
+    };
+
+    Asked ask(const Key& key) const {
+        try {
+            return {journal().pending(key)};
+        } catch (const StoreError&) {
+            if (!options().read_without_journal) {
+                throw;
+            }
+            return {{}, false};
+        }
+    }
 
     void record(const Change<Key, Value>& change) const {
         make_room(change.key);

@@ -160,10 +160,11 @@ public:
         if constexpr (is_detached<std::remove_cvref_t<F>>) {
             using Given = typename std::remove_cvref_t<F>::loader_type;
             const GivenLoad<Engine, Given> load{
-                std::make_shared<Given>(std::forward<F>(loader).loader)};
+                engine_.get(), std::make_shared<Given>(std::forward<F>(loader).loader)};
             return fetch_with(key, how, load);
         } else {
-            const LentLoad<Engine, std::remove_reference_t<F>> load{std::addressof(loader)};
+            const LentLoad<Engine, std::remove_reference_t<F>> load{engine_.get(),
+                                                                    std::addressof(loader)};
             return fetch_with(key, how, load);
         }
     }

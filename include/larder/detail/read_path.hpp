@@ -52,22 +52,24 @@ struct OwnLoad {
 /// thread runs it.
 template <class E, class F>
 struct LentLoad {
+    E* engine;
     F* load;
     static constexpr bool outlives_call = false;
 
     Sourced<typename E::Value> operator()(const typename E::Key& key) const {
-        return {load_one<typename E::Value>(*load, key)};
+        return load_one_covered<typename E::Value>(engine->loader, *load, key);
     }
 };
 
 /// Loads with a loader that the caller gave away with `detached`.
 template <class E, class F>
 struct GivenLoad {
+    E* engine;
     std::shared_ptr<F> load;
     static constexpr bool outlives_call = true;
 
     Sourced<typename E::Value> operator()(const typename E::Key& key) const {
-        return {load_one<typename E::Value>(*load, key)};
+        return load_one_covered<typename E::Value>(engine->loader, *load, key);
     }
 };
 
