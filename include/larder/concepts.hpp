@@ -10,6 +10,7 @@
 #include <larder/clock.hpp>
 #include <larder/detail/slot.hpp>
 #include <larder/entry.hpp>
+#include <larder/fwd.hpp>
 #include <larder/version.hpp>
 
 #include <concepts>
@@ -175,14 +176,37 @@ concept LoadsFor = CallsAtAll<L, K> && requires { requires Loadable<LoadResult<L
 template <class L, class S>
 concept LoaderFor = detail::LoadsFor<L, typename S::key_type, typename S::value_type>;
 
+namespace detail {
+
+template <class L, class S>
+concept HasLoadMany =
+    requires(Unwrapped<L>& l, std::span<const typename S::key_type> keys) { l.load_many(keys); };
+
+template <class L, class S>
+concept LoadsMany = requires(Unwrapped<L>& l, std::span<const typename S::key_type> keys) {
+    requires Loadable<typename std::remove_cvref_t<decltype(l.load_many(keys))>::value_type,
+                      typename S::value_type>;
+};
+
+template <class L, class S>
+concept CallsWithMany = requires(Unwrapped<L>& l, std::span<const typename S::key_type> keys) {
+    requires Loadable<typename std::remove_cvref_t<decltype(std::invoke(l, keys))>::value_type,
+                      typename S::value_type>;
+};
+
+}  // namespace detail
+
 /// A loader that fetches many keys at once: `load_many(span<const K>)` gives a vector of what `load`
 /// may give, in the same order.
 template <class L, class S>
-concept BatchLoaderFor = LoaderFor<L, S> && requires(detail::Unwrapped<L>& l,
-                                                     std::span<const typename S::key_type> keys) {
-    requires detail::Loadable<typename std::remove_cvref_t<decltype(l.load_many(keys))>::value_type,
-                              typename S::value_type>;
-};
+concept BatchLoaderFor = LoaderFor<L, S> && detail::LoadsMany<L, S>;
+
+/// What `warm` takes for one call: an object with `load_many`, a callable that does the same, or a
+/// plain loader.
+template <class L, class S>
+concept BulkLoaderFor =
+    detail::LoadsMany<L, S> ||
+    (!detail::HasLoadMany<L, S> && (detail::CallsWithMany<L, S> || LoaderFor<L, S>));
 
 namespace detail {
 
@@ -202,10 +226,6 @@ concept SavesVersioned =
 /// What a batch write may answer.
 template <class R>
 concept Applied = std::same_as<R, void> || std::same_as<R, std::vector<bool>>;
-
-template <class L, class S>
-concept HasLoadMany =
-    requires(Unwrapped<L>& l, std::span<const typename S::key_type> keys) { l.load_many(keys); };
 
 template <class R, class S>
 concept HasSaveMany =
@@ -267,6 +287,7 @@ concept Cache = requires(C& cache, const typename C::key_type& key,
     { cache.refresh(key) } -> std::same_as<std::optional<typename C::value_type>>;
     cache.invalidate(key);
     cache.invalidate_many(keys);
+    { cache.warm(keys) } -> std::same_as<WarmReport<typename C::key_type>>;
     cache.stats();
 };
 

@@ -16,6 +16,8 @@ class Executor;
 struct Options;
 struct Read;
 struct Stats;
+struct WarmOptions;
+struct WarmProgress;
 
 template <class V>
 struct Entry;
@@ -28,6 +30,8 @@ struct Change;
 
 template <class K>
 struct Hash;
+template <class K>
+struct WarmReport;
 
 template <class S, class L>
 class CacheAside;

@@ -21,6 +21,7 @@
 #include <larder/policy/cache_aside.hpp>
 #include <larder/policy/refresh_ahead.hpp>
 #include <larder/policy/tagged.hpp>
+#include <larder/policy/warm_options.hpp>
 #include <larder/policy/write_behind.hpp>
 #include <larder/policy/write_behind_options.hpp>
 #include <larder/policy/write_through.hpp>

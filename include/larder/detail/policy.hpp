@@ -12,9 +12,11 @@
 #include <larder/detail/read_many.hpp>
 #include <larder/detail/read_path.hpp>
 #include <larder/detail/requires.hpp>
+#include <larder/detail/warm.hpp>
 #include <larder/detail/write_path.hpp>
 #include <larder/entry.hpp>
 #include <larder/options.hpp>
+#include <larder/policy/warm_options.hpp>
 #include <larder/policy/writing.hpp>
 #include <larder/stats.hpp>
 #include <larder/store/coordinated.hpp>
@@ -280,6 +282,52 @@ public:
         return reads().reload(as_key(key), Read{}, own_load()).value;
     }
 
+    /// Fills the cache before anybody asks: the keys in batches, in their order, each loaded at once
+    /// under leases. Keys that are fresh, or that others load or write, are left alone; those whose
+    /// load throws are reported, and the others go on.
+    ///
+    /// The range is walked once, under a lock, by whichever thread takes the next batch, so that it
+    /// may be single-pass and need not fit into memory. A key that comes again is loaded once, if its
+    /// row is kept. Up to `parallel` batches run at once, in the calling thread and on the executor.
+    /// Returns when all that began has ended. The destructor of the policy waits for the batches that
+    /// have begun, and lets no other begin.
+    ///
+    /// @throws std::invalid_argument  an option makes no sense; it names field and value
+    /// @throws whatever `progress` or the range threw, after which no batch has begun
+    template <class R>
+        requires RangeOf<R, key_type>
+    WarmReport<key_type> warm(R&& keys, const WarmOptions& how = {}) {
+        return warm_with(keys, how, [](ReadPath<Engine> path, std::span<const key_type> batch) {
+            return path.timed_many(batch);
+        });
+    }
+    WarmReport<key_type> warm(std::initializer_list<key_type> keys, const WarmOptions& how = {}) {
+        return warm(std::span<const key_type>{keys.begin(), keys.size()}, how);
+    }
+
+    /// The same with a loader for this call, best one for many keys: a callable or a `load_many` that
+    /// is given a `span<const key_type>` and gives a vector in the same order. It may refer to the
+    /// caller's variables, and is called from `parallel` threads at once.
+    template <class R, class F>
+        requires RangeOf<R, key_type> && BulkLoaderFor<F, Store>
+    WarmReport<key_type> warm(R&& keys, F&& loader, const WarmOptions& how = {}) {
+        using Given = std::remove_reference_t<F>;
+        return warm_with(keys, how, [&](ReadPath<Engine> path, std::span<const key_type> batch) {
+            if constexpr (LoadsMany<Given, Store> || !CallsWithMany<Given, Store>) {
+                return path.timed_many(batch, loader);
+            } else {
+                BulkCall<Given> bulk{std::addressof(loader)};
+                return path.timed_many(batch, bulk);
+            }
+        });
+    }
+    template <class F>
+        requires BulkLoaderFor<F, Store>
+    WarmReport<key_type> warm(std::initializer_list<key_type> keys, F&& loader,
+                              const WarmOptions& how = {}) {
+        return warm(std::span<const key_type>{keys.begin(), keys.size()}, loader, how);
+    }
+
     /// What happened so far: this policy's reads and loads, and its store's evictions.
     [[nodiscard]] Stats stats() const { return engine_->stats(); }
 
@@ -374,6 +422,12 @@ private:
         };
         return reads().hit(lookup(key), sight, take) ? fetched
                                                      : reads().miss(as_key(key), sight, how, load);
+    }
+
+    template <class R, class Load>
+    WarmReport<key_type> warm_with(R& keys, const WarmOptions& how, const Load& load) {
+        validate(how);
+        return Warming<Engine, R, Load>{engine_, keys, load, how}();
     }
 
     Writing<Engine> open_writes(std::vector<key_type> keys) {

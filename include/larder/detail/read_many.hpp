@@ -6,12 +6,12 @@
 #ifndef LARDER_DETAIL_READ_MANY_HPP
 #define LARDER_DETAIL_READ_MANY_HPP
 
+#include <larder/detail/leases.hpp>
 #include <larder/detail/read_path.hpp>
 #include <larder/hash.hpp>
 #include <larder/version.hpp>
 
 #include <cstddef>
-#include <deque>
 #include <exception>
 #include <functional>
 #include <optional>
@@ -37,22 +37,11 @@ public:
     ReadMany(const ReadMany&) = delete;
     ReadMany& operator=(const ReadMany&) = delete;
 
-    /// Gives back what an exception kept it from settling.
-    ~ReadMany() {
-        for (; settled_ < leading_.size(); ++settled_) {
-            const Leading& mine = leading_[settled_];
-            path_.release(keys_[mine.at], mine.opening.lease);
-            mine.opening.flight->crash(std::make_exception_ptr(
-                Error{Errc::closed, "the batch that loaded the key was given up"}));
-        }
-    }
-
     std::vector<std::optional<Value>> operator()(std::span<const Key> asked) {
         std::vector<std::size_t> place = without_duplicates(asked);
         answers_.resize(keys_.size());
         take_hits();
-        open_misses();
-        load_mine();
+        load_misses();
         await_others();
         await_abroad();
         load_left();
@@ -75,10 +64,6 @@ private:
         std::exception_ptr failure{};
         std::optional<Copy<Value>> stale{};
         bool known = false;
-    };
-    struct Leading {
-        std::size_t at;
-        Opening<Value> opening;
     };
     struct Waiting {
         std::size_t at;
@@ -134,7 +119,8 @@ private:
         }
     }
 
-    void open_misses() {
+    // One batch for all leases that this call gets; they are filled before anybody is waited for.
+    void load_misses() {
         std::vector<Key> missing;
         std::vector<std::size_t> place;
         for (std::size_t at = 0; at < keys_.size(); ++at) {
@@ -146,6 +132,7 @@ private:
         if (missing.empty()) {
             return;
         }
+        Leases<E> leases{path_, missing.size()};
         std::vector<Opening<Value>> openings;
         try {
             openings = e_.store.open_many(std::span<const Key>{missing});
@@ -159,7 +146,7 @@ private:
             Opening<Value>& opening = openings[i];
             switch (opening.slot) {
                 case Slot::hit: know(at, std::move(opening.copy->entry.value)); break;
-                case Slot::lead: leading_.push_back({at, std::move(opening)}); break;
+                case Slot::lead: leases.add(std::move(missing[i]), at, std::move(opening)); break;
                 case Slot::join:
                     e_.count(Count::joined);
                     waiting_.push_back(
@@ -172,6 +159,14 @@ private:
                 case Slot::bypass: left_.push_back(at); break;
             }
         }
+        leases.settle([&](std::span<const Key> mine) { return path_.timed_many(mine); },
+                      [&](std::size_t at, Fetched<Value>&& fetched, const Filled&) {
+                          know(at, std::move(fetched.value));
+                      },
+                      [&](std::size_t at, std::exception_ptr why) {
+                          answers_[at].failure = std::move(why);
+                          answers_[at].known = true;
+                      });
     }
 
     // A stale copy whose key rests, or need not be waited for.
@@ -194,52 +189,6 @@ private:
             return true;
         }
         return false;
-    }
-
-    // One batch for all leases this call holds; they are filled before anybody is waited for.
-    void load_mine() {
-        if (leading_.empty()) {
-            return;
-        }
-        std::vector<std::size_t> ats;
-        for (const Leading& mine : leading_) {
-            ats.push_back(mine.at);
-        }
-        std::vector<Loaded<Value>> loaded;
-        std::exception_ptr failure;
-        try {
-            std::deque<Carrying> carrying;
-            for (Leading& mine : leading_) {
-                carrying.emplace_back(*mine.opening.flight);
-            }
-            struct Unwind {  // frames of one thread end in the reverse order
-                std::deque<Carrying>& frames;
-                ~Unwind() {
-                    while (!frames.empty()) {
-                        frames.pop_back();
-                    }
-                }
-            } const unwind{carrying};
-            loaded = load(ats);
-        } catch (...) {
-            failure = std::current_exception();
-        }
-        while (settled_ < leading_.size()) {
-            const std::size_t i = settled_++;
-            const std::size_t at = leading_[i].at;
-            const auto one = [&](const Key&) -> Sourced<Value> {
-                if (failure) {
-                    std::rethrow_exception(failure);
-                }
-                return {std::move(loaded[i])};
-            };
-            try {
-                know(at, path_.settle(keys_[at], leading_[i].opening, one).value);
-            } catch (...) {
-                answers_[at].failure = std::current_exception();
-                answers_[at].known = true;
-            }
-        }
     }
 
     void await_others() {
@@ -295,20 +244,16 @@ private:
         if (left_.empty()) {
             return;
         }
-        std::vector<Loaded<Value>> loaded = load(left_);
+        std::vector<Key> keys;
+        keys.reserve(left_.size());
+        for (const std::size_t at : left_) {
+            keys.push_back(keys_[at]);
+        }
+        std::vector<Loaded<Value>> loaded = path_.timed_many(std::span<const Key>{keys});
         for (std::size_t i = 0; i < left_.size(); ++i) {
             e_.count(Count::bypassed);
             know(left_[i], std::move(loaded[i].value));
         }
-    }
-
-    std::vector<Loaded<Value>> load(const std::vector<std::size_t>& ats) {
-        std::vector<Key> keys;
-        keys.reserve(ats.size());
-        for (const std::size_t at : ats) {
-            keys.push_back(keys_[at]);
-        }
-        return path_.timed_many(std::span<const Key>{keys});
     }
 
     void know(std::size_t at, std::optional<Value> value) {
@@ -320,8 +265,6 @@ private:
     ReadPath<E> path_;
     std::vector<Key> keys_{};
     std::vector<Answer> answers_{};
-    std::vector<Leading> leading_{};
-    std::size_t settled_ = 0;
     std::vector<Waiting> waiting_{};
     std::vector<Abroad> abroad_{};
     std::vector<std::size_t> left_{};

@@ -248,7 +248,7 @@ public:
     /// The half of `lead` that deals with the lease; `load` has its own time and frame.
     template <class Load>
     Fetched<Value> settle(const Key& key, Opening<Value>& opening, const Load& load,
-                          bool forced = false) {
+                          bool forced = false, Filled* told = nullptr) {
         const Lease lease = opening.lease;
         Flight<Value>& flight = *opening.flight;
         Loaded<Value> loaded;
@@ -273,6 +273,9 @@ public:
         }
         e_.traffic.wake(key);
         const Filled filled = fill(key, lease, loaded.value, keeping, forced);
+        if (told != nullptr) {
+            *told = filled;
+        }
         try {
             Fetched<Value> fetched{std::move(loaded.value), source, Ttl::zero(),
                                    filled.kept ? keeping.life.fresh : Ttl::zero()};
@@ -318,11 +321,22 @@ public:
 
     /// The policy's own loader for a batch, counted and timed as one load a key.
     std::vector<Loaded<Value>> timed_many(std::span<const Key> keys) {
+        return timed_batch(keys, [&] { return load_many<Value>(e_.loader, keys); });
+    }
+
+    /// The same with a loader for one call.
+    template <class F>
+    std::vector<Loaded<Value>> timed_many(std::span<const Key> keys, F& given) {
+        return timed_batch(keys, [&] { return load_many_covered<Value>(e_.loader, given, keys); });
+    }
+
+    template <class Load>
+    std::vector<Loaded<Value>> timed_batch(std::span<const Key> keys, const Load& load) {
         for (std::size_t i = 0; i < keys.size(); ++i) {
             e_.count(Count::loads);
         }
         const auto began = std::chrono::steady_clock::now();
-        std::vector<Loaded<Value>> loaded = load_many<Value>(e_.loader, keys);
+        std::vector<Loaded<Value>> loaded = load();
         e_.load_times.record(std::chrono::steady_clock::now() - began);
         for (std::size_t i = 0; i < keys.size(); ++i) {
             refuse_tags(keys[i], loaded[i]);
@@ -357,10 +371,12 @@ public:
                 e_.store.close_refresh(key, lease);
             }
         } catch (const StoreError&) {
+            filled.failure = std::current_exception();
             e_.count(Count::store_errors);
             release(key, lease);
             unkept(key, forced);
         } catch (...) {
+            filled.failure = std::current_exception();
             release(key, lease);
             unkept(key, forced);
         }

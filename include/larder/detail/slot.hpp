@@ -12,6 +12,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 
@@ -96,12 +97,18 @@ struct Opening {
 
     /// `lead`: to be landed by the caller, after the fill. `join`: the holder's.
     std::shared_ptr<Flight<V>> flight{};
+
+    /// `bypass`: a write is in flight. Else the store has failed, or the slot is not ours to touch.
+    bool writing = false;
 };
 
 /// The answer of `fill`.
 struct Filled {
     bool kept = false;       ///< the slot now holds the value
     bool tags_stand = true;  ///< none of its tags was invalidated since the lease, kept or not
+
+    /// Why it could not be stored. Stores throw it; the read path, which does not, notes it here.
+    std::exception_ptr failure{};
 };
 
 /// How a write leaves its slot.

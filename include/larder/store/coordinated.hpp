@@ -569,6 +569,7 @@ private:
                 opening.lease.id = grip->lease();
                 opening.flight = grip.flight();
                 break;
+            case detail::Slot::bypass: opening.writing = true; break;
             default: break;
         }
         return opening;

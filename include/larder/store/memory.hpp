@@ -616,6 +616,7 @@ private:
                     opening.lease.id = grip->lease();
                     opening.flight = grip.flight();
                     break;
+                case detail::Slot::bypass: opening.writing = true; break;
                 default: break;
             }
             if (held == detail::Held::nothing && found.there) {
