@@ -218,12 +218,14 @@ private:
 
     // Where the keys are that have no fresh copy.
     std::vector<std::size_t> find_missing(Batch& batch) {
-        engine_->store.peek_many(std::span<const Key>{batch.keys},
-                                 [&](std::size_t at, const Value*, Remaining left, Ttl, bool) {
-                                     if (left > Remaining::zero()) {
-                                         batch.fates[at] = Fate::skipped;
-                                     }
-                                 });
+        engine_->store.peek_many(
+            std::span<const Key>{batch.keys},
+            [&](std::size_t at, const Value*, Remaining left, Ttl, bool) {
+                if (left > Remaining::zero()) {
+                    batch.fates[at] = Fate::skipped;
+                }
+            },
+            engine_->look());
         std::vector<std::size_t> missing;
         for (std::size_t at = 0; at < batch.keys.size(); ++at) {
             if (batch.fates[at] != Fate::skipped) {
