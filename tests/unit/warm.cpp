@@ -709,9 +709,10 @@ TEST_CASE("a store that fails is reported, and nothing is loaded for it", "[warm
         CacheAside cache{store, std::ref(table)};
         store.faults().foreign_exceptions = GENERATE(false, true);
         store.down(true);
-        const auto report = cache.warm({1, 2});
+        const auto report = cache.warm({1, 2, 1});
         CHECK(report.failed_keys == Keys{1, 2});
         CHECK(caught([&] { std::rethrow_exception(report.failure); }) == Errc::store_failed);
+        CHECK(report.skipped == 1);  // each key once
         CHECK(table.asked.empty());
         store.down(false);
         CHECK(cache.warm({1, 2}).filled == 2);
