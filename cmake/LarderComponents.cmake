@@ -1,28 +1,36 @@
 # SPDX-License-Identifier: MIT
 include_guard()
 
-# larder_component(<name> <package> <min-version> <target> HEADERS <pattern>...)
+# larder_component(<name> <package> <min-version> <target> <pkg-config module> HEADERS <pattern>...)
 #
 # Defines larder::<name>, the headers that need one third-party package, if the package is there (or may
-# be fetched) and LARDER_<NAME> is not OFF. Sets larder_with_<name>, and adds <name> to larder_components.
-function(larder_component name package version target)
-    cmake_parse_arguments(PARSE_ARGV 4 arg "" "" HEADERS)
+# be fetched) and LARDER_<NAME> is not OFF: then adds <name> to larder_components. In any case sets
+# larder_with_<name>, larder_package_of_<name> and larder_headers_of_<name>.
+function(larder_component name package version target module)
+    cmake_parse_arguments(PARSE_ARGV 5 arg "" "" HEADERS)
     string(TOUPPER ${name} upper)
     set(LARDER_${upper} AUTO CACHE STRING "larder::${name}: ON, OFF, or AUTO (when ${package} is found)")
     set_property(CACHE LARDER_${upper} PROPERTY STRINGS AUTO ON OFF)
+
+    file(GLOB headers RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS ${arg_HEADERS})
+    set(larder_all_components ${larder_all_components} ${name} PARENT_SCOPE)
+    set(larder_headers_of_${name} ${headers} PARENT_SCOPE)
+    set(larder_package_of_${name} ${package} PARENT_SCOPE)
+    set(larder_module_of_${name} ${module} PARENT_SCOPE)
 
     set(found FALSE)
     if(NOT LARDER_${upper} STREQUAL "OFF")
         if(NOT TARGET ${target})
             find_package(${package} ${version} QUIET)
         endif()
-        if(NOT TARGET ${target} AND LARDER_FETCH_DEPS)
+        if(NOT TARGET ${target} AND LARDER_FETCH_DEPS AND package IN_LIST larder_fetchable)
             larder_fetch(${package})
         endif()
         if(TARGET ${target})
             set(found TRUE)
         elseif(NOT LARDER_${upper} STREQUAL "AUTO")
-            message(FATAL_ERROR "LARDER_${upper}=${LARDER_${upper}}, but ${package} >= ${version} was not found")
+            message(FATAL_ERROR "LARDER_${upper}=${LARDER_${upper}}, but ${package} >= ${version} was not found:"
+                " install it, or turn the component off")
         endif()
     endif()
     message(STATUS "larder::${name}: ${found}")
@@ -31,13 +39,10 @@ function(larder_component name package version target)
         return()
     endif()
 
-    file(GLOB headers CONFIGURE_DEPENDS ${arg_HEADERS})
     add_library(larder_${name} INTERFACE)
     add_library(larder::${name} ALIAS larder_${name})
     set_target_properties(larder_${name} PROPERTIES EXPORT_NAME ${name})
     target_link_libraries(larder_${name} INTERFACE larder ${target})
     target_sources(larder_${name} INTERFACE FILE_SET HEADERS BASE_DIRS include FILES ${headers})
     set(larder_components ${larder_components} ${name} PARENT_SCOPE)
-    # What larderConfig.cmake looks for before it offers the component.
-    set(larder_package_of_${name} ${package} PARENT_SCOPE)
 endfunction()

@@ -21,3 +21,9 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/larderConfig.cmake
               ${find_modules} DESTINATION ${dir})
 configure_file(cmake/larder.pc.in larder.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/larder.pc DESTINATION ${CMAKE_INSTALL_DATADIR}/pkgconfig)
+foreach(component IN LISTS larder_components)
+    set(module ${larder_module_of_${component}})
+    configure_file(cmake/larder-component.pc.in larder-${component}.pc @ONLY)
+    install(FILES ${CMAKE_CURRENT_BINARY_DIR}/larder-${component}.pc
+            DESTINATION ${CMAKE_INSTALL_DATADIR}/pkgconfig)
+endforeach()

@@ -56,7 +56,7 @@ need() {
 if command -v apt-get >/dev/null; then
     # Without the second group, what needs it is left out or skipped.
     need g++ cmake make pkg-config catch2 libbenchmark-dev nlohmann-json3-dev libsqlite3-dev iso-codes \
-        libhiredis-dev redis-server ||
+        libhiredis-dev libzstd-dev redis-server ||
         { failed=1; finish; }
     need clang clang-format-16 spin libclang-rt-14-dev || true
 fi

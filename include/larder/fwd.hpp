@@ -40,6 +40,17 @@ class WriteThrough;
 template <class S, class L>
 class RefreshAhead;
 
+template <class V>
+struct JsonCodec;
+template <class V>
+struct CborCodec;
+template <class V>
+struct MsgPackCodec;
+template <class V>
+struct RawCodec;
+template <class C>
+class Compressed;
+
 LARDER_NS_END
 
 #endif  // LARDER_FWD_HPP

@@ -6,6 +6,7 @@
 #ifndef LARDER_JSON_HPP
 #define LARDER_JSON_HPP
 
+#include <larder/codec/cbor.hpp>
 #include <larder/codec/json.hpp>
 
 #endif  // LARDER_JSON_HPP

@@ -7,6 +7,7 @@
 #define LARDER_LARDER_HPP
 
 #include <larder/clock.hpp>
+#include <larder/codec/raw.hpp>
 #include <larder/concepts.hpp>
 #include <larder/detached.hpp>
 #include <larder/entry.hpp>

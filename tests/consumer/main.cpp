@@ -3,15 +3,34 @@
 #ifdef WITH_json
 #include <larder/json.hpp>
 #endif
+#ifdef WITH_redis
+#include <larder/redis.hpp>
+
+#include <hiredis/hiredis.h>
+#endif
+#ifdef WITH_zstd
+#include <larder/zstd.hpp>
+#endif
+
+#include <string>
 
 int main() {
     larder::MemoryStore<int, int> store;
     larder::CacheAside cache{store, [](int key) { return key + 1; }};
+    bool works = cache.get(1) == 2;
 #ifdef WITH_json
-    const larder::JsonCodec<int> codec;
-    if (codec.decode(codec.encode(2)) != 2) {
-        return 1;
-    }
+    const larder::JsonCodec<int> json;
+    works = works && json.decode(json.encode(2)) == 2;
 #endif
-    return cache.get(1) == 2 ? 0 : 1;
+#ifdef WITH_redis
+    redisReader* const reader = redisReaderCreate();  // linked, too
+    works = works && reader != nullptr;
+    redisReaderFree(reader);
+#endif
+#ifdef WITH_zstd
+    const larder::Compressed<larder::RawCodec<>> zstd;
+    const std::string text(10'000, 'x');
+    works = works && zstd.decode(zstd.encode(text)) == text && zstd.encode(text).size() < 100;
+#endif
+    return works ? 0 : 1;
 }

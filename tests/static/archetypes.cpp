@@ -123,9 +123,32 @@ struct Speechless {
     std::string encode(const std::string& value) const { return value; }
     std::string decode(std::string_view bytes) const { return std::string{bytes}; }
 };
+struct EncodesAView : Raw {
+    std::string_view encode(const std::string& value) const { return value; }
+};
+struct DecodesMaybe : Raw {
+    std::optional<std::string> decode(std::string_view) const { return {}; }
+};
+struct DecodesOwnedBytes : Raw {
+    std::string decode(const std::string& bytes) const { return bytes; }
+};
+struct RemembersItsValues : Raw {
+    std::string decode(std::string_view bytes) { return std::string{bytes}; }
+};
+struct EncodesByChange : Raw {
+    std::string encode(std::string& value) const { return value; }
+};
 static_assert(larder::Codec<Raw, std::string>);
 static_assert(!larder::Codec<Raw, int>);
 static_assert(!larder::Codec<Speechless, std::string>);
+static_assert(!larder::Codec<EncodesAView, std::string>);
+static_assert(!larder::Codec<DecodesMaybe, std::string>);
+static_assert(!larder::Codec<DecodesOwnedBytes, std::string>);
+static_assert(!larder::Codec<RemembersItsValues, std::string>);
+static_assert(!larder::Codec<EncodesByChange, std::string>);
+static_assert(larder::Codec<larder::RawCodec<>, std::string>);
+static_assert(larder::Codec<larder::RawCodec<int>, int>);
+static_assert(!larder::Codec<larder::RawCodec<int>, long>);
 
 static_assert(larder::Clock<larder::SteadyClock>);
 static_assert(larder::Clock<larder::ManualClock>);

@@ -14,8 +14,8 @@ class Larder(ConanFile):
     license = "MIT"
     package_type = "header-library"
     settings = "os", "arch", "compiler", "build_type"
-    options = {"json": [True, False]}
-    default_options = {"json": False}
+    options = {"json": [True, False], "redis": [True, False], "zstd": [True, False]}
+    default_options = {"json": False, "redis": False, "zstd": False}
     no_copy_source = True
 
     def _root(self):
@@ -34,6 +34,10 @@ class Larder(ConanFile):
     def requirements(self):
         if self.options.json:
             self.requires("nlohmann_json/[>=3.10]")
+        if self.options.redis:
+            self.requires("hiredis/[>=1.0]")
+        if self.options.zstd:
+            self.requires("zstd/[>=1.4]")
 
     def validate(self):
         check_min_cppstd(self, 20)
@@ -55,9 +59,11 @@ class Larder(ConanFile):
         core.libdirs = []
         if self.settings.os in ("Linux", "FreeBSD"):
             core.system_libs = ["pthread"]
-        if self.options.json:
-            json = self.cpp_info.components["json"]
-            json.set_property("cmake_target_name", "larder::json")
-            json.bindirs = []
-            json.libdirs = []
-            json.requires = ["core", "nlohmann_json::nlohmann_json"]
+        packages = {"json": "nlohmann_json", "redis": "hiredis", "zstd": "zstd"}
+        for name, package in packages.items():
+            if self.options.get_safe(name):
+                component = self.cpp_info.components[name]
+                component.set_property("cmake_target_name", f"larder::{name}")
+                component.bindirs = []
+                component.libdirs = []
+                component.requires = ["core", f"{package}::{package}"]
