@@ -15,12 +15,24 @@
 
 using larder_test::History;
 using Kind = History::Kind;
+using Holds = History::Holds;
+using Flight = History::Flight;
 using Operations = std::vector<History::Operation>;
 
 namespace {
 
 bool right(const Operations& operations) {
     return History::unexplained(operations).empty();
+}
+
+History::Operation removal(int version, History::Moment began, History::Moment ended) {
+    return {Kind::write, version, began, ended, Holds::nothing};
+}
+History::Operation found_nothing(History::Moment began, History::Moment ended) {
+    return {Kind::read, 0, began, ended, Holds::nothing};
+}
+History::Operation loose(int version, History::Moment began, History::Moment ended) {
+    return {Kind::write, version, began, ended, Holds::value, Flight::loose};
 }
 
 // By trying every order: a read gives what the last write ahead of it wrote, and time is kept.
@@ -31,6 +43,7 @@ bool right_by_trial(const Operations& operations) {
     }
     do {
         int held = 0;
+        Holds holds = Holds::nothing;
         bool good = true;
         for (std::size_t i = 0; i < order.size() && good; ++i) {
             const auto& o = operations[order[i]];
@@ -40,8 +53,11 @@ bool right_by_trial(const Operations& operations) {
             if (o.kind == Kind::write) {
                 good = good && o.version > held;  // versions grow
                 held = o.version;
+                holds = o.holds;
+            } else if (o.holds == Holds::nothing) {
+                good = good && holds == Holds::nothing;
             } else {
-                good = good && o.version == held;
+                good = good && o.version == held && (holds == Holds::value || held == 0);
             }
         }
         if (good) {
@@ -81,6 +97,46 @@ TEST_CASE("histories that no order explains", "[history]") {
     CHECK_FALSE(right({{Kind::write, 2, 0, 9}, {Kind::read, 2, 1, 2}, {Kind::write, 1, 3, 4}}));
 }
 
+TEST_CASE("reads that find nothing", "[history]") {
+    CHECK(right({found_nothing(0, 1)}));  // as at first
+    CHECK(right({{Kind::write, 1, 0, 9}, found_nothing(1, 2), {Kind::read, 1, 3, 4}}));
+    CHECK(right({{Kind::write, 1, 0, 1}, removal(2, 2, 9), found_nothing(3, 4)}));
+    // Either removal, whichever explains it.
+    CHECK(right({removal(1, 0, 9),
+                 {Kind::write, 2, 0, 9},
+                 removal(3, 0, 9),
+                 found_nothing(1, 2),
+                 {Kind::read, 2, 3, 4},
+                 found_nothing(5, 6)}));
+    CHECK(right(
+        {{Kind::write, 1, 0, 1}, {Kind::attempt, 0, 2, History::never}, found_nothing(3, 4)}));
+
+    CHECK_FALSE(right({{Kind::write, 1, 0, 1}, found_nothing(2, 3)}));
+    CHECK_FALSE(right({{Kind::write, 1, 0, 1}, found_nothing(2, 3), removal(2, 4, 5)}));
+    CHECK_FALSE(right({removal(1, 0, 1), {Kind::read, 1, 2, 3}}));
+    // Having seen the second removal, one does not see what was there before it.
+    CHECK_FALSE(right({removal(1, 0, 1),
+                       {Kind::write, 2, 0, 9},
+                       removal(3, 0, 9),
+                       {Kind::read, 2, 2, 3},
+                       found_nothing(4, 5),
+                       {Kind::read, 2, 6, 7}}));
+}
+
+TEST_CASE("a loose write may be seen and not seen while it is in flight", "[history]") {
+    const Operations back{loose(1, 0, 9), {Kind::read, 1, 1, 2}, {Kind::read, 0, 3, 4}};
+    CHECK(right(back));
+    CHECK(right({loose(1, 0, History::never), {Kind::read, 1, 1, 2}, {Kind::read, 0, 3, 4}}));
+    // Not before it began, not once it has ended, and nothing that is older than what has.
+    CHECK_FALSE(right({{Kind::read, 1, 0, 1}, loose(1, 2, 9)}));
+    CHECK_FALSE(right({loose(1, 0, 1), {Kind::read, 0, 2, 3}}));
+    CHECK_FALSE(right(
+        {{Kind::write, 1, 0, 1}, loose(2, 2, 9), {Kind::read, 2, 3, 4}, {Kind::read, 0, 5, 6}}));
+    // Who saw it has seen the strict one ahead of it, which has not ended either.
+    CHECK_FALSE(right(
+        {{Kind::write, 1, 0, 9}, loose(2, 0, 9), {Kind::read, 2, 1, 2}, {Kind::read, 0, 3, 4}}));
+}
+
 TEST_CASE("the checker agrees with trying every order", "[history]") {
     std::mt19937 random{20};
     const auto draw = [&](unsigned below) { return static_cast<unsigned>(random()) % below; };
@@ -106,7 +162,8 @@ TEST_CASE("the checker agrees with trying every order", "[history]") {
             const bool write = i % 2 == 0 && i / 2 < writes;
             operations.push_back({write ? Kind::write : Kind::read,
                                   static_cast<int>(write ? i / 2 + 1 : draw(writes + 1)),
-                                  (std::min)(a, b), (std::max)(a, b)});
+                                  (std::min)(a, b), (std::max)(a, b),
+                                  draw(4) == 0 ? Holds::nothing : Holds::value});
         }
         const bool good = right_by_trial(operations);
         (good ? explained : not_explained) += 1;
