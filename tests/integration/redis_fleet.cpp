@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+
+// Histories of four processes over one Redis and one database: delays, deaths and disturbances
+// between any two steps, each history judged against what the database has committed.
+//
+// More and longer runs: tests/run.sh fleet 1000, or
+//   LARDER_FLEET_RUNS=1000 LARDER_FLEET_SEED=7 test_integration_redis_fleet "[fleet]"
+
+#include "support/catch.hpp"
+#include "support/fleet/fleet.hpp"
+#include "support/fleet/twenty_lines.hpp"
+#include "support/redis_server.hpp"
+
+#include <larder/larder.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+using namespace std::chrono_literals;
+using namespace larder_test;
+
+namespace {
+
+[[maybe_unused]] std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
+    const char* const text = std::getenv(name);
+    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+/// One Redis and one database.
+struct World {
+    RedisServer redis{};
+    std::string database = redis.folder() / "rows.db";
+};
+
+/// What a number of runs came to.
+struct Sum {
+    std::size_t wrong = 0;
+    std::size_t reads = 0;
+    std::size_t writes = 0;
+    std::size_t unreturned = 0;
+    std::size_t killed = 0;
+
+    void add(std::uint64_t seed, const Verdict& verdict) {
+        wrong += verdict.wrong.size();
+        reads += verdict.reads;
+        writes += verdict.writes;
+        unreturned += verdict.unreturned;
+        killed += verdict.killed;
+        for (std::size_t i = 0; i < verdict.wrong.size() && i < 3; ++i) {
+            UNSCOPED_INFO("seed " << seed << ", " << verdict.wrong[i]);
+        }
+    }
+};
+
+/// No copies at all: reads and writes of the database.
+class Uncached final : public Strategy {
+public:
+    explicit Uncached(FleetTable& table) : table_{table} {}
+
+    Row get(int key) override { return table_.load(key); }
+    void put(int key) override { table_.save(key, {}); }
+    void remove(int key) override { table_.remove(key); }
+    void invalidate(int) override {}
+    void write(int, const std::function<void()>& transaction) override { transaction(); }
+
+private:
+    FleetTable& table_;
+};
+
+/// Delays and deaths at every step, and processes that are killed or stand still wherever they are.
+FleetPlan rough(std::uint64_t seed) {
+    return {.seed = seed, .chaos = {.die_one_in = 2000}, .kill_one_in = 100, .freeze_one_in = 20};
+}
+
+}  // namespace
+
+TEST_CASE("the fleet's checker has nothing against a database without copies", "[fleet]") {
+    const World world;
+    Sum sum;
+    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+        sum.add(seed, run_fleet(rough(seed), world.database,
+                                [](FleetTable& t) { return std::make_unique<Uncached>(t); }));
+    }
+    CHECK(sum.wrong == 0);
+    CHECK(sum.reads > 0);
+    CHECK(sum.writes > 0);
+    CHECK(sum.unreturned > 0);
+    CHECK(sum.killed > 0);
+}
+
+TEST_CASE("the fleet's checker sees what the twenty lines get wrong", "[fleet]") {
+    const World world;
+    Sum sum;
+    const auto run = [&](auto make) {
+        for (std::uint64_t seed = 1; seed <= 20 && sum.wrong == 0; ++seed) {
+            FleetPlan plan{.seed = seed};
+            sum.add(seed, run_fleet(plan, world.database, make));
+        }
+        CHECK(sum.wrong > 0);
+    const std::string socket = world.redis.socket_path();
+    SECTION("cache-aside") {
+        run([&](FleetTable& t) { return std::make_unique<TwentyLinesCacheAside>(socket, t); });
+    }
+    SECTION("write-through") {
+        run([&](FleetTable& t) { return std::make_unique<TwentyLinesWriteThrough>(socket, t); });
+    }
+    SECTION("refresh-ahead") {
+        run([&](FleetTable& t) { return std::make_unique<TwentyLinesRefreshAhead>(socket, t); });
+    }
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// A fleet: several processes that read and write few keys, with delays, deaths and disturbances.
+
+#ifndef LARDER_TESTS_SUPPORT_FLEET_FLEET_HPP
+#define LARDER_TESTS_SUPPORT_FLEET_FLEET_HPP
+
+#include "support/fleet/chaos.hpp"
+#include "support/fleet/judge.hpp"
+#include "support/fleet/moment.hpp"
+#include "support/fleet/operation_log.hpp"
+#include "support/fleet/processes.hpp"
+#include "support/fleet/rows.hpp"
+#include "support/fleet/shared.hpp"
+#include "support/fleet/strategy.hpp"
+#include "support/fleet/table.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace larder_test {
+
+struct FleetPlan {
+    std::uint64_t seed = 1;
+    std::size_t members = 4;
+    unsigned readers = 2;  // in each
+    unsigned writers = 2;
+    int keys = 2;
+    std::chrono::milliseconds length{400};
+    /// After so long other keys are used; who died in a write hides its key for a ticket.
+    std::chrono::milliseconds turn{100};
+    ChaosOptions chaos{};
+    /// In a millisecond, one chance in so many that some process is killed or stands still, for up
+    /// to `stand_still`, wherever it is; 0: never.
+    unsigned kill_one_in = 0;
+    unsigned freeze_one_in = 0;
+    std::chrono::milliseconds stand_still{10};
+    Promise promise{};
+    /// Called about once a millisecond, with the key that is in use and a random number.
+    std::function<void(int key, std::uint64_t random)> disturb{};
+};
+
+/// What a member does from its birth to the end of the run.
+class FleetMember {
+public:
+    FleetMember(const FleetPlan& plan, OperationLog& log, Moment began, unsigned life)
+        : plan_{plan},
+          log_{log},
+          began_{began},
+          life_{life},
+          chaos_{plan.chaos, plan.seed * 10'000 + life} {}
+
+    static int key_at(const FleetPlan& plan, Moment since, int which) {
+        const auto turn = since / moments(plan.turn);
+        return static_cast<int>(plan.seed % 100'000) * 1000 + static_cast<int>(turn) * plan.keys +
+               which;
+    }
+
+    template <class Make>
+    void run(const std::string& database, Make&& make) {
+        FleetTable table{database, chaos_, log_, life_};
+        const std::unique_ptr<Strategy> strategy = make(table);
+        std::vector<std::jthread> threads;
+        const auto crowd = [&](unsigned size, auto work) {
+            for (unsigned i = 0; i < size; ++i) {
+                threads.emplace_back([&, work] {
+                    while (moment() - began_ < moments(plan_.length)) {
+                        work();
+                        chaos_.step();
+                    }
+                });
+            }
+        };
+        crowd(plan_.readers, [&] { read(*strategy); });
+        crowd(plan_.writers, [&] { write(*strategy, table); });
+    }
+
+private:
+    void read(Strategy& strategy) {
+        const int k = key();
+        switch (chaos_.below(8)) {
+            case 0: note_read({k}, [&] { return std::vector{strategy.refresh(k)}; }); break;
+            case 1:
+                note_read({k, k + 1}, [&] {
+                    auto [a, b] = strategy.get_two(k, k + 1);
+                    return std::vector{std::move(a), std::move(b)};
+                });
+                break;
+            default: note_read({k}, [&] { return std::vector{strategy.get(k)}; });
+        }
+    }
+
+    void write(Strategy& strategy, FleetTable& table) {
+        const int k = key();
+        using Kind = Logged::Kind;
+        switch (chaos_.below(16)) {
+            case 0:
+            case 1: note_write(Kind::write, k, [&] { strategy.remove(k); }); break;
+            case 2:
+            case 3:
+                note_write(Kind::write, k, [&] { strategy.write(k, [&] { table.save(k, {}); }); });
+                break;
+            case 4:
+                note_write(Kind::past, k, [&] {
+                    table.save(k, {});
+                    strategy.invalidate(k);
+                });
+                break;
+            case 5:
+                note_write(Kind::past, k, [&] {
+                    table.save(k, {});
+                    strategy.invalidate_tag_of(k);
+                });
+                break;
+            case 6: strategy.invalidate(k); break;
+            default: note_write(Kind::write, k, [&] { strategy.put(k); });
+        }
+    }
+
+    [[nodiscard]] int key() {
+        const int which = static_cast<int>(chaos_.below(static_cast<unsigned>(plan_.keys)));
+        return key_at(plan_, moment() - began_, which);
+    }
+
+    template <class F>
+    void note_read(const std::vector<int>& keys, F&& f) {
+        std::vector<OperationLog::Number> numbers;
+        for (const int k : keys) {
+            if (const auto number = log_.begin(Logged::Kind::read, life_, k)) {
+                numbers.push_back(*number);
+            }
+        }
+        if (numbers.size() != keys.size()) {
+            return;  // the log is full
+        }
+        std::vector<Strategy::Row> rows;
+        try {
+            rows = f();
+        } catch (const std::logic_error&) {
+            throw;
+        } catch (const std::exception&) {
+            for (const auto number : numbers) {
+                log_.end(number, Logged::State::failed);
+            }
+            return;
+        }
+        for (std::size_t i = 0; i < keys.size(); ++i) {
+            log_.end(numbers[i], Logged::State::done, version_in(rows[i], keys[i]));
+        }
+    }
+
+    template <class F>
+    void note_write(Logged::Kind kind, int k, F&& f) {
+        const auto number = log_.begin(kind, life_, k);
+        if (!number) {
+            return;
+        }
+        FleetTable::set_operation(*number);
+        chaos_.step();
+        try {
+            f();
+            log_.end(*number, Logged::State::done);
+        } catch (const std::logic_error&) {
+            throw;
+        } catch (const std::exception&) {
+            log_.end(*number, Logged::State::failed);
+        }
+    }
+
+    const FleetPlan& plan_;
+    OperationLog& log_;
+    Moment began_;
+    unsigned life_;
+    Chaos chaos_;
+};
+
+/// Lets a fleet work as planned, and judges it.
+///
+/// @param database  the path of its SQLite file
+/// @param make      called in each process, makes its Strategy over a FleetTable
+template <class Make>
+Verdict run_fleet(const FleetPlan& plan, const std::string& database, Make make) {
+    Rows{database}.take_commits();
+    const Shared<OperationLog> log;
+    const Moment began = moment();
+    Processes fleet{plan.members, [&](Processes::Life life) {
+                        FleetMember{plan, *log, began, life}.run(database, make);
+                    }};
+    std::mt19937_64 random{plan.seed};
+    std::vector<Moment> frozen_until(fleet.size(), 0);
+    const auto one_in = [&](unsigned of) { return of != 0 && random() % of == 0; };
+    for (Moment now = began; now - began < moments(plan.length); now = moment()) {
+        fleet.tend(true);
+        const std::size_t chosen = random() % fleet.size();
+        if (one_in(plan.kill_one_in)) {
+            fleet.kill(chosen);
+        }
+        if (one_in(plan.freeze_one_in)) {
+            fleet.freeze(chosen);
+            frozen_until[chosen] = now + 1 + random() % moments(plan.stand_still);
+        }
+        for (std::size_t i = 0; i < fleet.size(); ++i) {
+            if (frozen_until[i] != 0 && frozen_until[i] <= now) {
+                fleet.thaw(i);
+                frozen_until[i] = 0;
+            }
+        }
+        if (plan.disturb) {
+            const int which = static_cast<int>(random() % static_cast<unsigned>(plan.keys));
+            plan.disturb(FleetMember::key_at(plan, now - began, which), random());
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    }
+    for (std::size_t i = 0; i < fleet.size(); ++i) {
+        fleet.thaw(i);
+    }
+    fleet.join(std::chrono::seconds{30});
+    Verdict verdict =
+        judge(log->operations(), Rows{database}.take_commits(), fleet.deaths(), plan.promise);
+    verdict.wrong.insert(verdict.wrong.end(), fleet.failures().begin(), fleet.failures().end());
+    verdict.killed = fleet.killed();
+    return verdict;
+}
+
+}  // namespace larder_test
+
+#endif  // LARDER_TESTS_SUPPORT_FLEET_FLEET_HPP
