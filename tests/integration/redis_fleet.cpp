@@ -99,10 +99,10 @@ TEST_CASE("the fleet's checker sees what the twenty lines get wrong", "[fleet]")
     Sum sum;
     const auto run = [&](auto make) {
         for (std::uint64_t seed = 1; seed <= 20 && sum.wrong == 0; ++seed) {
-            FleetPlan plan{.seed = seed};
-            sum.add(seed, run_fleet(plan, world.database, make));
+            sum.add(seed, run_fleet({.seed = seed}, world.database, make));
         }
         CHECK(sum.wrong > 0);
+    };
     const std::string socket = world.redis.socket_path();
     SECTION("cache-aside") {
         run([&](FleetTable& t) { return std::make_unique<TwentyLinesCacheAside>(socket, t); });
