@@ -8,6 +8,7 @@
 
 #include "support/catch.hpp"
 #include "support/fleet/fleet.hpp"
+#include "support/fleet/policies.hpp"
 #include "support/fleet/twenty_lines.hpp"
 #include "support/redis_server.hpp"
 
@@ -20,10 +21,15 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace std::chrono_literals;
 using namespace larder_test;
+using larder::CacheAside;
+using larder::RefreshAhead;
+using larder::Tagged;
+using larder::WriteThrough;
 
 namespace {
 
@@ -32,29 +38,30 @@ namespace {
     return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
-/// One Redis and one database.
+/// One Redis, one database, and what runs over them came to.
 struct World {
     RedisServer redis{};
     std::string database = redis.folder() / "rows.db";
-};
-
-/// What a number of runs came to.
-struct Sum {
+    Shared<Tally> tally{};
     std::size_t wrong = 0;
     std::size_t reads = 0;
     std::size_t writes = 0;
     std::size_t unreturned = 0;
     std::size_t killed = 0;
 
-    void add(std::uint64_t seed, const Verdict& verdict) {
+    template <class Make>
+    void run(const FleetPlan& plan, Make make) {
+        const Verdict verdict = run_fleet(plan, *tally, database, make);
         wrong += verdict.wrong.size();
         reads += verdict.reads;
         writes += verdict.writes;
         unreturned += verdict.unreturned;
         killed += verdict.killed;
         for (std::size_t i = 0; i < verdict.wrong.size() && i < 3; ++i) {
-            UNSCOPED_INFO("seed " << seed << ", " << verdict.wrong[i]);
+            UNSCOPED_INFO("seed " << plan.seed << ", " << verdict.wrong[i]);
         }
+        CAPTURE(plan.seed);
+        CHECK(verdict.failures == std::vector<std::string>{});
     }
 };
 
@@ -73,6 +80,11 @@ private:
     FleetTable& table_;
 };
 
+template <class P>
+std::unique_ptr<Strategy> strategy(P policy) {
+    return std::make_unique<PolicyStrategy<P>>(std::move(policy));
+}
+
 /// Delays and deaths at every step, and processes that are killed or stand still wherever they are.
 FleetPlan rough(std::uint64_t seed) {
     return {.seed = seed, .chaos = {.die_one_in = 2000}, .kill_one_in = 100, .freeze_one_in = 20};
@@ -81,27 +93,24 @@ FleetPlan rough(std::uint64_t seed) {
 }  // namespace
 
 TEST_CASE("the fleet's checker has nothing against a database without copies", "[fleet]") {
-    const World world;
-    Sum sum;
+    World world;
     for (std::uint64_t seed = 1; seed <= 5; ++seed) {
-        sum.add(seed, run_fleet(rough(seed), world.database,
-                                [](FleetTable& t) { return std::make_unique<Uncached>(t); }));
+        world.run(rough(seed), [](FleetTable& t) { return std::make_unique<Uncached>(t); });
     }
-    CHECK(sum.wrong == 0);
-    CHECK(sum.reads > 0);
-    CHECK(sum.writes > 0);
-    CHECK(sum.unreturned > 0);
-    CHECK(sum.killed > 0);
+    CHECK(world.wrong == 0);
+    CHECK(world.reads > 0);
+    CHECK(world.writes > 0);
+    CHECK(world.unreturned > 0);
+    CHECK(world.killed > 0);
 }
 
 TEST_CASE("the fleet's checker sees what the twenty lines get wrong", "[fleet]") {
-    const World world;
-    Sum sum;
+    World world;
     const auto run = [&](auto make) {
-        for (std::uint64_t seed = 1; seed <= 20 && sum.wrong == 0; ++seed) {
-            sum.add(seed, run_fleet({.seed = seed}, world.database, make));
+        for (std::uint64_t seed = 1; seed <= 20 && world.wrong == 0; ++seed) {
+            world.run({.seed = seed}, make);
         }
-        CHECK(sum.wrong > 0);
+        CHECK(world.wrong > 0);
     };
     const std::string socket = world.redis.socket_path();
     SECTION("cache-aside") {
@@ -113,4 +122,20 @@ TEST_CASE("the fleet's checker sees what the twenty lines get wrong", "[fleet]")
     SECTION("refresh-ahead") {
         run([&](FleetTable& t) { return std::make_unique<TwentyLinesRefreshAhead>(socket, t); });
     }
+}
+
+TEST_CASE("the fleet's checker sees copies that other processes are not told of", "[fleet]") {
+    World world;
+    const auto make = [](FleetTable& t) {
+        return strategy(WriteThrough{larder::MemoryStore<int, std::string>{}, std::ref(t)});
+    };
+    for (std::uint64_t seed = 1; seed <= 20 && world.wrong == 0; ++seed) {
+        world.run({.seed = seed}, make);
+    }
+    CHECK(world.wrong > 0);
+    world.wrong = 0;
+    for (std::uint64_t seed = 21; seed <= 25; ++seed) {
+        world.run({.seed = seed, .members = 1, .readers = 6, .writers = 6}, make);
+    }
+    CHECK(world.wrong == 0);
 }

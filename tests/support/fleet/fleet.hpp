@@ -15,6 +15,9 @@
 #include "support/fleet/shared.hpp"
 #include "support/fleet/strategy.hpp"
 #include "support/fleet/table.hpp"
+#include "support/fleet/tally.hpp"
+
+#include <larder/error.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -54,9 +57,10 @@ struct FleetPlan {
 /// What a member does from its birth to the end of the run.
 class FleetMember {
 public:
-    FleetMember(const FleetPlan& plan, OperationLog& log, Moment began, unsigned life)
+    FleetMember(const FleetPlan& plan, OperationLog& log, Tally& tally, Moment began, unsigned life)
         : plan_{plan},
           log_{log},
+          tally_{tally},
           began_{began},
           life_{life},
           chaos_{plan.chaos, plan.seed * 10'000 + life} {}
@@ -71,6 +75,12 @@ public:
     void run(const std::string& database, Make&& make) {
         FleetTable table{database, chaos_, log_, life_};
         const std::unique_ptr<Strategy> strategy = make(table);
+        employ(*strategy, table);
+        strategy->add_to(tally_);
+    }
+
+private:
+    void employ(Strategy& strategy, FleetTable& table) {
         std::vector<std::jthread> threads;
         const auto crowd = [&](unsigned size, auto work) {
             for (unsigned i = 0; i < size; ++i) {
@@ -82,11 +92,10 @@ public:
                 });
             }
         };
-        crowd(plan_.readers, [&] { read(*strategy); });
-        crowd(plan_.writers, [&] { write(*strategy, table); });
+        crowd(plan_.readers, [&] { read(strategy); });
+        crowd(plan_.writers, [&] { write(strategy, table); });
     }
 
-private:
     void read(Strategy& strategy) {
         const int k = key();
         switch (chaos_.below(8)) {
@@ -123,7 +132,14 @@ private:
                     strategy.invalidate_tag_of(k);
                 });
                 break;
-            case 6: strategy.invalidate(k); break;
+            case 6: {
+                try {
+                    strategy.invalidate(k);
+                } catch (const larder::StoreError&) {
+                    // Nothing had changed.
+                }
+                break;
+            }
             default: note_write(Kind::write, k, [&] { strategy.put(k); });
         }
     }
@@ -180,6 +196,7 @@ private:
 
     const FleetPlan& plan_;
     OperationLog& log_;
+    Tally& tally_;
     Moment began_;
     unsigned life_;
     Chaos chaos_;
@@ -187,15 +204,16 @@ private:
 
 /// Lets a fleet work as planned, and judges it.
 ///
+/// @param tally     of this run and others
 /// @param database  the path of its SQLite file
 /// @param make      called in each process, makes its Strategy over a FleetTable
 template <class Make>
-Verdict run_fleet(const FleetPlan& plan, const std::string& database, Make make) {
+Verdict run_fleet(const FleetPlan& plan, Tally& tally, const std::string& database, Make make) {
     Rows{database}.take_commits();
     const Shared<OperationLog> log;
     const Moment began = moment();
     Processes fleet{plan.members, [&](Processes::Life life) {
-                        FleetMember{plan, *log, began, life}.run(database, make);
+                        FleetMember{plan, *log, tally, began, life}.run(database, make);
                     }};
     std::mt19937_64 random{plan.seed};
     std::vector<Moment> frozen_until(fleet.size(), 0);
@@ -228,7 +246,7 @@ Verdict run_fleet(const FleetPlan& plan, const std::string& database, Make make)
     fleet.join(std::chrono::seconds{30});
     Verdict verdict =
         judge(log->operations(), Rows{database}.take_commits(), fleet.deaths(), plan.promise);
-    verdict.wrong.insert(verdict.wrong.end(), fleet.failures().begin(), fleet.failures().end());
+    verdict.failures = fleet.failures();
     verdict.killed = fleet.killed();
     return verdict;
 }

@@ -39,6 +39,7 @@ struct Promise {
 
 struct Verdict {
     std::vector<std::string> wrong{};
+    std::vector<std::string> failures{};  ///< processes that ended as none should
     std::size_t reads = 0;
     std::size_t writes = 0;      ///< acknowledged
     std::size_t unreturned = 0;  ///< committed, but their caller was killed or told otherwise

@@ -6,6 +6,8 @@
 #ifndef LARDER_TESTS_SUPPORT_FLEET_STRATEGY_HPP
 #define LARDER_TESTS_SUPPORT_FLEET_STRATEGY_HPP
 
+#include "support/fleet/tally.hpp"
+
 #include <array>
 #include <functional>
 #include <optional>
@@ -39,6 +41,7 @@ public:
     virtual void write(int key, const std::function<void()>& transaction) = 0;
     /// As `invalidate`, by something that this row and others carry.
     virtual void invalidate_tag_of(int key) { invalidate(key); }
+    virtual void add_to(Tally&) const {}
 };
 
 }  // namespace larder_test

@@ -47,13 +47,17 @@ inline int version_in(const std::optional<std::string>& text, int key) {
     return version;
 }
 
-/// Rows as strings. Each save is one more version of its row, made by the operation that the calling
+/// Rows as strings. Now and then a load fails, a save is refused, or the answer to one that was
+/// committed is lost. Each save is one more version of its row, made by the operation that the calling
 /// thread has named.
 ///
 /// Thread safety: all threads of one process.
 class FleetTable {
 public:
     struct Refused : std::runtime_error, larder::NotWritten {
+        using std::runtime_error::runtime_error;
+    };
+    struct LoadFailed : std::runtime_error {
         using std::runtime_error::runtime_error;
     };
     /// It was committed, and the caller is not told.
@@ -69,10 +73,18 @@ public:
     std::optional<std::string> load(int key) {
         const auto number = log_.begin(Logged::Kind::load, life_, key);
         chaos_.step();
-        const Rows::Row row = with_rows([&](Rows& rows) { return rows.load(key); });
-        chaos_.step();
+        const bool fails = chaos_.chance(32);
+        Rows::Row row;
+        if (!fails) {
+            row = with_rows([&](Rows& rows) { return rows.load(key); });
+            chaos_.step();
+        }
         if (number) {
-            log_.end(*number, Logged::State::done, row.is_there ? row.version : Logged::nothing);
+            log_.end(*number, fails ? Logged::State::failed : Logged::State::done,
+                     row.is_there ? row.version : Logged::nothing);
+        }
+        if (fails) {
+            throw LoadFailed{"the load failed"};
         }
         return row.is_there ? std::optional{row_text(key, row.version)} : std::nullopt;
     }

@@ -121,7 +121,11 @@ public:
         if (std::stoi(*command({"PTTL", name(key)})) < 59'990) {
             ++running_;
             std::thread{[this, key] {
-                load(key);
+                try {
+                    load(key);
+                } catch (const FleetTable::LoadFailed&) {
+                    // The copy stays.
+                }
                 --running_;
             }}.detach();
         }
