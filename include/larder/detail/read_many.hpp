@@ -6,7 +6,7 @@
 #ifndef LARDER_DETAIL_READ_MANY_HPP
 #define LARDER_DETAIL_READ_MANY_HPP
 
-#include <larder/detail/leases.hpp>
+#include <larder/detail/batch_load.hpp>
 #include <larder/detail/read_path.hpp>
 #include <larder/hash.hpp>
 #include <larder/version.hpp>
@@ -132,7 +132,7 @@ private:
         if (missing.empty()) {
             return;
         }
-        Leases<E> leases{path_, missing.size()};
+        BatchLoad<E> leases{path_, missing.size()};
         std::vector<Opening<Value>> openings;
         try {
             openings = e_.store.open_many(std::span<const Key>{missing});

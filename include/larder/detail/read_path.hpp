@@ -247,42 +247,55 @@ public:
 
     /// The half of `lead` that deals with the lease; `load` has its own time and frame.
     template <class Load>
-    Fetched<Value> settle(const Key& key, Opening<Value>& opening, const Load& load,
-                          bool forced = false, Filled* told = nullptr) {
-        const Lease lease = opening.lease;
-        Flight<Value>& flight = *opening.flight;
-        Loaded<Value> loaded;
-        Source source{};
-        Keeping keeping;
+    Fetched<Value> settle(const Key& key, Opening<Value>& opening, const Load& load, bool forced) {
+        std::optional<Row> row;
         try {
-            Sourced<Value> sourced = load(key);
-            source = sourced.source;
-            loaded = std::move(sourced.loaded);
-            keeping = e_.keeping(key, loaded.value, loaded.ttl, std::move(loaded.tags));
+            row.emplace(take_in(key, load(key)));
         } catch (...) {
-            const std::exception_ptr failure = std::current_exception();
-            e_.count(Count::load_failures);
-            release(key, lease);
-            flight.crash(failure);
-            if (opening.copy && !forced) {
-                rest(key);
-                e_.tell(EventKind::load_failed, key, failure);
-                return serve_stale(*opening.copy);
-            }
-            throw;
+            return fail(key, opening, std::current_exception(), forced);
         }
-        e_.traffic.wake(key);
-        const Filled filled = fill(key, lease, loaded.value, keeping, forced);
-        if (told != nullptr) {
-            *told = filled;
+        const Filled filled = fill(key, opening.lease, *row, forced);
+        return land(opening, std::move(*row), filled);
+    }
+
+    /// What a load brought, and how it is to be kept.
+    struct Row {
+        std::optional<Value> value{};
+        Source source{};
+        Keeping keeping{};
+    };
+    Row take_in(const Key& key, Sourced<Value> sourced) const {
+        Loaded<Value>& loaded = sourced.loaded;
+        Keeping keeping = e_.keeping(key, loaded.value, loaded.ttl, std::move(loaded.tags));
+        return {std::move(loaded.value), sourced.source, std::move(keeping)};
+    }
+
+    /// The load of a lease failed: the stale copy, if there is one, stands in for it.
+    ///
+    /// @throws whatever `failure` is
+    Fetched<Value> fail(const Key& key, Opening<Value>& opening, const std::exception_ptr& failure,
+                        bool forced) {
+        e_.count(Count::load_failures);
+        release(key, opening.lease);
+        opening.flight->crash(failure);
+        if (!opening.copy || forced) {
+            std::rethrow_exception(failure);
         }
+        rest(key);
+        e_.tell(EventKind::load_failed, key, failure);
+        return serve_stale(*opening.copy);
+    }
+
+    /// Tells whoever has joined.
+    Fetched<Value> land(Opening<Value>& opening, Row&& row, const Filled& filled) const {
+        Flight<Value>& flight = *opening.flight;
         try {
-            Fetched<Value> fetched{std::move(loaded.value), source, Ttl::zero(),
-                                   filled.kept ? keeping.life.fresh : Ttl::zero()};
+            Fetched<Value> fetched{std::move(row.value), row.source, Ttl::zero(),
+                                   filled.kept ? row.keeping.life.fresh : Ttl::zero()};
             // The slot has let go of the flight: only those who joined still hold it.
             if (opening.flight.use_count() > 1) {
                 Fetched<Value> shared = fetched;
-                shared.source = source == Source::loaded ? Source::joined : source;
+                shared.source = row.source == Source::loaded ? Source::joined : row.source;
                 flight.land(std::move(shared), !filled.tags_stand);
             }
             return fetched;
@@ -355,32 +368,53 @@ public:
     }
 
     /// Fills the slot if the lease still stands. Never throws: the value is there all the same.
-    Filled fill(const Key& key, const Lease& lease, const std::optional<Value>& value,
-                Keeping& keeping, bool forced) noexcept {
+    Filled fill(const Key& key, const Lease& lease, const Row& row, bool forced) noexcept {
+        e_.traffic.wake(key);
         Filled filled{};
         try {
-            if (keeping.kept()) {
-                filled = e_.store.fill(key, lease, value, std::move(keeping));
-                if (!filled.kept) {
-                    e_.count(Count::fenced_fills);
-                }
+            if (row.keeping.kept()) {
+                filled = e_.store.fill(key, lease, row.value, row.keeping);
+                count_fenced(filled);
             } else {
                 e_.store.release(key, lease);
             }
             if (forced && !filled.kept) {
                 e_.store.close_refresh(key, lease);
             }
-        } catch (const StoreError&) {
-            filled.failure = std::current_exception();
-            e_.count(Count::store_errors);
-            release(key, lease);
-            unkept(key, forced);
         } catch (...) {
             filled.failure = std::current_exception();
-            release(key, lease);
-            unkept(key, forced);
+            unkept(key, lease, filled.failure, forced);
         }
         return filled;
+    }
+
+    /// The same for the rows of a batch, in one round trip where the store can.
+    std::vector<Filled> fill_many(std::span<const Filling<Key, Value>> rows) noexcept {
+        std::vector<Filled> all(rows.size());
+        try {
+            for (const auto& row : rows) {
+                e_.traffic.wake(*row.key);
+            }
+            all = e_.store.fill_many(rows);
+        } catch (...) {
+            for (Filled& filled : all) {
+                filled.failure = std::current_exception();
+            }
+        }
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            if (all[i].failure) {
+                unkept(*rows[i].key, rows[i].lease, all[i].failure, false);
+            } else if (rows[i].keeping->kept()) {
+                count_fenced(all[i]);
+            }
+        }
+        return all;
+    }
+
+    void count_fenced(const Filled& filled) noexcept {
+        if (!filled.kept) {
+            e_.count(Count::fenced_fills);
+        }
     }
 
     void release(const Key& key, const Lease& lease) noexcept {
@@ -688,8 +722,17 @@ private:
         e_.traffic.rest(key, later(now, e_.options.refresh_backoff), now);
     }
 
-    void unkept(const Key& key, bool forced) noexcept {
-        e_.tell(EventKind::fill_failed, key, std::current_exception());
+    void unkept(const Key& key, const Lease& lease, const std::exception_ptr& failure,
+                bool forced) noexcept {
+        try {
+            std::rethrow_exception(failure);
+        } catch (const StoreError&) {
+            e_.count(Count::store_errors);
+        } catch (...) {
+            // A codec, a copy constructor: the store is well.
+        }
+        release(key, lease);
+        e_.tell(EventKind::fill_failed, key, failure);
         if (forced) {
             e_.drop(key);
         }

@@ -111,6 +111,15 @@ struct Filled {
     std::exception_ptr failure{};
 };
 
+/// One fill of many; views of what the caller holds. Of what is not to be kept the lease is released.
+template <class K, class V>
+struct Filling {
+    const K* key = nullptr;
+    Lease lease{};
+    const std::optional<V>* value = nullptr;
+    const Keeping* keeping = nullptr;
+};
+
 /// How a write leaves its slot.
 enum class Finish : std::uint8_t {
     nothing,  ///< no copy

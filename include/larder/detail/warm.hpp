@@ -6,10 +6,10 @@
 #ifndef LARDER_DETAIL_WARM_HPP
 #define LARDER_DETAIL_WARM_HPP
 
+#include <larder/detail/batch_load.hpp>
 #include <larder/detail/custody.hpp>
 #include <larder/detail/engine.hpp>
 #include <larder/detail/key_text.hpp>
-#include <larder/detail/leases.hpp>
 #include <larder/detail/read_path.hpp>
 #include <larder/detail/slot.hpp>
 #include <larder/detail/waiting.hpp>
@@ -260,7 +260,7 @@ private:
             keys.push_back(batch.keys[at]);
         }
         const ReadPath<E> path{engine_};
-        Leases<E> leases{path, keys.size()};
+        BatchLoad<E> leases{path, keys.size()};
         std::vector<Opening<Value>> openings = open(keys);
         for (std::size_t i = 0; i < openings.size(); ++i) {
             if (openings[i].slot == Slot::lead) {

@@ -64,6 +64,7 @@ public:
     Opening open(const std::string& slot, Look& look) {
         switch (std::exchange(look.saw, Look::Saw::nothing)) {
             case Look::Saw::failure: std::rethrow_exception(look.failure);
+            case Look::Saw::writing: return written();
             case Look::Saw::bypass: return {};
             case Look::Saw::loading: return join({look.lease, {}, false}, std::nullopt);
             case Look::Saw::stale: return reopen(slot, look, Beside::stale);
@@ -132,10 +133,10 @@ public:
             copy->refreshing = true;
             return join({unhex(reply[1].text()).value_or(0), {}, true}, std::move(copy));
         }
-        if (kind == "W" || kind == "U" || kind == "X") {
-            return {};
+        if (kind == "W") {
+            return written();
         }
-        return acquire(slot, look);
+        return kind == "U" || kind == "X" ? Opening{} : acquire(slot, look);
     }
 
     /// The lease, from whoever has it.
@@ -148,7 +149,7 @@ public:
         const std::vector<Reply> replies = s_.run("EVALSHA", pipeline);
         const std::string_view kind = replies[1].text();
         if (kind != "+" && kind != "L") {
-            return {};
+            return kind == "W" ? written() : Opening{};
         }
         if (kind == "+") {
             mine.set_beside();
@@ -161,11 +162,14 @@ public:
     static void release(State& state, const std::string& slot, const Lease& lease) {
         Pipeline pipeline;
         pipeline.repeatable();
+        add_release(pipeline, slot, lease);
+        static_cast<void>(state.run("EVALSHA", pipeline));
+    }
+    static void add_release(Pipeline& pipeline, const std::string& slot, const Lease& lease) {
         add_script(pipeline, scripts().release, {slot}, {loading_bytes(lease.id)});
         if (lease.beside) {
             add_script(pipeline, scripts().release_side, {Names::side(slot)}, {hex(lease.id)});
         }
-        static_cast<void>(state.run("EVALSHA", pipeline));
     }
 
     /// The clock as it was read ahead of a lease or a ticket; made where there is none.
@@ -237,6 +241,12 @@ private:
     };
 
     static const SlotScripts& scripts() { return SlotScripts::instance(); }
+
+    static Opening written() {
+        Opening opening;
+        opening.writing = true;
+        return opening;
+    }
 
     Opening join(const Lease& lease, Copy copy) const {
         std::shared_ptr<Flight> flight = s_.leases.flight(lease.id);

@@ -41,7 +41,7 @@ struct Look {
     bool tagged = false;     ///< a copy without tags is none
     Ttl usual{0};            ///< the life that a value without one is given; 0: none
 
-    enum class Saw : std::uint8_t { nothing, junk, stale, loading, bypass, failure };
+    enum class Saw : std::uint8_t { nothing, junk, stale, loading, writing, bypass, failure };
     Saw saw = Saw::nothing;
     std::uint64_t lease = 0;       ///< `loading`
     std::string digest{};          ///< `junk`: of its bytes
@@ -175,7 +175,7 @@ public:
                 look.saw = Saw::loading;
                 look.lease = seen.lease;
                 break;
-            case Seen::Kind::writing:
+            case Seen::Kind::writing: look.saw = Saw::writing; break;
             case Seen::Kind::untouchable: look.saw = Saw::bypass; break;
         }
     }

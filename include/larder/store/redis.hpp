@@ -322,31 +322,48 @@ public:
 
     detail::Filled fill(const K& key, const detail::Lease& lease, const std::optional<V>& value,
                         const detail::Keeping& keeping) {
-        const LeaseEnd end{state_->leases, lease.id};
-        std::optional<std::string> bytes;
-        if (lease && keeping.kept() && !distrusted(key)) {
-            bytes = encode(value, keeping, lease.epoch);
+        const detail::Filling<K, V> one{&key, lease, &value, &keeping};
+        const detail::Filled filled = fill_many(std::span{&one, 1}).front();
+        if (filled.failure) {
+            std::rethrow_exception(filled.failure);
         }
-        if (!bytes) {
-            release(key, lease);
-            return {};
+        return filled;
+    }
+    /// In one round trip. A value that cannot be encoded fails alone.
+    [[nodiscard]] std::vector<detail::Filled> fill_many(
+        std::span<const detail::Filling<K, V>> rows) {
+        std::vector<detail::Filled> all(rows.size());
+        std::vector<std::size_t> places;  // of the replies that tell of a fill
+        Pipeline pipeline;
+        pipeline.repeatable();
+        std::vector<LeaseEnd> ends;
+        ends.reserve(rows.size());
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            ends.emplace_back(state_->leases, rows[i].lease.id);
+            std::optional<std::string> bytes;
+            try {
+                bytes = bytes_of(rows[i]);
+            } catch (...) {
+                all[i].failure = std::current_exception();
+            }
+            if (bytes) {
+                places.resize(pipeline.size(), rows.size());
+                places.push_back(i);
+                add_fill(pipeline, rows[i], *bytes);
+            } else {
+                Lessor::add_release(pipeline, slot(*rows[i].key), rows[i].lease);
+            }
         }
-        std::vector<std::string> keys{slot(key)};
-        if (lease.beside) {
-            keys.push_back(redis::detail::Names::side(keys.front()));
+        if (pipeline.size() > 0) {
+            const std::vector<Reply> replies = state_->run("EVALSHA", pipeline);
+            for (std::size_t at = 0; at < places.size(); ++at) {
+                if (places[at] < rows.size()) {
+                    all[places[at]].kept = replies[at][1].integer() == 1;
+                    all[places[at]].tags_stand = replies[at][2].integer() == 1;
+                }
+            }
         }
-        const bool tagged = !keeping.tags.empty();
-        if (tagged) {
-            keys = with_tags(std::move(keys), keeping.tags);
-        }
-        const redis::Script& script = lease.beside
-                                          ? (tagged ? scripts().refill_tagged : scripts().refill)
-                                          : (tagged ? scripts().fill_tagged : scripts().fill);
-        const Reply reply = state_->step(
-            script, keys,
-            {redis::detail::loading_bytes(lease.id), milliseconds(keeping.life), *bytes,
-             redis::detail::to_text(lease.epoch), redis::detail::hex(lease.id)});
-        return {reply[1].integer() == 1, reply[2].integer() == 1};
+        return all;
     }
     void release(const K& key, const detail::Lease& lease) {
         if (lease) {
@@ -422,10 +439,22 @@ private:
     };
 
     // A lease ends with what is done to it, whatever becomes of that.
-    struct LeaseEnd {
-        redis::detail::Leases<V>& leases;
-        std::uint64_t id;
-        ~LeaseEnd() { leases.remove(id); }
+    class LeaseEnd {
+    public:
+        LeaseEnd(redis::detail::Leases<V>& leases, std::uint64_t id) noexcept
+            : leases_{&leases}, id_{id} {}
+        LeaseEnd(LeaseEnd&& other) noexcept
+            : leases_{std::exchange(other.leases_, nullptr)}, id_{other.id_} {}
+        LeaseEnd& operator=(LeaseEnd&&) = delete;
+        ~LeaseEnd() {
+            if (leases_ != nullptr) {
+                leases_->remove(id_);
+            }
+        }
+
+    private:
+        redis::detail::Leases<V>* leases_;
+        std::uint64_t id_;
     };
 
     [[nodiscard]] Reader reader() const noexcept { return Reader{*state_}; }
@@ -485,6 +514,30 @@ private:
         return redis::detail::write_slot(body, keeping.own_life ? keeping.life.fresh : Ttl::zero(),
                                          (std::max)(keeping.life.grace, Ttl::zero()), epoch,
                                          keeping.tags);
+    }
+    // Empty if nothing is to be stored.
+    std::optional<std::string> bytes_of(const detail::Filling<K, V>& row) const {
+        const bool wanted = row.lease && row.keeping->kept() && !distrusted(*row.key);
+        return wanted ? encode(*row.value, *row.keeping, row.lease.epoch) : std::nullopt;
+    }
+    void add_fill(Pipeline& pipeline, const detail::Filling<K, V>& row,
+                  const std::string& bytes) const {
+        const detail::Lease& lease = row.lease;
+        std::vector<std::string> keys{slot(*row.key)};
+        if (lease.beside) {
+            keys.push_back(redis::detail::Names::side(keys.front()));
+        }
+        const bool tagged = !row.keeping->tags.empty();
+        if (tagged) {
+            keys = with_tags(std::move(keys), row.keeping->tags);
+        }
+        const redis::Script& script = lease.beside
+                                          ? (tagged ? scripts().refill_tagged : scripts().refill)
+                                          : (tagged ? scripts().fill_tagged : scripts().fill);
+        redis::detail::add_script(
+            pipeline, script, keys,
+            {redis::detail::loading_bytes(lease.id), milliseconds(row.keeping->life), bytes,
+             redis::detail::to_text(lease.epoch), redis::detail::hex(lease.id)});
     }
     // A life with its grace, as Redis takes it.
     static std::string milliseconds(const Lifetime& life) {
