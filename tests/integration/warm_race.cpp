@@ -98,17 +98,19 @@ void torment(Cache& cache, Versions& table) {
         std::vector<std::jthread> bounded;
         for (int key = 0; key < keys; ++key) {
             bounded.emplace_back([&, key] {
-                for (int value = 1; value <= 300 || filled < 20; ++value) {
+                for (int value = 1; value <= 300 || filled < 10; ++value) {
                     cache.put(key, value);
                     acknowledged[static_cast<std::size_t>(key)] = value;
                     if (value % 4 == 0) {
                         cache.invalidate(key);
-                        std::this_thread::yield();
+                        for (int i = 0; i < 16; ++i) {
+                            std::this_thread::yield();  // room for others to load
+                        }
                     }
                 }
             });
             bounded.emplace_back([&, key] {
-                for (int i = 0; i < 300 || filled < 20; ++i) {
+                for (int i = 0; i < 300 || filled < 10; ++i) {
                     const int floor = acknowledged[static_cast<std::size_t>(key)];
                     try {
                         wrong += cache.get(key).value_or(0) < floor ? 1 : 0;

@@ -606,6 +606,17 @@ TEST_CASE("a load that warms, and needs what it is loading", "[warm]") {
     CHECK(cache.get(1, outer) == 1);
 }
 
+TEST_CASE("a batch that asks for one of its own keys", "[warm]") {
+    World w;
+    CacheAside cache{w.store, std::ref(w.table)};
+    const auto report = cache.warm({1, 2, 3}, [&](std::span<const int> keys) {
+        (void)cache.get(2);  // would wait for itself
+        return Keys(keys.begin(), keys.end());
+    });
+    CHECK(report.failed_keys == Keys{1, 2, 3});
+    CHECK(caught([&] { std::rethrow_exception(report.failure); }) == Errc::recursive_load);
+}
+
 TEST_CASE("a policy that goes waits for the batch that has begun, and no other begins", "[warm]") {
     World w;
     std::optional<CacheAside<Store, std::reference_wrapper<Batches>>> cache;
