@@ -219,7 +219,7 @@ TEST_CASE("a poison row among a hundred good ones is buried alone", "[behind]") 
 TEST_CASE("a change that is older than its row is buried as refused", "[behind]") {
     Store store;
     Rows rows;
-    rows.rows[1] = {77, 1'000'000};
+    rows.rows[1] = {77, UINT64_MAX};
     WriteBehind cache{store, std::ref(rows), {}, quick};
     cache.put(1, 10);
     CHECK(cache.flush(10s) == 0);
@@ -234,9 +234,9 @@ TEST_CASE("a removed row that a stalled flusher would insert again stays removed
     larder::MemoryJournal<int, int, larder::ManualClock> journal;
     Rows rows;
     journal.record({1, std::optional{10}});
-    const auto stalled = journal.claim(1, 0ms);
+    const auto stalled = journal.claim(1, 0ms, 0ms);
     journal.record({1, std::nullopt});
-    const auto newer = journal.claim(1, 10s);
+    const auto newer = journal.claim(1, 10s, 0ms);
     REQUIRE(newer.size() == 1);
     CHECK(rows.remove(1, newer[0].change.version));
     CHECK(journal.settle(newer) == std::vector{true});
@@ -248,13 +248,13 @@ TEST_CASE("a removed row that a stalled flusher would insert again stays removed
 TEST_CASE("a flusher does not settle what was superseded", "[behind]") {
     larder::MemoryJournal<int, int> journal;
     journal.record({1, std::optional{10}});
-    const auto claimed = journal.claim(10, 10s);
+    const auto claimed = journal.claim(10, 10s, 0ms);
     REQUIRE(claimed.size() == 1);
-    CHECK(journal.claim(10, 10s).empty());  // one writer a key at a time
+    CHECK(journal.claim(10, 10s, 0ms).empty());  // one writer a key at a time
     journal.record({1, std::optional{11}});
-    CHECK(journal.claim(10, 10s).empty());
+    CHECK(journal.claim(10, 10s, 0ms).empty());
     CHECK(journal.settle(claimed) == std::vector{false});
-    const auto again = journal.claim(10, 10s);
+    const auto again = journal.claim(10, 10s, 0ms);
     REQUIRE(again.size() == 1);
     CHECK(again[0].change.value == 11);
     CHECK(journal.settle(again) == std::vector{true});

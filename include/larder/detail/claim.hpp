@@ -63,10 +63,10 @@ public:
         if (writing()) {
             std::erase_if(tickets_, [&](const TicketHeld& t) { return t.deadline <= now; });
             if (tickets_.empty() && unnamed_until_ <= now) {
-                *this = {};
+                clear();
             }
         } else if (refreshing() && held == Held::nothing) {
-            *this = {};
+            clear();
         }
     }
 
@@ -90,21 +90,21 @@ public:
         if (!stands(lease)) {
             return Then::keep;
         }
-        *this = {};
+        clear();
         return Then::store;
     }
 
     /// The load of `lease` brought nothing to keep.
     void release(std::uint64_t lease) {
         if (stands(lease)) {
-            *this = {};
+            clear();
         }
     }
 
     /// A writer begins: whatever copy there is goes.
     Then begin_write(std::uint64_t ticket, Instant deadline) {
         if (!writing()) {
-            *this = {};
+            clear();
             kind_ = Kind::writing;
             tickets_.push_back({ticket, deadline});
             return Then::drop;
@@ -127,7 +127,7 @@ public:
     /// A writer ends; `leaves` says whether it has a value to leave.
     Finished finish_write(std::uint64_t ticket, bool leaves) {
         if (!writing()) {
-            *this = {};
+            clear();
             return {Then::drop, false};
         }
         const auto at = std::find_if(tickets_.begin(), tickets_.end(),
@@ -141,7 +141,7 @@ public:
             return {Then::drop, true};
         }
         const Then then = !overlapped_ && leaves ? Then::store : Then::drop;
-        *this = {};
+        clear();
         return {then, true};
     }
 
@@ -150,7 +150,7 @@ public:
         if (writing()) {
             overlapped_ = true;
         } else {
-            *this = {};
+            clear();
         }
         return Then::drop;
     }
@@ -194,7 +194,7 @@ public:
             overlapped_ = true;
             return Then::drop;
         }
-        *this = {};
+        clear();
         return Then::store;
     }
 
@@ -206,8 +206,17 @@ private:
         Instant deadline;
     };
 
-    void take(Held held, std::uint64_t id) {
-        *this = {};
+    // Keeps the room of the tickets: a slot that is claimed again allocates none.
+    void clear() noexcept {
+        kind_ = Kind::none;
+        overlapped_ = false;
+        lease_ = 0;
+        tickets_.clear();
+        unnamed_until_ = {};
+    }
+
+    void take(Held held, std::uint64_t id) noexcept {
+        clear();
         kind_ = held == Held::nothing ? Kind::loading : Kind::refreshing;
         lease_ = id;
     }

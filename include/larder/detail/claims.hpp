@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <iterator>
 #include <memory>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
 
@@ -41,12 +42,12 @@ public:
     public:
         /// @throws std::bad_alloc  in which case the slot is as it was
         Grip(Claims& claims, const K& key, Held held, Instant now, Make make)
-            : table_{claims.table_}, at_{table_.find(key)} {
+            : claims_{claims}, table_{claims.table_}, at_{table_.find(key)} {
             if (at_ != table_.end()) {
                 at_->second.claim.settle(held, now);
             } else if (make == Make::yes) {
                 claims.tidy(now);
-                at_ = table_.try_emplace(key).first;
+                at_ = claims.take(key);
             }
         }
         ~Grip() {
@@ -54,7 +55,8 @@ public:
                 return;
             }
             if (at_->second.claim.idle()) {
-                table_.erase(at_);
+                at_->second.flight.reset();
+                claims_.spare_ = table_.extract(at_);
             } else if (at_->second.claim.lease() == 0) {
                 at_->second.flight.reset();
             }
@@ -79,6 +81,7 @@ public:
         }
 
     private:
+        Claims& claims_;
         Table& table_;
         typename Table::iterator at_;
         Claim none_{};  // stands in for a slot that nobody has in hand
@@ -105,7 +108,19 @@ private:
         }
     }
 
+    // The slot that was let go last serves the next: a load or a write in turn allocates nothing.
+    typename Table::iterator take(const K& key) {
+        if constexpr (std::is_copy_assignable_v<K>) {
+            if (spare_) {
+                spare_.key() = key;
+                return table_.insert(std::move(spare_)).position;
+            }
+        }
+        return table_.try_emplace(key).first;
+    }
+
     Table table_{};
+    typename Table::node_type spare_{};
     std::size_t tidy_at_ = 64;
 };
 

@@ -52,71 +52,72 @@ public:
 
     /// Writes what is left, for as long as `drain` allows, and tells the observer of the rest.
     ~Flusher() {
+        draining_ = true;
         try {
             flush(e_.loader.options().drain);
         } catch (...) {
             // The journal cannot be asked: what it holds is told below.
         }
         stopping_ = true;
-        e_.loader.ring();
-        e_.loader.progressed();
+        e_.loader.wake();
         thread_.join();
         report_rest();
     }
 
     /// @return how many changes are left
     std::size_t flush(Ttl within) {
-        const auto until = later(std::chrono::steady_clock::now(), within);
+        const auto until = later(SteadyTime::now(), within);
+        struct Hurry {
+            std::atomic<int>& urgent;
+            ~Hurry() { --urgent; }
+        } const hurry{urgent_};
         ++urgent_;
-        e_.loader.ring();
-        e_.loader.progressed();
-        const auto journal_empty = [this] { return e_.loader.journal().size() == 0; };
-        try {
-            e_.loader.wait(until, journal_empty);
-        } catch (...) {
-            --urgent_;
-            throw;
-        }
-        --urgent_;
+        ++flushes_;
+        e_.loader.wake();
+        e_.loader.wait(until, [this] { return e_.loader.journal().size() == 0; });
         return e_.loader.journal().size();
     }
 
 private:
     using SteadyTime = std::chrono::steady_clock;
 
+    // A change that waits for its next try rings no bell, nor does one of another process.
+    static constexpr std::chrono::milliseconds heartbeat{50};
+    static constexpr std::chrono::milliseconds pulse{5};  // while somebody waits for us
+
     [[nodiscard]] bool hurried() const noexcept { return stopping_ || urgent_ > 0; }
 
     void run() {
-        // A change that waits for its next try rings no bell, nor does one of another process.
-        constexpr auto heartbeat = std::chrono::milliseconds{50};
         while (!stopping_) {
-            e_.loader.wait(SteadyTime::now() + heartbeat,
-                           [this] { return hurried() || e_.loader.rung(); });
-            if (stopping_) {
-                return;
-            }
             try {
-                if (e_.loader.answered() && !hurried()) {
-                    e_.loader.wait(SteadyTime::now() + e_.loader.options().delay, [this] {
-                        return hurried() || e_.loader.journal().size() >= e_.loader.options().batch;
-                    });
+                e_.loader.wait(SteadyTime::now() + heartbeat,
+                               [this] { return hurried() || e_.loader.rung(); });
+                if (e_.loader.answered()) {
+                    const Ttl company = (std::min)(e_.loader.options().delay, Ttl{heartbeat});
+                    e_.loader.wait(SteadyTime::now() + company,
+                                   [this] { return hurried() || e_.loader.pressed(); });
                 }
+                e_.loader.relieved();
+                const int flushes = flushes_;
                 while (!stopping_ && pass()) {}
-                if (urgent_ > 0) {
+                if (hurried()) {
                     // What is left waits for its next try.
-                    e_.loader.wait(SteadyTime::now() + std::chrono::milliseconds{1},
-                                   [this] { return stopping_.load(); });
+                    e_.loader.wait(SteadyTime::now() + pulse,
+                                   [&] { return stopping_ || flushes_ != flushes; });
                 }
             } catch (...) {
                 e_.tell_all(EventKind::store_failed, std::current_exception());
+                e_.loader.wait(SteadyTime::now() + heartbeat, [this] { return stopping_.load(); });
             }
         }
     }
 
     // One batch; false if nothing is due.
     bool pass() {
-        const auto claims = std::make_shared<const Claims>(
-            e_.loader.journal().claim(e_.loader.options().batch, e_.loader.options().claim));
+        const auto& options = e_.loader.options();
+        const bool at_once = hurried() || e_.loader.crowded();
+        const auto claims = std::make_shared<const Claims>(e_.loader.journal().claim(
+            options.batch, options.claim, at_once ? Ttl::zero() : options.delay));
         if (claims->empty()) {
             return false;
         }
@@ -128,20 +129,41 @@ private:
             }
         });
         if (accepted) {
-            // Claims live on while the database is slow.
-            while (!errand->wait(e_.loader.options().claim / 3)) {
-                e_.loader.journal().renew(*claims, e_.loader.options().claim);
-                const bool dropped = errand.use_count() == 1;
-                if ((stopping_ || dropped) && errand->begin()) {
-                    write(*claims);  // the executor will not get to it
-                    errand->end();
-                }
-            }
+            attend(errand, *claims);
         } else if (errand->begin()) {
             write(*claims);
         }
-        e_.loader.progressed();
+        e_.loader.wake();
         return true;
+    }
+
+    class Errand;
+
+    // Until the errand has ended. What the executor has dropped, or does not begin while we drain, is
+    // carried out here; when the drain is over, what has not begun never does.
+    void attend(const std::shared_ptr<Errand>& errand, const Claims& claims) {
+        const Ttl third = (std::max)(e_.loader.options().claim / 3, Ttl{1});
+        auto renew_at = SteadyTime::now() + third;
+        while (!errand->wait((std::min)(third, Ttl{heartbeat}))) {
+            const bool dropped = errand.use_count() == 1;
+            if ((draining_ || dropped) && errand->begin()) {
+                write(claims);
+                return;
+            }
+            if (SteadyTime::now() >= renew_at) {
+                renew_at += third;
+                renew(claims);
+            }
+        }
+    }
+
+    // Claims live on while the database is slow.
+    void renew(const Claims& claims) noexcept {
+        try {
+            e_.loader.journal().renew(claims, e_.loader.options().claim);
+        } catch (...) {
+            e_.tell_all(EventKind::store_failed, std::current_exception());
+        }
     }
 
     // Work handed to the executor, which either it or the flusher begins.
@@ -168,6 +190,9 @@ private:
     // Writes claimed changes together where the repository can, and apart where that fails: until
     // the one that is to blame stands alone.
     void write(std::span<const Claimed<Key, Value>> claims) noexcept {
+        if (stopping_) {
+            return;  // the drain is over: they are told of, not begun
+        }
         try {
             if (claims.size() > 1 && !together) {
                 for (const auto& one : claims) {
@@ -199,6 +224,8 @@ private:
         BatchRepositoryFor<typename E::Loader::repository_type, typename E::Store>;
     static constexpr bool versioned =
         VersionedRepositoryFor<typename E::Loader::repository_type, typename E::Store>;
+
+    static constexpr bool unshared = requires { E::Loader::journal_type::unshared; };
 
     std::vector<bool> apply(std::span<const Claimed<Key, Value>> claims) {
         auto& repository = e_.loader.repository();
@@ -235,6 +262,13 @@ private:
             } else {
                 ++e_.loader.tally().refused;
                 bury(claims[i], "refused", nullptr);
+            }
+        }
+        if constexpr (unshared) {
+            // Other processes see neither the journal nor, without this, that the row has changed. If
+            // the store cannot be told, the claims end by themselves, and all is done again.
+            for (const auto& one : written) {
+                e_.store.erase(one.change.key);
             }
         }
         const std::vector<bool> mine = e_.loader.journal().settle(written);
@@ -295,8 +329,10 @@ private:
     }
 
     E& e_;
+    std::atomic<bool> draining_{false};
     std::atomic<bool> stopping_{false};
-    std::atomic<int> urgent_{0};
+    std::atomic<int> urgent_{0};   // callers of flush
+    std::atomic<int> flushes_{0};  // so far
     std::thread thread_;
 };
 

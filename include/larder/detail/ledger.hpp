@@ -49,6 +49,7 @@ class Ledger {
 public:
     using Key = typename J::key_type;
     using Value = typename J::value_type;
+    using journal_type = J;
     using repository_type = R;
 
     Ledger(J journal, R repository, WriteBehindOptions options)
@@ -122,30 +123,50 @@ public:
 
     // ---- towards the flusher ----
 
-    /// There is something to write.
+    /// There is something to write. Costs a look at a flag while the flusher has not answered.
     void ring() const {
-        if (!state_->rung.exchange(true)) {
-            const std::scoped_lock lock{state_->mutex};
-            state_->changed.notify_all();
+        if (!state_->rung && !state_->rung.exchange(true)) {
+            wake();
         }
-    }
-
-    /// Some changes have left the journal.
-    void progressed() const {
-        const std::scoped_lock lock{state_->mutex};
-        state_->changed.notify_all();
-    }
-
-    /// Waits for `done()`, asked after each ring and each progress, but not beyond `until`.
-    template <class Done>
-    bool wait(std::chrono::steady_clock::time_point until, Done&& done) const {
-        std::unique_lock lock{state_->mutex};
-        return state_->changed.wait_until(lock, until, std::forward<Done>(done));
     }
 
     /// True once for each ring.
     [[nodiscard]] bool answered() const noexcept { return state_->rung.exchange(false); }
     [[nodiscard]] bool rung() const noexcept { return state_->rung; }
+
+    /// Whoever waits asks again whether it is done: changes have left the journal, or must.
+    void wake() const {
+        {
+            const std::scoped_lock lock{state_->mutex};
+            ++state_->wakes;
+        }
+        state_->changed.notify_all();
+    }
+
+    /// Waits for `done()`, asked at each wake without a lock, but not beyond `until`.
+    template <class Done>
+    bool wait(std::chrono::steady_clock::time_point until, Done&& done) const {
+        std::unique_lock lock{state_->mutex};
+        for (;;) {
+            const std::uint64_t seen = state_->wakes;
+            lock.unlock();
+            if (done()) {
+                return true;
+            }
+            lock.lock();
+            if (!state_->changed.wait_until(lock, until, [&] { return state_->wakes != seen; })) {
+                return false;
+            }
+        }
+    }
+
+    /// So many changes wait that they should not wait for company as well.
+    [[nodiscard]] bool crowded() const {
+        return journal().size() >= options().max_pending - options().max_pending / 2;
+    }
+    /// There was no room for a change, since `relieved` was called.
+    [[nodiscard]] bool pressed() const noexcept { return state_->pressed; }
+    void relieved() const noexcept { state_->pressed = false; }
 
     struct Tally {
         std::atomic<std::uint64_t> retries{0};
@@ -155,8 +176,12 @@ public:
     [[nodiscard]] Tally& tally() const noexcept { return state_->tally; }
 
     void add_to(Stats& stats) const {
-        stats.pending = journal().size();
-        stats.oldest = journal().oldest().value_or(Ttl::zero());
+        try {
+            stats.pending = journal().size();
+            stats.oldest = journal().oldest().value_or(Ttl::zero());
+        } catch (const StoreError&) {
+            ++stats.store_errors;
+        }
         stats.retries = tally().retries;
         stats.refused = tally().refused;
         stats.buried = tally().buried;
@@ -172,7 +197,9 @@ private:
         const WriteBehindOptions options;
         std::mutex mutex{};
         std::condition_variable changed{};
+        std::uint64_t wakes = 0;
         std::atomic<bool> rung{false};
+        std::atomic<bool> pressed{false};
         Tally tally{};
     };
 
@@ -203,15 +230,17 @@ private:
     // A change of a key that has one pending takes no room. The bound is soft by as many as there are
     // writers at the same moment.
     void make_room(const Key& key) const {
-        const auto has_room = [this] { return journal().size() < options().max_pending; };
+        const std::size_t most = options().max_pending;
+        const auto has_room = [&] { return journal().size() < most; };
         if (has_room() || journal().pending(key)) {
             return;
         }
-        ring();
+        state_->pressed = true;
+        wake();
         const auto until = later(std::chrono::steady_clock::now(), options().block_for);
         if (options().when_full == WhenFull::reject || !wait(until, has_room)) {
             throw JournalFull{Errc::journal_full,
-                              std::to_string(options().max_pending) +
+                              std::to_string(most) +
                                   " changes wait for the database; that of key " + key_text(key) +
                                   " was not taken"};
         }

@@ -45,7 +45,7 @@ struct DeadLetter {
 /// |---------------------------------|---------------------------|------------------------------------------|
 /// | `j.record(change)`              | the version given to it   | replaces the key's pending change and takes its dead letter away, in one step |
 /// | `j.pending(k)`                  | `optional<Change>`        | what is recorded and not yet settled     |
-/// | `j.claim(max, life)`            | vector of Claimed         | due changes nobody else has in hand, oldest first |
+/// | `j.claim(max, life, age)`       | vector of Claimed         | changes nobody else has in hand, the oldest first, that are as old as `age` or due for another try |
 /// | `j.renew(claims, life)`         |                           | the claims live on                       |
 /// | `j.settle(claims)`              | vector of bool            | the database has them; false: it was not this flusher's any more, or there is a newer one |
 /// | `j.defer(claimed, delay)`       |                           | to be tried again after `delay`          |
@@ -65,13 +65,13 @@ concept Journal =
              const Change<typename J::key_type, typename J::value_type>& change,
              std::span<const Claimed<typename J::key_type, typename J::value_type>> claims,
              const Claimed<typename J::key_type, typename J::value_type>& claimed, std::size_t max,
-             Ttl life, std::string_view why) {
+             Ttl life, Ttl age, std::string_view why) {
         { j.record(change) } -> std::same_as<std::uint64_t>;
         {
             j.pending(key)
         } -> std::same_as<std::optional<Change<typename J::key_type, typename J::value_type>>>;
         {
-            j.claim(max, life)
+            j.claim(max, life, age)
         } -> std::same_as<std::vector<Claimed<typename J::key_type, typename J::value_type>>>;
         j.renew(claims, life);
         { j.settle(claims) } -> std::same_as<std::vector<bool>>;

@@ -255,8 +255,7 @@ public:
     }
 
     [[nodiscard]] std::shared_ptr<detail::Flight<V>> underway(const K& key) {
-        return with_claim(key, Make::no,
-                          [](Grip& grip, detail::Held, const Found&) { return grip.flight(); });
+        return with_claim(key, Make::no, [](Grip& grip, const Found&) { return grip.flight(); });
     }
 
     [[nodiscard]] Opening open(const K& key, Look = {}) {
@@ -299,27 +298,25 @@ public:
         return filled;
     }
     void release(const K& key, const detail::Lease& lease) {
-        with_claim(key, Make::no,
-                   [&](Grip& grip, detail::Held, const Found&) { grip->release(lease.id); });
+        with_claim(key, Make::no, [&](Grip& grip, const Found&) { grip->release(lease.id); });
     }
     void close_refresh(const K& key, const detail::Lease& lease) {
         Gone gone{*state_};
-        with_claim(key, Make::no, [&](Grip& grip, detail::Held held, const Found& found) {
-            if (grip->close_refresh(lease.id, held) == detail::Then::drop && found.there) {
-                take_out(*found.shard, found.at, RemovalCause::erased, gone);
+        with_claim(key, Make::no, [&](Grip& grip, Found& found) {
+            if (grip->close_refresh(lease.id, found.held) == detail::Then::drop) {
+                take_out(found, RemovalCause::erased, gone);
             }
         });
     }
 
     [[nodiscard]] detail::Ticket begin_write(const K& key, Ttl life) {
         const detail::Ticket ticket{state_->next_id(), state_->tags.now()};
-        const auto deadline = detail::later(state_->now(), life);
         Gone gone{*state_};
-        with_claim(key, Make::yes, [&](Grip& grip, detail::Held, const Found& found) {
-            grip->begin_write(ticket.id, deadline);
+        with_claim(key, Make::yes, [&](Grip& grip, const Found& found) {
             if (found.there) {
-                take_out(*found.shard, found.at, RemovalCause::erased, gone);
+                vacate(found.at->second, key, gone);
             }
+            grip->begin_write(ticket.id, detail::later(found.now, life));
         });
         return ticket;
     }
@@ -391,6 +388,9 @@ private:
         Ttl grace{};
         const Keyed* key = nullptr;
         std::size_t weight = 0;
+
+        /// Without a value: a write in flight has taken it.
+        [[nodiscard]] bool vacant() const noexcept { return fresh_until == Instant{}; }
     };
     using Entries = std::unordered_map<Keyed, Item, KeyedHash, KeyedEqual>;
     using At = typename Entries::iterator;
@@ -490,27 +490,47 @@ private:
         Gone& operator=(const Gone&) = delete;
         ~Gone() {
             if (state_.options.on_removal) {
-                for (auto& [node, cause] : nodes_) {
-                    report(node.key().key, node.mapped().value, cause);
+                report(first_);
+                for (const Left& left : more_) {
+                    report(left);
                 }
-                if (replaced_) {
-                    report(*key_, *replaced_, RemovalCause::replaced);
+                if (key_ != nullptr) {
+                    report(*key_, value_, cause_);
                 }
             }
         }
         /// An entry that left the table. Reserve first: then this does not throw.
         void add(typename Entries::node_type node, RemovalCause cause) {
-            nodes_.emplace_back(std::move(node), cause);
+            if (!first_.node) {
+                first_ = {std::move(node), cause};
+            } else {
+                more_.push_back({std::move(node), cause});
+            }
         }
-        void reserve_one() { nodes_.reserve(nodes_.size() + 1); }
+        void reserve_one() {
+            if (first_.node) {
+                more_.reserve(more_.size() + 1);
+            }
+        }
 
-        /// A value that another took the place of.
-        void add(const K& key, std::optional<V> value) {
+        /// A value whose entry stays.
+        void add(const K& key, std::optional<V> value, RemovalCause cause) {
             key_ = &key;
-            replaced_.emplace(std::move(value));
+            cause_ = cause;
+            value_ = std::move(value);
         }
 
     private:
+        struct Left {
+            typename Entries::node_type node{};
+            RemovalCause cause{};
+        };
+
+        void report(const Left& left) noexcept {
+            if (left.node) {
+                report(left.node.key().key, left.node.mapped().value, left.cause);
+            }
+        }
         void report(const K& key, const std::optional<V>& value, RemovalCause cause) noexcept {
             if (value) {
                 try {
@@ -520,9 +540,11 @@ private:
         }
 
         State& state_;
-        std::vector<std::pair<typename Entries::node_type, RemovalCause>> nodes_{};
+        Left first_{};  // most often the only one
+        std::vector<Left> more_{};
         const K* key_ = nullptr;
-        std::optional<std::optional<V>> replaced_{};
+        RemovalCause cause_{};
+        std::optional<V> value_{};
     };
 
     static detail::Held held(bool fresh_or_stale) noexcept {
@@ -555,16 +577,17 @@ private:
         At at;
         bool there;  // an entry, live or not
         detail::Held held;
+        Instant now;
     };
     Found find_slot(Shard& shard, const Probe<K>& probe, Instant now) const {
         const At at = shard.entries.find(probe);
         if (at == shard.entries.end()) {
-            return {&shard, at, false, detail::Held::nothing};
+            return {&shard, at, false, detail::Held::nothing, now};
         }
         const detail::Held held = !Shard::live(at->second, now)  ? detail::Held::nothing
                                   : now < at->second.fresh_until ? detail::Held::fresh
                                                                  : detail::Held::stale;
-        return {&shard, at, true, held};
+        return {&shard, at, true, held, now};
     }
 
     template <class Step>
@@ -573,20 +596,19 @@ private:
         Shard& shard = state_->shard(probe.hash);
         const Instant now = state_->now();
         const std::scoped_lock lock{shard.mutex};
-        const Found found = find_slot(shard, probe, now);
+        Found found = find_slot(shard, probe, now);
         Grip grip{shard.claims, key, found.held, now, make};
         // The entry shows what its claim says, whatever the step does.
         struct Mirror {
-            Shard& shard;
-            const Probe<K>& probe;
+            const Found& found;
             Grip& grip;
             ~Mirror() {
-                if (const At at = shard.entries.find(probe); at != shard.entries.end()) {
-                    at->second.refreshing = grip->refreshing();
+                if (found.there) {
+                    found.at->second.refreshing = grip->refreshing();
                 }
             }
-        } const mirror{shard, probe, grip};
-        return step(grip, found.held, found);
+        } const mirror{found, grip};
+        return step(grip, found);
     }
 
     template <class Ask>
@@ -594,12 +616,13 @@ private:
         auto flight = std::make_shared<detail::Flight<V>>();
         const detail::Lease lease{state_->next_id(), state_->tags.now()};
         Gone gone{*state_};
-        return with_claim(key, Make::yes, [&](Grip& grip, detail::Held held, const Found& found) {
+        return with_claim(key, Make::yes, [&](Grip& grip, Found& found) {
+            const detail::Held held = found.held;
             Opening opening;
             if (found.there && held != detail::Held::nothing) {
                 const Item& entry = found.at->second;
                 opening.copy.emplace(
-                    detail::Copy<V>{{entry.value, detail::whole(entry.fresh_until - state_->now())},
+                    detail::Copy<V>{{entry.value, detail::whole(entry.fresh_until - found.now)},
                                     entry.life,
                                     entry.refreshing});
             } else if (found.there) {
@@ -619,26 +642,48 @@ private:
                 case detail::Slot::bypass: opening.writing = true; break;
                 default: break;
             }
-            if (held == detail::Held::nothing && found.there) {
-                take_out(*found.shard, found.at, RemovalCause::expired, gone);
+            if (held == detail::Held::nothing) {
+                take_out(found, RemovalCause::expired, gone);
             }
             return opening;
         });
     }
 
+    // A write begins: the value goes, its place stays for the one that the write may leave.
+    void vacate(Item& entry, const K& key, Gone& gone) {
+        gone.add(key, std::exchange(entry.value, std::nullopt), RemovalCause::erased);
+        entry.marks.reset();
+        entry.fresh_until = {};
+        entry.grace = {};
+        release_weight(std::exchange(entry.weight, 0));
+    }
+
+    void take_out(Found& found, RemovalCause cause, Gone& gone) {
+        if (found.there) {
+            take_out(*found.shard, found.at, cause, gone);
+            found.there = false;
+        }
+    }
     // Unlists an entry and moves it to where it is destroyed without the lock.
     void take_out(Shard& shard, At at, RemovalCause cause, Gone& gone) {
         gone.reserve_one();
         Item& entry = at->second;
         shard.eviction.remove(entry);
         release_room(entry.weight);
-        shard.counts.expirations += cause == RemovalCause::expired ? 1U : 0U;
-        shard.counts.evictions += cause == RemovalCause::evicted ? 1U : 0U;
+        if (!entry.vacant()) {
+            shard.counts.expirations += cause == RemovalCause::expired ? 1U : 0U;
+            shard.counts.evictions += cause == RemovalCause::evicted ? 1U : 0U;
+        }
         gone.add(shard.entries.extract(at), cause);
     }
     void release_room(std::size_t weight) noexcept {
         state_->entries.fetch_sub(1, std::memory_order_relaxed);
-        state_->weight.fetch_sub(weight, std::memory_order_relaxed);
+        release_weight(weight);
+    }
+    void release_weight(std::size_t weight) noexcept {
+        if (weight != 0) {
+            state_->weight.fetch_sub(weight, std::memory_order_relaxed);
+        }
     }
 
     // Evicts one entry; false if there is none here.
@@ -653,7 +698,9 @@ private:
         const At at = shard.entries.find(*entry.key);
         release_room(entry.weight);
         const bool expired = !Shard::live(entry, state_->now());
-        ++(expired ? shard.counts.expirations : shard.counts.evictions);
+        if (!entry.vacant()) {
+            ++(expired ? shard.counts.expirations : shard.counts.evictions);
+        }
         gone.add(shard.entries.extract(at),
                  expired ? RemovalCause::expired : RemovalCause::evicted);
         return true;
@@ -721,14 +768,14 @@ private:
                 return false;
             }
             const bool storable = stand && !oversized && life.fresh > Ttl::zero();
-            if (found.there && (!storable || found.at->second.weight != weight ||
-                                found.held == detail::Held::nothing)) {
-                take_out(shard, found.at,
-                         found.held == detail::Held::nothing ? RemovalCause::expired
-                         : storable                          ? RemovalCause::replaced
-                                                             : RemovalCause::erased,
+            const bool expired =
+                found.held == detail::Held::nothing && !(found.there && found.at->second.vacant());
+            if (found.there && (!storable || expired || found.at->second.weight != weight)) {
+                take_out(found,
+                         expired    ? RemovalCause::expired
+                         : storable ? RemovalCause::replaced
+                                    : RemovalCause::erased,
                          gone);
-                found.there = false;
             }
             if (!storable) {
                 shard.counts.oversized += oversized ? 1U : 0U;
@@ -736,7 +783,8 @@ private:
                 return false;
             }
             if (found.there) {
-                gone.add(key, std::exchange(found.at->second.value, std::move(value)));
+                gone.add(key, std::exchange(found.at->second.value, std::move(value)),
+                         RemovalCause::replaced);
             } else {
                 bool room = take_room(weight);
                 while (!room && evict_one(shard, gone)) {
