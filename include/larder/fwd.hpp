@@ -39,6 +39,17 @@ template <class S, class L>
 class WriteThrough;
 template <class S, class L>
 class RefreshAhead;
+template <class S, class R, class J>
+class WriteBehind;
+template <class P>
+class Tagged;
+
+template <class K, class V, class C>
+class MemoryJournal;
+template <class R>
+class Unfenced;
+template <class J>
+struct Unshared;
 
 template <class V>
 struct JsonCodec;

@@ -17,11 +17,13 @@
 #include <larder/hash.hpp>
 #include <larder/journal/journal.hpp>
 #include <larder/journal/memory.hpp>
+#include <larder/journal/unshared.hpp>
 #include <larder/memoize.hpp>
 #include <larder/options.hpp>
 #include <larder/policy/cache_aside.hpp>
 #include <larder/policy/refresh_ahead.hpp>
 #include <larder/policy/tagged.hpp>
+#include <larder/policy/unfenced.hpp>
 #include <larder/policy/warm_options.hpp>
 #include <larder/policy/write_behind.hpp>
 #include <larder/policy/write_behind_options.hpp>

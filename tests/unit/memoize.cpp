@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <stdexcept>
@@ -15,6 +16,7 @@
 #include <thread>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -112,4 +114,61 @@ TEST_CASE("a sequence starts above its floor, and gives each id once", "[sequenc
         all.insert(mine.begin(), mine.end());
     }
     CHECK(all.size() == 4000);
+}
+
+namespace {
+
+// A counter that is kept elsewhere, under a name, as a server's would be.
+struct Shelf {
+    std::map<std::string, std::int64_t> counters{};
+};
+class ShelfCounter {
+public:
+    ShelfCounter(Shelf& shelf, std::string name) : shelf_{shelf}, name_{std::move(name)} {}
+
+    template <class Floor>
+    std::int64_t add(std::int64_t count, Floor& floor) {
+        auto at = shelf_.counters.find(name_);
+        if (at == shelf_.counters.end()) {
+            at = shelf_.counters.emplace(name_, floor()).first;
+        }
+        return at->second += count;
+    }
+
+private:
+    Shelf& shelf_;
+    std::string name_;
+};
+
+}  // namespace
+
+TEST_CASE("a sequence whose counter is kept elsewhere", "[sequence]") {
+    Shelf shelf;
+    const auto floor = [] { return std::int64_t{41}; };
+    larder::Sequence<decltype(floor), ShelfCounter> ids{shelf, "product", floor};
+    larder::Sequence<decltype(floor), ShelfCounter> same{shelf, "product", floor};
+    CHECK(ids.next() == 42);
+    CHECK(same.reserve(3) == 43);
+    CHECK(ids.next() == 46);
+    shelf.counters.clear();
+    CHECK(ids.next() == 42);  // it was gone: the floor is asked again
+}
+
+TEST_CASE("a sequence refuses what it cannot give, and goes on", "[sequence]") {
+    larder::Sequence ids{[] { return 7; }};
+    for (const std::int64_t count : {std::int64_t{0}, std::int64_t{-3}}) {
+        try {
+            (void)ids.reserve(count);
+            FAIL("nothing was thrown");
+        } catch (const std::invalid_argument& error) {
+            CHECK(std::string{error.what()} ==
+                  "larder: Sequence::reserve needs a positive count, but was given " +
+                      std::to_string(count));
+        }
+    }
+    CHECK(ids.next() == 8);
+    CHECK_THROWS_AS((void)ids.reserve(INT64_MAX - 7), std::overflow_error);
+    CHECK(ids.reserve(INT64_MAX - 8) == 9);
+    CHECK_THROWS_AS((void)ids.next(), std::overflow_error);
+    CHECK_THROWS_AS((void)ids.next(), std::overflow_error);
 }

@@ -225,7 +225,7 @@ private:
     static constexpr bool versioned =
         VersionedRepositoryFor<typename E::Loader::repository_type, typename E::Store>;
 
-    static constexpr bool unshared = requires { E::Loader::journal_type::unshared; };
+    static constexpr bool unshared = requires { requires E::Loader::journal_type::unshared; };
 
     std::vector<bool> apply(std::span<const Claimed<Key, Value>> claims) {
         auto& repository = e_.loader.repository();

@@ -13,6 +13,7 @@
 #include <larder/journal/journal.hpp>
 #include <larder/journal/memory.hpp>
 #include <larder/options.hpp>
+#include <larder/policy/unfenced.hpp>
 #include <larder/policy/write_behind_options.hpp>
 #include <larder/version.hpp>
 
@@ -30,6 +31,12 @@ template <class S>
 using MemoryJournalFor =
     MemoryJournal<typename Unwrapped<S>::key_type, typename Unwrapped<S>::value_type,
                   typename Coherent<S>::type::clock_type>;
+
+template <class S>
+concept shared_between_processes = requires { requires Coherent<S>::type::shared; };
+
+template <class J>
+concept is_unshared = requires { requires J::unshared; };
 
 }  // namespace detail
 
@@ -52,7 +59,9 @@ using MemoryJournalFor =
 /// `discard`. With a MemoryJournal what is pending is lost when the process dies.
 ///
 /// The repository's `save` should take a version (`save(k, v, version) -> bool`): it is what keeps an
-/// older write that was stalled from covering a newer one. Its writes may come twice.
+/// older write that was stalled from covering a newer one; a durable journal requires it, or
+/// `unfenced`. Its writes may come twice. A store that processes share requires a journal that they
+/// share, or `unshared`.
 ///
 /// Thread safety: all verbs may run concurrently. The destructor writes what is pending, for
 /// `WriteBehindOptions::drain` at most, and tells the observer of what is left.
@@ -70,9 +79,12 @@ class WriteBehind
     static_assert(RepositoryFor<R, Plain> || VersionedRepositoryFor<R, Plain>,
                   "larder: WriteBehind needs a repository: save(key, value) and remove(key)");
     static_assert(
-        !J::durable || VersionedRepositoryFor<R, Plain>,
+        !J::durable || VersionedRepositoryFor<R, Plain> || detail::is_unfenced<R>,
         "larder: a durable journal needs a repository with save(key, value, version) -> bool "
-        "and remove(key, version) -> bool");
+        "and remove(key, version) -> bool, or unfenced(repository)");
+    static_assert(!detail::shared_between_processes<S> || J::shared || detail::is_unshared<J>,
+                  "larder: a store that processes share needs a journal that they share, or "
+                  "unshared(journal)");
 
 public:
     using key_type = typename Base::key_type;
@@ -153,6 +165,10 @@ private:
 
     std::unique_ptr<Flusher> flusher_;
 };
+
+template <class S, class R, class J>
+    requires Journal<J>
+WriteBehind(S, R, J, Options = {}, WriteBehindOptions = {}) -> WriteBehind<S, R, J>;
 
 LARDER_NS_END
 

@@ -87,7 +87,7 @@ public:
     using Opening = detail::Opening<value_type>;
 
     static constexpr bool keeps_tags = false;
-    static constexpr bool shared = false;
+    static constexpr bool shared = false;  // seen by this process alone
     static constexpr bool fallible = true;
 
     explicit Coordinated(S store) : state_{std::make_shared<State>(std::move(store))} {}

@@ -102,7 +102,7 @@ public:
     using Opening = detail::Opening<V>;
 
     static constexpr bool keeps_tags = true;
-    static constexpr bool shared = false;
+    static constexpr bool shared = false;  // seen by this process alone
     static constexpr bool fallible = false;
 
     /// @throws std::invalid_argument  naming the option that makes no sense, and its value
