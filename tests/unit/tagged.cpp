@@ -14,6 +14,8 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
+#include <utility>
 
 using namespace std::chrono_literals;
 using larder::CacheAside;
@@ -155,6 +157,86 @@ TEST_CASE("tags that are forgotten revive nothing", "[tags]") {
     CHECK(cache.get(1) == 2);
     CHECK(cache.fetch(1).source == Source::loaded);
     CHECK(cache.fetch(1).source == Source::hit);
+}
+
+TEST_CASE("a tag that others push out of memory still reaches its members", "[tags]") {
+    World w;
+    w.table.set(1, 2);
+    Tagged cache{CacheAside{w.store, std::ref(w.table)}, parity};
+    REQUIRE(cache.get(1) == 2);
+    for (int i = 0; i < 5000; ++i) {  // so many that those nobody carries are forgotten
+        cache.invalidate_tag("other:" + std::to_string(i));
+    }
+    CHECK(cache.fetch(1).source == Source::hit);
+    cache.invalidate_tag("even");
+    CHECK(cache.fetch(1).source == Source::loaded);
+    // The tag outlives its member, too, and counts for the next one.
+    w.store.clear();
+    for (int i = 0; i < 5000; ++i) {
+        cache.invalidate_tag("another:" + std::to_string(i));
+    }
+    REQUIRE(cache.fetch(1).source == Source::loaded);
+    CHECK(cache.fetch(1).source == Source::hit);
+    cache.invalidate_tag("even");
+    CHECK(cache.fetch(1).source == Source::loaded);
+}
+
+TEST_CASE("tags that are forgotten during a write revive nothing", "[tags]") {
+    World w;
+    Tagged cache{WriteThrough{w.store, std::ref(w.table)}, parity};
+    w.table.hooks.after_commit = [&](int, const std::optional<int>&) {
+        cache.invalidate_tag("even");
+        for (int i = 0; i < 5000; ++i) {
+            cache.invalidate_tag("other:" + std::to_string(i));
+        }
+    };
+    cache.put(1, 6);
+    CHECK_FALSE(w.store.find(1));
+}
+
+TEST_CASE("a tag function that explodes while others wait, and for known absences", "[tags]") {
+    World w;
+    w.table.set(1, 1);
+    std::atomic<bool> broken{true};
+    Tagged cache{CacheAside{w.store, std::ref(w.table), {.negative_ttl = 1h}},
+                 [&](int value) {
+                     if (broken) {
+                         throw std::runtime_error{"no tags"};
+                     }
+                     return parity(value);
+                 },
+                 [&](int) -> Tags {
+                     if (broken) {
+                         throw std::runtime_error{"no absent tags"};
+                     }
+                     return {"missing"};
+                 }};
+    std::latch loaded{1};
+    std::latch go{1};
+    std::atomic<bool> first{true};
+    w.table.hooks.after_load = [&](int) {
+        if (first.exchange(false)) {
+            loaded.count_down();
+            go.wait();
+        }
+    };
+    auto leader = std::async(std::launch::async, [&] { return cache.get(1); });
+    loaded.wait();
+    auto joiner = std::async(std::launch::async, [&] { return cache.get(1); });
+    while (cache.stats().joined == 0) {
+        std::this_thread::yield();
+    }
+    go.count_down();
+    CHECK_THROWS_AS(leader.get(), std::runtime_error);
+    CHECK_THROWS_AS(joiner.get(), std::runtime_error);
+    CHECK_THROWS_AS(cache.get(404), std::runtime_error);
+    CHECK_THROWS_AS(cache.get_many({1, 404}), std::runtime_error);
+    CHECK_THROWS_AS(cache.refresh(1), std::runtime_error);
+    broken = false;
+    CHECK(cache.get(1) == 1);
+    CHECK_FALSE(cache.get(404));
+    CHECK(cache.fetch(1).source == Source::hit);
+    CHECK(cache.fetch(404).source == Source::hit);
 }
 
 TEST_CASE("a tag function that explodes", "[tags]") {

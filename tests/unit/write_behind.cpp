@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 #include "support/catch.hpp"
-#include "support/manual_executor.hpp"
+#include "support/versioned_table.hpp"
 
 #include <larder/larder.hpp>
 #include <larder/policy/tagged.hpp>
@@ -28,62 +28,12 @@ using namespace std::chrono_literals;
 using larder::Source;
 using larder::WhenFull;
 using larder::WriteBehind;
+using larder_test::BatchRows;
+using larder_test::Rows;
 
 namespace {
 
 using Store = larder::MemoryStore<int, int>;
-
-// A versioned table with tombstones, as the fence needs it.
-struct Rows {
-    struct Row {
-        std::optional<int> value;
-        std::uint64_t version;
-    };
-    std::mutex mutex{};
-    std::map<int, Row> rows{};
-    std::atomic<int> writes{0};
-    std::atomic<int> poison{-1};
-    std::atomic<bool> down{false};
-
-    std::optional<int> load(int key) {
-        const std::scoped_lock lock{mutex};
-        const auto at = rows.find(key);
-        return at == rows.end() ? std::nullopt : at->second.value;
-    }
-    bool save(int key, int value, std::uint64_t version) { return apply(key, value, version); }
-    bool remove(int key, std::uint64_t version) { return apply(key, std::nullopt, version); }
-
-    bool apply(int key, std::optional<int> value, std::uint64_t version) {
-        if (down || key == poison) {
-            throw std::runtime_error{"the database will not have " + std::to_string(key)};
-        }
-        const std::scoped_lock lock{mutex};
-        ++writes;
-        Row& row = rows.try_emplace(key, Row{std::nullopt, 0}).first->second;
-        if (row.version > version) {
-            return false;
-        }
-        row = {value, version};
-        return true;
-    }
-};
-struct BatchRows : Rows {
-    std::atomic<int> batches{0};
-
-    std::vector<bool> save_many(std::span<const larder::Change<int, int>> changes) {
-        ++batches;
-        std::vector<bool> applied;
-        for (const auto& change : changes) {
-            if (change.key == poison) {
-                throw std::runtime_error{"the batch has a poison row"};
-            }
-        }
-        for (const auto& change : changes) {
-            applied.push_back(apply(change.key, change.value, change.version));
-        }
-        return applied;
-    }
-};
 
 constexpr larder::WriteBehindOptions quick{
     .delay = 1ms, .attempts = 3, .backoff = 1ms, .drain = 50ms};
