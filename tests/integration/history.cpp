@@ -16,11 +16,14 @@
 #include <cstdint>
 #include <functional>
 #include <latch>
+#include <mutex>
 #include <optional>
 #include <random>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -58,6 +61,11 @@ public:
         return version;
     }
     void remove(int) {}
+    // What another program does: the version that the row became.
+    int change(int key) {
+        dawdle();
+        return rows_[static_cast<std::size_t>(key)].fetch_add(1) + 1;
+    }
 
     [[nodiscard]] int now(int key) const { return rows_[static_cast<std::size_t>(key)].load(); }
 
@@ -118,7 +126,16 @@ void torment(Cache& cache, Versions& table, Report& report, int rounds) {
         report.unexplained += *got[0] < floor ? 1 : 0;
     });
     const auto refresher = many([&](int key) { read(key, [&] { return cache.refresh(key); }); });
-    const auto invalidator = many([&](int key) { cache.invalidate(key); });
+    const auto invalidator = many([&](int key) {
+        if constexpr (requires { cache.invalidate_all(); }) {
+            switch (Versions::chance(2) ? 0 : key + 1) {
+                case 0: cache.invalidate_tag("row:" + std::to_string(key)); return;
+                case 1: cache.invalidate_all(); return;
+                default: break;
+            }
+        }
+        cache.invalidate(key);
+    });
 
     std::vector<std::jthread> crowd;
     crowd.emplace_back(writer);
@@ -232,6 +249,153 @@ TEST_CASE("every read is explained: a user's own store", "[history]") {
     SECTION("write-through") {
         every_read_is_explained<larder::WriteThrough>(make, options);
     }
+}
+
+namespace {
+
+// Tagged policies with the constructor of the plain ones.
+template <template <class, class> class Policy>
+struct WithTags {
+    template <class S, class L>
+    struct Of : larder::Tagged<Policy<S, L>> {
+        Of(S store, L loader, larder::Options options)
+            : larder::Tagged<Policy<S, L>>{
+                  Policy<S, L>{std::move(store), std::move(loader), std::move(options)},
+                  [](int key, int) { return larder::Tags{"row:" + std::to_string(key)}; }} {}
+    };
+};
+
+// Programs that change rows past the cache, and then say so by a tag. From when they have, nobody is
+// served what was before.
+template <class Cache>
+void bystanders(Cache& cache, Versions& table, Report& report, int rounds) {
+    std::array<std::atomic<int>, keys> acknowledged{};
+    const auto acknowledge = [&](int key, int version) {
+        auto& known = acknowledged[static_cast<std::size_t>(key)];
+        for (int now = known; now < version && !known.compare_exchange_weak(now, version);) {}
+    };
+    const auto many = [&](auto&& work) {
+        return [&, work] {
+            for (int i = 0; i < rounds; ++i) {
+                work(i % static_cast<int>(keys));
+                Versions::dawdle();
+            }
+        };
+    };
+    const auto bystander = many([&](int key) {
+        const int version = table.change(key);
+        Versions::dawdle();
+        cache.invalidate_tag("row:" + std::to_string(key));
+        acknowledge(key, version);
+        ++report.writes;
+    });
+    const auto writer = many([&](int key) {
+        try {
+            cache.put(key, 0);
+        } catch (const std::runtime_error&) {}
+    });
+    const auto reader = many([&](int key) {
+        const int floor = acknowledged[static_cast<std::size_t>(key)];
+        const auto got = cache.get(key);
+        ++report.reads;
+        report.unexplained += !got || *got < floor ? 1 : 0;
+    });
+    std::vector<std::jthread> crowd;
+    crowd.emplace_back(bystander);
+    crowd.emplace_back(bystander);
+    crowd.emplace_back(writer);
+    for (int i = 0; i < 3; ++i) {
+        crowd.emplace_back(reader);
+    }
+}
+
+template <template <class, class> class Policy>
+void tags_are_believed() {
+    larder::Stats all;
+    const auto everywhere = [&] {
+        return all.hits > 0 && all.fenced_fills > 0 && all.joined > 0 && all.bypassed > 0;
+    };
+    for (int run = 0; run < 4 || (run < 40 && !everywhere()); ++run) {
+        Versions table;
+        Report report;
+        Policy cache{Memory{{.capacity = 64}}, std::ref(table),
+                     larder::Options{.ttl = 60s, .ticket = 60s}};
+        bystanders(cache, table, report, 300);
+        CHECK(report.unexplained == 0);
+        CHECK(report.reads == 3 * 300);
+        const auto stats = cache.stats();
+        all.hits += stats.hits;
+        all.fenced_fills += stats.fenced_fills;
+        all.joined += stats.joined;
+        all.bypassed += stats.bypassed;
+    }
+    CHECK(everywhere());
+}
+
+// Tags as they are made by hand: for each the set of keys that are filled, which it erases.
+class TagSets : public TwentyLines<Memory> {
+public:
+    using TwentyLines::TwentyLines;
+
+    std::optional<int> get(int key) {
+        const auto got = TwentyLines::get(key);
+        const std::scoped_lock lock{mutex_};
+        filled_.insert(key);
+        return got;
+    }
+    void invalidate_tag(const std::string& tag) {
+        const int key = std::stoi(tag.substr(tag.find(':') + 1));
+        const std::scoped_lock lock{mutex_};
+        if (filled_.erase(key) > 0) {
+            invalidate(key);
+        }
+    }
+
+private:
+    std::mutex mutex_{};
+    std::set<int> filled_{};
+};
+
+}  // namespace
+
+TEST_CASE("every read is explained: tagged policies", "[history][tags]") {
+    const larder::Options options{.ttl = 60s, .ticket = 60s};
+    const auto make = [] { return Memory{{.capacity = 64}}; };
+    const auto tiny = [] { return Memory{{.capacity = 1}}; };
+    SECTION("cache-aside") {
+        every_read_is_explained<WithTags<larder::CacheAside>::Of>(make, options);
+    }
+    SECTION("write-through") {
+        every_read_is_explained<WithTags<larder::WriteThrough>::Of>(make, options);
+    }
+    SECTION("write-through, with evictions all the time") {
+        const auto all = every_read_is_explained<WithTags<larder::WriteThrough>::Of>(tiny, options);
+        CHECK(all.evictions > 0);
+    }
+    SECTION("refresh-ahead") {
+        every_read_is_explained<WithTags<larder::RefreshAhead>::Of>(
+            make, {.ttl = 20ms, .ticket = 60s, .refresh_below = 1.0});
+    }
+}
+
+TEST_CASE("rows changed past the cache are not read any more once a tag has said so",
+          "[history][tags]") {
+    SECTION("cache-aside") {
+        tags_are_believed<WithTags<larder::CacheAside>::Of>();
+    }
+    SECTION("write-through") {
+        tags_are_believed<WithTags<larder::WriteThrough>::Of>();
+    }
+}
+
+TEST_CASE("the checker sees what sets of keys get wrong", "[history][tags]") {
+    Report report;
+    for (int run = 0; run < 50 && report.unexplained == 0; ++run) {
+        Versions table;
+        TagSets cache{Memory{}, table};
+        bystanders(cache, table, report, 300);
+    }
+    CHECK(report.unexplained > 0);
 }
 
 TEST_CASE("the checker sees what the twenty lines get wrong", "[history]") {

@@ -13,6 +13,8 @@
 #include <limits>
 #include <map>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -182,6 +184,105 @@ private:
     std::atomic<Moment> clock_{0};
     mutable std::mutex mutex_{};
     std::vector<Operation> operations_{};
+};
+
+/// The history of a register that shows its value and not its version. Each value is written once;
+/// removals look alike, and so does what there was at first: nothing.
+///
+/// Thread safety: as History.
+class ValueHistory {
+public:
+    using Value = std::optional<int>;
+
+    /// Carries out a read; `f` gives what it saw.
+    template <class F>
+    Value read(F&& f) {
+        const History::Moment began = clock_.fetch_add(1);
+        const Value value = f();
+        add({false, value, 0, began, clock_.fetch_add(1)});
+        return value;
+    }
+
+    /// Carries out a write of `value`; `f` gives the version that it became, above those before.
+    template <class F>
+    void write(Value value, F&& f) {
+        const History::Moment began = clock_.fetch_add(1);
+        const std::uint64_t version = f();
+        add({true, value, version, began, clock_.fetch_add(1)});
+    }
+
+    /// What no order explains. A read of nothing is taken for the earliest that it can be.
+    [[nodiscard]] std::vector<std::string> unexplained() const {
+        const std::scoped_lock lock{mutex_};
+        std::vector<Seen> all = seen_;
+        std::sort(all.begin(), all.end(),
+                  [](const Seen& a, const Seen& b) { return a.began < b.began; });
+        std::map<std::uint64_t, int> ranks{{0, 0}};
+        for (const Seen& seen : all) {
+            ranks.try_emplace(seen.version, 0);
+        }
+        int next = 0;
+        for (auto& [version, rank] : ranks) {
+            rank = next++;
+        }
+        std::map<int, int> written;
+        std::set<int> removed{0};
+        for (const Seen& seen : all) {
+            if (seen.is_write && seen.value) {
+                written[*seen.value] = ranks[seen.version];
+            } else if (seen.is_write) {
+                removed.insert(ranks[seen.version]);
+            }
+        }
+        std::vector<std::string> wrong;
+        std::vector<History::Operation> operations;
+        std::multimap<History::Moment, int> ended;  // those that may end before the next begins
+        int newest = 0;
+        for (const Seen& seen : all) {
+            for (; !ended.empty() && ended.begin()->first < seen.began;
+                 ended.erase(ended.begin())) {
+                newest = (std::max)(newest, ended.begin()->second);
+            }
+            int version = 0;
+            if (seen.is_write) {
+                version = ranks[seen.version];
+            } else if (seen.value) {
+                const auto at = written.find(*seen.value);
+                version = at != written.end() ? at->second : next;  // nobody wrote it
+            } else if (const auto at = removed.lower_bound(newest); at != removed.end()) {
+                version = *at;
+            } else {
+                wrong.push_back("a read of nothing [" + std::to_string(seen.began) + ", " +
+                                std::to_string(seen.ended) + "] where nothing was removed");
+                continue;
+            }
+            ended.emplace(seen.ended, version);
+            operations.push_back({seen.is_write ? History::Kind::write : History::Kind::read,
+                                  version, seen.began, seen.ended});
+        }
+        for (std::string& text : History::unexplained(std::move(operations))) {
+            wrong.push_back(std::move(text));
+        }
+        return wrong;
+    }
+
+private:
+    struct Seen {
+        bool is_write;
+        Value value;
+        std::uint64_t version;
+        History::Moment began;
+        History::Moment ended;
+    };
+
+    void add(Seen seen) {
+        const std::scoped_lock lock{mutex_};
+        seen_.push_back(seen);
+    }
+
+    std::atomic<History::Moment> clock_{0};
+    mutable std::mutex mutex_{};
+    std::vector<Seen> seen_{};
 };
 
 }  // namespace larder_test

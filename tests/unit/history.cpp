@@ -192,3 +192,60 @@ TEST_CASE("what is recorded is what was done", "[history]") {
     REQUIRE(history.unexplained().size() == 1);
     CHECK(history.unexplained()[0].find("read 1") == 0);
 }
+
+TEST_CASE("a history of values: removals look alike, and are told apart", "[history]") {
+    using larder_test::ValueHistory;
+    const auto nothing = [] { return std::optional<int>{}; };
+    const auto version = [](std::uint64_t n) { return [n] { return n; }; };
+    const auto value = [](int n) { return [n] { return std::optional{n}; }; };
+    SECTION("in order") {
+        ValueHistory history;
+        history.read(nothing);  // at first
+        history.write(10, version(5));
+        history.read(value(10));
+        history.write(std::nullopt, version(7));
+        history.read(nothing);
+        history.write(11, version(8));
+        history.write(std::nullopt, version(9));
+        history.read(nothing);
+        CHECK(history.unexplained().empty());
+    }
+    SECTION("nothing, where there must be something") {
+        ValueHistory history;
+        history.write(10, version(5));
+        history.read(nothing);
+        CHECK(history.unexplained().size() == 1);
+    }
+    SECTION("an older value after a newer one") {
+        ValueHistory history;
+        history.write(10, version(5));
+        history.write(11, version(6));
+        history.read(value(10));
+        CHECK(history.unexplained().size() == 1);
+    }
+    SECTION("a value after its removal was seen") {
+        ValueHistory history;
+        history.write(10, version(5));
+        history.write(std::nullopt, version(6));
+        history.read(nothing);
+        history.read(value(10));
+        CHECK_FALSE(history.unexplained().empty());
+    }
+    SECTION("nothing before a removal that overlaps, and the value after") {
+        ValueHistory history;
+        history.write(10, version(5));
+        history.write(std::nullopt, [&] {
+            history.read(value(10));
+            history.read(nothing);
+            return std::uint64_t{6};
+        });
+        CHECK(history.unexplained().empty());
+        history.read(value(10));
+        CHECK_FALSE(history.unexplained().empty());
+    }
+    SECTION("what nobody wrote") {
+        ValueHistory history;
+        history.read(value(10));
+        CHECK(history.unexplained().size() == 1);
+    }
+}

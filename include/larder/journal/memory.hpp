@@ -47,7 +47,8 @@ public:
     static constexpr bool durable = false;
     static constexpr bool shared = false;
 
-    explicit MemoryJournal(C clock = {}) : state_{std::make_shared<State>(std::move(clock))} {}
+    MemoryJournal() : MemoryJournal{C{}} {}
+    explicit MemoryJournal(C clock) : state_{std::make_shared<State>(std::move(clock))} {}
 
     /// @copydoc Journal
     std::uint64_t record(const Change<K, V>& change) {
