@@ -90,6 +90,47 @@ void store_put(benchmark::State& state) {
 void write_behind_put(benchmark::State& state) {
     run(state, [](Caches& c, int key) { c.behind.put(key, square(key)); });
 }
+// The same with keys of 16 bytes and values of 100.
+struct Texts {
+    using Store = larder::MemoryStore<std::string, std::string>;
+    struct Nowhere {
+        std::optional<std::string> load(const std::string& key) { return key; }
+        bool save(const std::string&, const std::string&, std::uint64_t) { return true; }
+        bool remove(const std::string&, std::uint64_t) { return true; }
+        std::vector<bool> save_many(
+            std::span<const larder::Change<std::string, std::string>> changes) {
+            return std::vector<bool>(changes.size(), true);
+        }
+    };
+    std::vector<std::string> keys{};
+    std::string value = std::string(100, 'v');
+    Store plain{{.capacity = 2 * many}};
+    Store behind_store{{.capacity = 2 * many}};
+    larder::WriteBehind<Store, Nowhere> behind{behind_store, Nowhere{}, {.ttl = 1h}};
+
+    Texts() {
+        for (int key = 0; key < many; ++key) {
+            keys.push_back("product:" + std::to_string(10'000'000 + key));
+            plain.put(keys.back(), value, {1h});
+            behind.put(keys.back(), value);
+        }
+    }
+    static Texts& instance() {
+        static Texts texts;
+        return texts;
+    }
+};
+void store_put_text(benchmark::State& state) {
+    Texts& t = Texts::instance();
+    run(state, [&](Caches&, int key) {
+        t.plain.put(t.keys[static_cast<std::size_t>(key)], t.value, {1h});
+    });
+}
+void write_behind_put_text(benchmark::State& state) {
+    Texts& t = Texts::instance();
+    run(state,
+        [&](Caches&, int key) { t.behind.put(t.keys[static_cast<std::size_t>(key)], t.value); });
+}
 void untagged_hit(benchmark::State& state) {
     run(state, [](Caches& c, int key) { benchmark::DoNotOptimize(c.untagged.get(key)); });
 }
@@ -126,6 +167,8 @@ void invalidate_tag(benchmark::State& state) {
 
 BENCHMARK(store_put)->Threads(1)->Threads(2)->UseRealTime();
 BENCHMARK(write_behind_put)->Threads(1)->Threads(2)->UseRealTime();
+BENCHMARK(store_put_text)->Threads(1)->Threads(2)->UseRealTime();
+BENCHMARK(write_behind_put_text)->Threads(1)->Threads(2)->UseRealTime();
 BENCHMARK(untagged_hit)->Threads(1)->Threads(2)->UseRealTime();
 BENCHMARK(tagged_hit)->Threads(1)->Threads(2)->UseRealTime();
 BENCHMARK(memoize_get)->Threads(1)->Threads(2)->UseRealTime();

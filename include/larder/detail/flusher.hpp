@@ -90,8 +90,9 @@ private:
     void run() {
         while (!stopping_) {
             try {
-                e_.loader.wait(SteadyTime::now() + heartbeat,
-                               [this] { return hurried() || e_.loader.rung(); });
+                e_.loader.wait(SteadyTime::now() + heartbeat, [this] {
+                    return hurried() || e_.loader.rung() || e_.loader.pressed();
+                });
                 if (e_.loader.answered()) {
                     const Ttl company = (std::min)(e_.loader.options().delay, Ttl{heartbeat});
                     e_.loader.wait(SteadyTime::now() + company,
@@ -133,7 +134,6 @@ private:
         } else if (errand->begin()) {
             write(*claims);
         }
-        e_.loader.wake();
         return true;
     }
 
@@ -210,10 +210,12 @@ private:
                     write(claims.subspan(half));
                 } else {
                     failed(claims.front(), std::current_exception());
+                    e_.loader.wake();
                 }
                 return;
             }
             settle(claims, applied);
+            e_.loader.wake();
         } catch (...) {
             // The journal cannot be told: the claims end by themselves, and are written again.
             e_.tell(EventKind::store_failed, claims.front().change.key, std::current_exception());

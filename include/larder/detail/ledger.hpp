@@ -221,9 +221,9 @@ private:
         }
     }
 
-    void record(const Change<Key, Value>& change) const {
+    void record(Change<Key, Value> change) const {
         make_room(change.key);
-        journal().record(change);
+        journal().record(std::move(change));
         ring();
     }
 

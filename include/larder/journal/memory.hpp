@@ -51,20 +51,18 @@ public:
     explicit MemoryJournal(C clock) : state_{std::make_shared<State>(std::move(clock))} {}
 
     /// @copydoc Journal
-    std::uint64_t record(const Change<K, V>& change) {
+    std::uint64_t record(Change<K, V> change) {
         State& s = *state_;
-        std::optional<V> value =
-            change.value;  // copied, and the former destroyed, without the lock
         const std::scoped_lock lock{s.mutex};
-        const auto [at, is_new] = s.items.try_emplace(change.key);
+        const auto [at, is_new] = s.items.try_emplace(std::move(change.key));
         Item& item = at->second;
         if (is_new) {
             s.arrive(*at);
         }
-        item.value.swap(value);
+        item.value.swap(change.value);  // the former one is destroyed without the lock
         item.attempts = 0;
         if (!s.dead.empty()) {
-            s.dead.erase(change.key);
+            s.dead.erase(at->first);
         }
         return item.version = ++s.versions;
     }
@@ -168,7 +166,7 @@ public:
 
     /// Asks for no lock.
     [[nodiscard]] std::size_t size() const noexcept {
-        return state_->size.load(std::memory_order_relaxed);
+        return state_->size.load(std::memory_order_acquire);
     }
 
     [[nodiscard]] std::optional<Ttl> oldest() const {
@@ -233,7 +231,7 @@ private:
         void leave(At at) noexcept {
             unlink(*at);
             items.erase(at);
-            size.fetch_sub(1, std::memory_order_relaxed);
+            size.fetch_sub(1, std::memory_order_release);
         }
 
         // What has to be written next; null: nothing, for now.
