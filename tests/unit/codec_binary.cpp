@@ -135,6 +135,7 @@ TEST_CASE("bytes that are not CBOR, or not of this type, say so", "[codec]") {
                                      "\xA1\x01\x02"s,
                                      "\x5F\x61\x61\xFF"s,
                                      "{\"id\":1}"s,
+                                     "\x9B\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"s,
                                      "\x9B\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"s,
                                      "\xBB\x80\0\0\0\0\0\0\0"s,
                                      "\xBB\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"s,
