@@ -36,9 +36,14 @@ public:
             std::raise(SIGKILL);
         }
         if (chance(options_.delay_one_in)) {
-            const auto longest = static_cast<unsigned>(options_.longest.count());
-            const unsigned bound = chance(16) ? 4 * longest : longest;
-            std::this_thread::sleep_for(std::chrono::microseconds{below(bound + 1)});
+            sleep(options_.longest * (chance(16) ? 4 : 1));
+        }
+    }
+
+    void sleep(std::chrono::microseconds longest) {
+        if (longest.count() > 0) {
+            const auto bound = static_cast<unsigned>(longest.count()) + 1;
+            std::this_thread::sleep_for(std::chrono::microseconds{below(bound)});
         }
     }
 

@@ -37,13 +37,15 @@ namespace larder_test {
 struct FleetPlan {
     std::uint64_t seed = 1;
     std::size_t members = 4;
-    unsigned readers = 2;  // in each
-    unsigned writers = 2;
+    unsigned readers = 3;  // in each
+    unsigned writers = 1;
     int keys = 2;
     std::chrono::milliseconds length{400};
     /// After so long other keys are used; who died in a write hides its key for a ticket.
     std::chrono::milliseconds turn{100};
     ChaosOptions chaos{};
+    /// How long a writer rests at most.
+    std::chrono::microseconds rest{4000};
     /// In a millisecond, one chance in so many that some process is killed or stands still, for up
     /// to `stand_still`, wherever it is; 0: never.
     unsigned kill_one_in = 0;
@@ -82,18 +84,19 @@ public:
 private:
     void employ(Strategy& strategy, FleetTable& table) {
         std::vector<std::jthread> threads;
-        const auto crowd = [&](unsigned size, auto work) {
+        const auto crowd = [&](unsigned size, std::chrono::microseconds rest, auto work) {
             for (unsigned i = 0; i < size; ++i) {
-                threads.emplace_back([&, work] {
+                threads.emplace_back([this, work, rest] {
                     while (moment() - began_ < moments(plan_.length)) {
                         work();
                         chaos_.step();
+                        chaos_.sleep(rest);
                     }
                 });
             }
         };
-        crowd(plan_.readers, [&] { read(strategy); });
-        crowd(plan_.writers, [&] { write(strategy, table); });
+        crowd(plan_.readers, {}, [&] { read(strategy); });
+        crowd(plan_.writers, plan_.rest, [&] { write(strategy, table); });
     }
 
     void read(Strategy& strategy) {

@@ -11,6 +11,7 @@
 #include "support/history.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <map>
@@ -40,12 +41,46 @@ struct Promise {
 struct Verdict {
     std::vector<std::string> wrong{};
     std::vector<std::string> failures{};  ///< processes that ended as none should
+    std::string story{};                  ///< all that was done to the first key of `wrong`
     std::size_t reads = 0;
     std::size_t writes = 0;      ///< acknowledged
     std::size_t unreturned = 0;  ///< committed, but their caller was killed or told otherwise
     std::size_t killed = 0;
     Moment longest_write = 0;
 };
+
+/// What was done to one key, a line an operation, in microseconds since the first.
+inline std::string story(const std::vector<Logged>& log,
+                         const std::map<std::size_t, const Commit*>& committed, int key) {
+    static constexpr std::array<const char*, 4> kinds{"read", "write", "past", "load"};
+    static constexpr std::array<const char*, 4> states{"unused", "never ended", "threw", ""};
+    std::vector<std::pair<const Logged*, const Commit*>> mine;
+    for (std::size_t number = 0; number < log.size(); ++number) {
+        if (log[number].key == key && log[number].state != Logged::State::unused) {
+            const auto at = committed.find(number);
+            mine.emplace_back(&log[number], at == committed.end() ? nullptr : at->second);
+        }
+    }
+    std::stable_sort(mine.begin(), mine.end(),
+                     [](const auto& a, const auto& b) { return a.first->began < b.first->began; });
+    std::string text;
+    const auto since = [&](Moment at) {
+        return std::to_string((at - mine.front().first->began) / 1000);
+    };
+    for (const auto& [o, commit] : mine) {
+        const bool reads = o->kind == Logged::Kind::read || o->kind == Logged::Kind::load;
+        const int version = commit != nullptr ? commit->version : o->version;
+        text += "[" + since(o->began) + ", " +
+                (o->state == Logged::State::begun ? "" : since(o->ended)) + "] life " +
+                std::to_string(o->life) + " " + kinds.at(static_cast<std::size_t>(o->kind)) + " " +
+                (version == Logged::nothing   ? "nothing"
+                 : reads || commit != nullptr ? std::to_string(version)
+                                              : "uncommitted") +
+                (commit != nullptr && !commit->is_there ? " removed " : " ") +
+                states.at(static_cast<std::size_t>(o->state)) + "\n";
+    }
+    return text;
+}
 
 /// @param deaths  when each life had ended
 inline Verdict judge(const std::vector<Logged>& log, const std::vector<Commit>& commits,
@@ -111,6 +146,9 @@ inline Verdict judge(const std::vector<Logged>& log, const std::vector<Commit>& 
     }
     for (auto& [key, history] : histories) {
         for (const std::string& what : History::unexplained(std::move(history))) {
+            if (verdict.story.empty()) {
+                verdict.story = story(log, committed, key);
+            }
             verdict.wrong.push_back("key " + std::to_string(key) + ": " + what);
         }
     }

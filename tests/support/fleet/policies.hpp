@@ -26,6 +26,10 @@ inline larder::Tags tags_of_row(const std::string& row) {
     return {tag_of(std::stoi(row))};
 }
 
+inline larder::Tags tags_of_absence(int key) {
+    return {tag_of(key)};
+}
+
 /// Any policy of `int` keys and string values, tagged or not.
 template <class P>
 class PolicyStrategy final : public Strategy {

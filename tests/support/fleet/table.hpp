@@ -106,7 +106,7 @@ private:
             return rows.change(key, is_there, operation(), [this] { chaos_.step(); });
         });
         chaos_.step();
-        if (chaos_.chance(64)) {
+        if (chaos_.chance(128)) {
             throw AnswerLost{"the answer was lost"};
         }
         return version;
