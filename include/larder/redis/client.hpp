@@ -9,6 +9,7 @@
 #include <larder/redis/commands.hpp>
 #include <larder/redis/error.hpp>
 #include <larder/redis/lane.hpp>
+#include <larder/redis/namespaces.hpp>
 #include <larder/redis/options.hpp>
 #include <larder/redis/pipeline.hpp>
 #include <larder/redis/pool.hpp>
@@ -141,6 +142,9 @@ public:
 
     /// "127.0.0.1:6379", "[::1]:6379", "/run/redis.sock": for messages.
     [[nodiscard]] const std::string& name() const noexcept { return core_->name; }
+
+    /// Those of the stores that use this client.
+    [[nodiscard]] detail::Namespaces& namespaces() const noexcept { return core_->namespaces; }
 
     /// With the password, which `name` and exceptions never show.
     [[nodiscard]] const ClientOptions& options() const noexcept { return core_->options; }

@@ -9,6 +9,7 @@
 #include <larder/detail/counters.hpp>
 #include <larder/redis/forks.hpp>
 #include <larder/redis/lane.hpp>
+#include <larder/redis/namespaces.hpp>
 #include <larder/redis/options.hpp>
 #include <larder/version.hpp>
 
@@ -148,6 +149,7 @@ public:
 
     const ClientOptions options;
     const std::string name;
+    Namespaces namespaces{};
 
 private:
     static ClientOptions checked(ClientOptions options) {

@@ -11,6 +11,7 @@
 #include <larder/redis/client.hpp>
 #include <larder/redis/key_name.hpp>
 #include <larder/redis/leases.hpp>
+#include <larder/redis/namespaces.hpp>
 #include <larder/redis/slot_format.hpp>
 #include <larder/redis/slot_scripts.hpp>
 #include <larder/redis/store_options.hpp>
@@ -82,6 +83,7 @@ struct StoreState {
           options{checked(chosen)},
           codec{std::move(c)},
           names{std::move(name), options.schema},
+          claim{client.namespaces(), names.slots()},
           leases{options.lease, [this](const auto& due) { renew(due); }} {}
 
     /// @throws ReplyError  a reply is an error
@@ -118,6 +120,7 @@ struct StoreState {
     const StoreOptions options;
     const C codec;
     const Names names;
+    const Namespaces::Claim claim;
     mutable std::atomic<std::uint64_t> failures{0};
     mutable std::atomic<std::uint64_t> undecodable{0};
     mutable std::atomic<std::uint64_t> oversized{0};

@@ -104,7 +104,8 @@ public:
     static constexpr bool shared = true;
 
     /// @param name  the first part of the key names; see `redis::require_namespace`
-    /// @throws std::invalid_argument  a name or an option that makes no sense
+    /// @throws std::invalid_argument  a name or an option that makes no sense, or the name and that
+    ///                                of another store of this client are `shop` and `shop:cart`
     RedisStore(redis::Client client, std::string name, RedisStoreOptions options = {}, C codec = {})
         : state_{std::make_shared<State>(std::move(client), std::move(name), options,
                                          std::move(codec))} {}
