@@ -14,7 +14,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -26,6 +25,9 @@ LARDER_NS_BEGIN
 namespace redis::detail {
 
 using larder::detail::Epoch;
+
+/// No life and no grace in Redis is longer: nanoseconds count to twice that and more.
+inline constexpr Ttl longest_life{std::chrono::hours{24 * 365 * 100}};
 
 /// 16 hexadecimal digits, as scripts compare ids.
 [[nodiscard]] inline std::string hex(std::uint64_t id) {
@@ -171,7 +173,7 @@ private:
         return slot;
     }
     FieldReader fields{header};
-    constexpr auto longest = static_cast<std::uint64_t>((std::numeric_limits<std::int64_t>::max)());
+    constexpr auto longest = static_cast<std::uint64_t>(longest_life.count());
     const std::uint64_t life = fields.number(8);
     const std::uint64_t grace = fields.number(8);
     slot.epoch.era = fields.number(8);

@@ -58,6 +58,7 @@ struct Sighted {
     std::optional<larder::detail::Copy<V>> copy{};
     std::uint64_t lease = 0;
     std::string_view bytes{};
+    Ttl grace{0};
     bool asks_for_time = false;  ///< it cannot be judged without the time it has left
     std::vector<std::string_view> tags{};
     Epoch epoch{};
@@ -224,7 +225,7 @@ private:
             const std::int64_t pttl = time_left(replies[2 * i]);
             all.push_back(judge(replies[2 * i + 1], pttl, look));
             if (pttl == -1 && all.back().copy && look.usual > Ttl::zero()) {
-                adopt(slots[i], look.usual);
+                adopt(slots[i], (std::min)(look.usual, longest_life) + all.back().grace);
             }
         }
     }
@@ -277,15 +278,18 @@ private:
                 return;
             }
         }
-        constexpr Ttl endless{std::chrono::hours{24 * 365 * 100}};
-        Ttl remaining = look.usual > Ttl::zero() ? look.usual : endless;
+        Ttl remaining = longest_life;
+        if (look.usual > Ttl::zero()) {
+            remaining = (std::min)(look.usual, longest_life);
+        }
         if (pttl && *pttl >= 0) {
-            remaining = Ttl{*pttl} - slot.grace;
+            remaining = (std::min)(Ttl{*pttl}, 2 * longest_life) - slot.grace;
             if (slot.grace == Ttl::zero()) {
                 remaining = (std::max)(remaining, Ttl{1});
             }
         }
         seen.asks_for_time = !pttl && slot.grace > Ttl::zero();
+        seen.grace = slot.grace;
         seen.tags = std::move(slot.tags);
         seen.epoch = slot.epoch;
         seen.kind = Seen::Kind::copy;

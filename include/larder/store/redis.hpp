@@ -512,9 +512,13 @@ private:
         if (plain) {
             return body;
         }
-        return redis::detail::write_slot(body, keeping.own_life ? keeping.life.fresh : Ttl::zero(),
-                                         (std::max)(keeping.life.grace, Ttl::zero()), epoch,
-                                         keeping.tags);
+        const Lifetime life = within_bounds(keeping.life);
+        return redis::detail::write_slot(body, keeping.own_life ? life.fresh : Ttl::zero(),
+                                         life.grace, epoch, keeping.tags);
+    }
+    static Lifetime within_bounds(const Lifetime& life) {
+        constexpr Ttl most = redis::detail::longest_life;
+        return {std::clamp(life.fresh, Ttl{1}, most), std::clamp(life.grace, Ttl{0}, most)};
     }
     // Empty if nothing is to be stored.
     std::optional<std::string> bytes_of(const detail::Filling<K, V>& row) const {
@@ -542,9 +546,8 @@ private:
     }
     // A life with its grace, as Redis takes it.
     static std::string milliseconds(const Lifetime& life) {
-        constexpr Ttl most{std::chrono::hours{24 * 365 * 1000}};
-        const Ttl fresh = std::clamp(life.fresh, Ttl{1}, most);
-        return std::to_string((fresh + std::clamp(life.grace, Ttl{0}, most)).count());
+        const Lifetime bounded = within_bounds(life);
+        return std::to_string((bounded.fresh + bounded.grace).count());
     }
 
     // ---- reads ----
