@@ -79,7 +79,9 @@ concept CoherentStore =
              const detail::Lease& lease, const detail::Ticket& ticket, detail::Keeping keeping,
              std::span<const typename S::key_type> keys, typename S::Look look) {
         { s.open(key, look) } -> std::same_as<detail::Opening<typename S::value_type>>;
-        { s.open_many(keys) } -> std::same_as<std::vector<detail::Opening<typename S::value_type>>>;
+        {
+            s.open_many(keys, look)
+        } -> std::same_as<std::vector<detail::Opening<typename S::value_type>>>;
         { s.fill(key, lease, std::move(value), keeping) } -> std::same_as<detail::Filled>;
         s.release(key, lease);
         { s.begin_write(key, Ttl{}) } -> std::same_as<detail::Ticket>;

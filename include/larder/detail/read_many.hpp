@@ -135,7 +135,7 @@ private:
         BatchLoad<E> leases{path_, missing.size()};
         std::vector<Opening<Value>> openings;
         try {
-            openings = e_.store.open_many(std::span<const Key>{missing});
+            openings = e_.store.open_many(std::span<const Key>{missing}, e_.look());
         } catch (const StoreError&) {
             e_.count(Count::store_errors);
             e_.tell(EventKind::store_failed, missing.front(), std::current_exception());

@@ -290,7 +290,7 @@ private:
 
     std::vector<Opening<Value>> open(const std::vector<Key>& keys) {
         try {
-            return engine_->store.open_many(std::span<const Key>{keys});
+            return engine_->store.open_many(std::span<const Key>{keys}, engine_->look());
         } catch (const StoreError&) {
             engine_->count(Count::store_errors);
             engine_->tell(EventKind::store_failed, keys.front(), std::current_exception());

@@ -77,7 +77,7 @@ public:
     /// The lease of each slot that is empty, in one round trip; others as `open`.
     /// `each(i, opening)`, in their order.
     template <class Each>
-    void open_many(std::span<const std::string> slots, Each&& each) {
+    void open_many(std::span<const std::string> slots, const Look& look, Each&& each) {
         if (slots.empty()) {
             return;
         }
@@ -93,7 +93,6 @@ public:
             if (reply.is_nil()) {
                 each(i, asked[i].lead(epoch_of(replies[3 * i]), std::nullopt));
             } else {
-                const Look look{.remaining = true};
                 each(i, old_server(reply)
                             ? acquire(slots[i], look)
                             : found(slots[i], reply, replies[3 * i + 1].integer(), look));

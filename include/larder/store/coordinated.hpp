@@ -245,7 +245,7 @@ public:
         });
     }
     /// A key that the store fails for is a bypass.
-    [[nodiscard]] std::vector<Opening> open_many(std::span<const key_type> keys) {
+    [[nodiscard]] std::vector<Opening> open_many(std::span<const key_type> keys, Look = {}) {
         std::vector<Opening> openings;
         openings.reserve(keys.size());
         try {

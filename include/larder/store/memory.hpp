@@ -263,7 +263,7 @@ public:
             return claim.open(held, id);
         });
     }
-    [[nodiscard]] std::vector<Opening> open_many(std::span<const K> keys) {
+    [[nodiscard]] std::vector<Opening> open_many(std::span<const K> keys, Look = {}) {
         std::vector<Opening> openings;
         openings.reserve(keys.size());
         try {

@@ -294,11 +294,12 @@ public:
         Look look{.remaining = true};
         return open(key, look);
     }
-    [[nodiscard]] std::vector<Opening> open_many(std::span<const K> keys) {
+    [[nodiscard]] std::vector<Opening> open_many(std::span<const K> keys,
+                                                 const Look& look = {.remaining = true}) {
         std::vector<Opening> openings;
         openings.reserve(keys.size());
         try {
-            lessor().open_many(slots_of(keys), [&](std::size_t i, Opening opening) {
+            lessor().open_many(slots_of(keys), look, [&](std::size_t i, Opening opening) {
                 openings.push_back(std::move(opening));
                 if (distrusted(keys[i])) {
                     give_back(keys[i], std::exchange(openings.back(), Opening{}), nullptr);
