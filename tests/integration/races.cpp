@@ -4,6 +4,7 @@
 
 #include "support/catch.hpp"
 #include "support/caught.hpp"
+#include "support/stop.hpp"
 #include "support/table.hpp"
 
 #include <larder/larder.hpp>
@@ -28,6 +29,7 @@ using larder::Source;
 using larder::WriteThrough;
 using larder_test::caught_text;
 using larder_test::Refused;
+using larder_test::Stop;
 using larder_test::Table;
 
 namespace {
@@ -38,24 +40,6 @@ struct World {
     ManualClock clock{};
     Store store{{}, clock};
     Table<> table{};
-};
-
-// Stops the first caller of `pause` until `go`, and lets everybody else pass.
-class Stop {
-public:
-    void pause() {
-        if (!taken_.exchange(true)) {
-            arrived_.count_down();
-            leave_.wait();
-        }
-    }
-    void wait_until_reached() const { arrived_.wait(); }
-    void go() { leave_.count_down(); }
-
-private:
-    std::atomic<bool> taken_{false};
-    std::latch arrived_{1};
-    std::latch leave_{1};
 };
 
 }  // namespace
