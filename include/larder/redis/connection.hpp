@@ -62,9 +62,10 @@ public:
     /// for each other.
     ///
     /// @param fresh  the deadline is as far away as a command may take: the first wait is cheaper
+    /// @return  false: the server said more than it was asked, and must not be asked again here
     template <class Take>
-    void exchange(std::string_view bytes, std::size_t expected, time_point deadline, bool fresh,
-                  Progress& progress, Take&& take) {
+    [[nodiscard]] bool exchange(std::string_view bytes, std::size_t expected, time_point deadline,
+                                bool fresh, Progress& progress, Take&& take) {
         for (;;) {
             const std::size_t sent = socket_.send(bytes.substr(progress.sent));
             progress.sent += sent;
@@ -90,9 +91,7 @@ public:
                 }
             }
         }
-        if (!reader_.empty()) {
-            throw_unasked();
-        }
+        return reader_.empty();
     }
 
     /// Whether it can be used, as far as can be told without asking.
@@ -105,10 +104,6 @@ public:
     void close_inherited() noexcept { socket_.close(); }
 
 private:
-    [[noreturn]] static void throw_unasked() {
-        throw Failed{Failed::Kind::broken, "a reply that nobody asked for"};
-    }
-
     // False: nothing came.
     bool receive(bool wait) {
         const std::size_t got = socket_.receive(buffer_.data(), buffer_.size(), wait);
@@ -124,10 +119,7 @@ private:
 
     template <class Take>
     void hand_on(std::size_t expected, Progress& progress, Take& take) {
-        for (Reply reply; reader_.next(reply); ++progress.replies) {
-            if (progress.replies == expected) {
-                throw_unasked();
-            }
+        for (Reply reply; progress.replies < expected && reader_.next(reply); ++progress.replies) {
             take(std::move(reply));
         }
     }
@@ -158,7 +150,7 @@ private:
         }
         Progress progress;
         std::size_t step = 0;
-        exchange(bytes, steps.size(), deadline, false, progress, [&](const Reply& reply) {
+        const auto check = [&](const Reply& reply) {
             const Step now = steps[step++];
             // A server that takes no names serves all the same.
             if (!reply.is_error() || now == Step::name) {
@@ -168,7 +160,10 @@ private:
             throw Failed{now == Step::auth || about_credentials(text) ? Failed::Kind::credentials
                                                                       : Failed::Kind::connect,
                          text};
-        });
+        };
+        if (!exchange(bytes, steps.size(), deadline, false, progress, check)) {
+            throw Failed{Failed::Kind::broken, "a reply that nobody asked for"};
+        }
     }
 
     Socket socket_;

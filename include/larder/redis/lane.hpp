@@ -208,14 +208,17 @@ private:
             first_.deadline == never ? never : first_.deadline + connecting_;
         const bool fresh =
             !again && connecting_ == duration{0} && now - first_.start < patience / 64;
-        connection_->exchange(bytes, commands, deadline, fresh, progress, [&](Reply reply) {
+        const auto take = [&](Reply reply) {
             at->replies[at->answered++] = std::move(reply);
             if (at->answered == at->commands) {
                 do {
                     at = at->next;
                 } while (at != nullptr && at->settled());
             }
-        });
+        };
+        if (!connection_->exchange(bytes, commands, deadline, fresh, progress, take)) {
+            connection_.reset();
+        }
     }
 
     // Of the calls that were sent together, those whose first byte the kernel took.

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+
+// URLs, what is refused, and that no message shows a password.
+
+#include "support/catch.hpp"
+#include "support/caught.hpp"
+
+#include <larder/redis/options.hpp>
+#include <larder/redis/url.hpp>
+
+#include <chrono>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+using larder::redis::ClientOptions;
+using larder::redis::parse_url;
+using larder_test::caught_text;
+using namespace std::chrono_literals;
+
+TEST_CASE("what a URL may say", "[redis]") {
+    const ClientOptions plain = parse_url("redis://cache");
+    CHECK(plain.host == "cache");
+    CHECK(plain.port == 6379);
+    CHECK(plain.database == 0);
+    CHECK(plain.password.empty());
+    CHECK(plain.path.empty());
+
+    const ClientOptions all = parse_url(
+        "redis://ann:p%40%2f%3A%00s@db.example:7000/3?name=shop&connect_timeout=50ms&"
+        "command_timeout=2s&connections=4");
+    CHECK(all.user == "ann");
+    CHECK(all.password == std::string{"p@/:\0s", 6});
+    CHECK(all.host == "db.example");
+    CHECK(all.port == 7000);
+    CHECK(all.database == 3);
+    CHECK(all.name == "shop");
+    CHECK(all.connect_timeout == 50ms);
+    CHECK(all.command_timeout == 2s);
+    CHECK(all.connections == 4);
+
+    CHECK(parse_url("redis://:secret@cache").user.empty());
+    CHECK(parse_url("redis://:secret@cache").password == "secret");
+    CHECK(parse_url("redis://:a:b@cache").password == "a:b");
+    CHECK(parse_url("redis://:a@b@cache").password == "a@b");
+    CHECK(parse_url("redis://cache/").database == 0);
+    CHECK(parse_url("redis://cache?db=5").database == 5);
+    CHECK(parse_url("redis://[::1]").host == "::1");
+    CHECK(parse_url("redis://[fe80::1%25eth0]:7001/1").host == "fe80::1%eth0");
+    CHECK(parse_url("redis://[::1]:7001/1").port == 7001);
+    CHECK(parse_url("redis://u:p@[::1]:7001").host == "::1");
+}
+
+TEST_CASE("unix sockets", "[redis]") {
+    CHECK(parse_url("unix:///run/redis.sock").path == "/run/redis.sock");
+    CHECK(parse_url("unix:///run/redis.sock?db=2").database == 2);
+    CHECK(parse_url("unix:///a%3Fb@c").path == "/a?b@c");
+    const ClientOptions named = parse_url("unix://ann:secret@/run/redis.sock");
+    CHECK(named.user == "ann");
+    CHECK(named.password == "secret");
+    CHECK(named.path == "/run/redis.sock");
+}
+
+TEST_CASE("what is refused, and why", "[redis]") {
+    const auto [url, part] = GENERATE(table<std::string, std::string>({
+        {"", "scheme"},
+        {"localhost", "scheme"},
+        {"localhost:6379", "scheme"},
+        {"http://cache", "scheme"},
+        {"rediss://cache", "TLS"},
+        {"redis+cluster://a,b", "not supported yet"},
+        {"redis+sentinel://a,b/main", "not supported yet"},
+        {"redis://", "host"},
+        {"redis://:6379", "host"},
+        {"redis://cache:", "port"},
+        {"redis://cache:0", "port"},
+        {"redis://cache:65536", "port"},
+        {"redis://cache:99999999999999999999", "port"},
+        {"redis://cache:+1", "port"},
+        {"redis://cache:63x", "port"},
+        {"redis://cache/x", "database"},
+        {"redis://cache/-1", "database"},
+        {"redis://cache/1/2", "database"},
+        {"redis://cache/4294967295", "database"},
+        {"redis://cache/1?db=1", "twice"},
+        {"redis://cache?name=a&name=b", "twice"},
+        {"redis://cache?nonesuch=1", "nonesuch"},
+        {"redis://cache?name", "name=value"},
+        {"redis://cache?name=a&&db=1", "name=value"},
+        {"redis://cache?connect_timeout=5", "unit"},
+        {"redis://cache?connect_timeout=s", "unit"},
+        {"redis://cache?connect_timeout=xs", "number"},
+        {"redis://cache?connect_timeout=0ms", "connect_timeout"},
+        {"redis://cache?command_timeout=4294967295s", "command_timeout"},
+        {"redis://cache?connections=0", "connections"},
+        {"redis://cache?connections=65", "connections"},
+        {"redis://cache?name=a%20b", "name"},
+        {"redis://::1", "brackets"},
+        {"redis://[::1", "bracket"},
+        {"redis://[::1]x", "brackets"},
+        {"redis://ann@cache", "user:password@"},
+        {"redis://ann:@cache", "password"},
+        {"redis://%zz", "%"},
+        {"redis://%4", "%"},
+        {"redis://%", "%"},
+        {"redis://a%00b", "host"},
+        {"unix://", "path"},
+        {"unix://run/redis.sock", "host"},
+        {"unix://cache", "path"},
+        {"unix:///a%00b", "path"},
+    }));
+    CAPTURE(url, part);
+    CHECK_THROWS_AS(parse_url(url), std::invalid_argument);
+    CHECK(caught_text([&] { (void)parse_url(url); }).find(part) != std::string::npos);
+    CHECK_THROWS_AS(parse_url("unix:///" + std::string(107, 'x')), std::invalid_argument);
+}
+
+TEST_CASE("no message shows a password", "[redis]") {
+    // With a character that should have been encoded, or something else that is wrong.
+    for (const char* url :
+         {"redis://:hush/hush@cache", "redis://:hush?hush@cache", "redis://:hush?hush=1@cache",
+          "redis://:hush#hush@cache", "redis://:hush%hush@cache", "redis://u:hush@",
+          "redis://u:hush@cache:port", "redis://u:hush@cache/x", "redis://u:hush@cache?nonesuch=1",
+          "redis://u:hush@cache?connections=hush", "redis://hush@cache", "unix://u:hush/x@/run/s",
+          "unix://u:hush@cache/run/s", "unix://u:hush?a=b@/run/s", "hush://u:hush@cache",
+          "redis://u:hush@::1", "redis://u:hush@[::1", "u:hush@cache"}) {
+        CAPTURE(url);
+        const std::string text = caught_text([&] { (void)parse_url(url); });
+        CHECK_FALSE(text.empty());
+        CHECK(text.find("hush") == std::string::npos);
+    }
+    ClientOptions options;
+    options.user = "ann";
+    options.password = "hush";
+    options.connections = 0;
+    CHECK(caught_text([&] { validate(options); }).find("hush") == std::string::npos);
+}
