@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <latch>
 #include <memory>
 #include <string>
@@ -100,14 +101,29 @@ struct Crowd {
     double p50{0};
     double p99{0};
     double switches{0};  // voluntary, an operation
+    double cpu{0};  // of client and server, an operation: what others on the machine do not change
 };
 
+double cpu_of(const rusage& used) {
+    const auto micros = [](const timeval& time) {
+        return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_usec);
+    };
+    return micros(used.ru_utime) + micros(used.ru_stime);
+}
+double cpu_of(const RedisServer& server) {
+    std::ifstream in{"/proc/" + std::to_string(server.pid()) + "/schedstat"};
+    double nanos = 0;
+    in >> nanos;
+    return nanos / 1000;
+}
+
 template <class Get>
-Crowd run_crowd(int threads, std::chrono::milliseconds time, Get&& get) {
+Crowd run_crowd(const RedisServer& server, int threads, std::chrono::milliseconds time, Get&& get) {
     std::vector<std::vector<float>> times(static_cast<std::size_t>(threads));
     std::atomic<bool> ending{false};
     std::latch ready{threads + 1};
     rusage before{};
+    double server_before = 0;
     clock_type::time_point began;
     {
         std::vector<std::jthread> all;
@@ -128,6 +144,7 @@ Crowd run_crowd(int threads, std::chrono::milliseconds time, Get&& get) {
         }
         ready.arrive_and_wait();
         ::getrusage(RUSAGE_SELF, &before);
+        server_before = cpu_of(server);
         began = clock_type::now();
         std::this_thread::sleep_for(time);
         ending = true;
@@ -135,6 +152,7 @@ Crowd run_crowd(int threads, std::chrono::milliseconds time, Get&& get) {
     const double seconds = std::chrono::duration<double>(clock_type::now() - began).count();
     rusage after{};
     ::getrusage(RUSAGE_SELF, &after);
+    const double server_cpu = cpu_of(server) - server_before;
     std::vector<float> merged;
     for (const auto& mine : times) {
         merged.insert(merged.end(), mine.begin(), mine.end());
@@ -143,7 +161,8 @@ Crowd run_crowd(int threads, std::chrono::milliseconds time, Get&& get) {
     const auto count = static_cast<double>(merged.size());
     return {count / seconds, static_cast<double>(merged[merged.size() / 2]),
             static_cast<double>(merged[merged.size() * 99 / 100]),
-            static_cast<double>(after.ru_nvcsw - before.ru_nvcsw) / count};
+            static_cast<double>(after.ru_nvcsw - before.ru_nvcsw) / count,
+            (cpu_of(after) - cpu_of(before) + server_cpu) / count};
 }
 
 void crowd(int threads) {
@@ -159,13 +178,13 @@ void crowd(int threads) {
         options.connections = static_cast<std::size_t>(std::atoi(connections));
     }
     const Client client{options};
-    std::vector<std::vector<double>> seen(9);
-    for (int round = 0; round < 7; ++round) {
-        const Crowd raw = run_crowd(threads, std::chrono::milliseconds{700}, [&](int t) {
+    std::vector<std::vector<double>> seen(11);
+    for (int round = 0; round < 5; ++round) {
+        const Crowd raw = run_crowd(server, threads, std::chrono::milliseconds{500}, [&](int t) {
             return get_raw(raws[static_cast<std::size_t>(t)], "key");
         });
         const auto before = client.stats();
-        const Crowd ours = run_crowd(threads, std::chrono::milliseconds{700}, [&](int) {
+        const Crowd ours = run_crowd(server, threads, std::chrono::milliseconds{500}, [&](int) {
             return client.command("GET", "key").text().size();
         });
         const auto after = client.stats();
@@ -178,16 +197,19 @@ void crowd(int threads) {
                                ours.p99,
                                static_cast<double>(after.commands - before.commands) /
                                    static_cast<double>(after.round_trips - before.round_trips),
-                               ours.switches};
+                               ours.switches,
+                               raw.cpu,
+                               ours.cpu};
         for (std::size_t i = 0; i < seen.size(); ++i) {
             seen[i].push_back(each[i]);
         }
     }
     std::printf(
         "crowd  %2d threads  raw %7.0f/s p50 %6.0f p99 %6.0f us  client %7.0f/s p50 %6.0f p99 "
-        "%6.0f us  ratio %.2f  batch %.1f  switches/op %.2f\n",
+        "%6.0f us  ratio %.2f  batch %.1f  switches/op %.2f  cpu/op %.1f and %.1f us\n",
         threads, median(seen[0]), median(seen[3]), median(seen[5]), median(seen[1]),
-        median(seen[4]), median(seen[6]), median(seen[2]), median(seen[7]), median(seen[8]));
+        median(seen[4]), median(seen[6]), median(seen[2]), median(seen[7]), median(seen[8]),
+        median(seen[9]), median(seen[10]));
 }
 
 void down() {

@@ -343,6 +343,35 @@ TEST_CASE("a server that takes no connections is given up in time", "[redis][fau
     std::filesystem::remove_all(folder);
 }
 
+TEST_CASE("callers do not wait behind a reply that takes its time", "[redis][faults]") {
+    std::latch asked{1};
+    std::latch release{1};
+    const FakeServer server{[&](const Peer& peer) {
+        while (!peer.read().empty()) {
+            if (peer.number() == 0) {
+                asked.count_down();
+                release.wait();
+            }
+            peer.write("+done\r\n");
+        }
+    }};
+    ClientOptions options = options_for(server);
+    options.connections = 2;
+    options.command_timeout = 30s;
+    const Client client{options};
+    std::jthread slow{[&] { CHECK(client.command("GET", "large").text() == "done"); }};
+    asked.wait();
+    for (int i = 0; i < 10; ++i) {
+        CHECK(client.command("GET", "small").text() == "done");
+    }
+    // A crowd of them too.
+    std::vector<std::jthread> all;
+    for (int t = 0; t < 8; ++t) {
+        all.emplace_back([&] { CHECK(client.command("GET", "small").text() == "done"); });
+    }
+    release.count_down();
+}
+
 TEST_CASE("a server that was started again is asked again, without a loss", "[redis][faults]") {
     RedisServer server;
     for (const bool tcp : {false, true}) {

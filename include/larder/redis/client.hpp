@@ -205,7 +205,7 @@ private:
         if (bulk || blocks.count() > 0) {
             shared.run_alone(call, bulk);
         } else {
-            shared.lane().run(shared.server, call);
+            shared.run(call);
         }
         throw_failure(shared, call);
     }
@@ -222,7 +222,7 @@ private:
         call.probe = std::exchange(for_call.probe, false);
         call.start = for_call.start;
         call.deadline = call.start + core_->options.command_timeout;
-        shared.lane().run(shared.server, call);
+        shared.run(call);
         throw_failure(shared, call);
     }
 

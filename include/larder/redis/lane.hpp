@@ -282,6 +282,11 @@ public:
     /// Whether somebody is using it. A hint.
     [[nodiscard]] bool busy() const noexcept { return busy_.load(std::memory_order_relaxed); }
 
+    /// When the batch was sent that it is busy with. A hint.
+    [[nodiscard]] time_point busy_since() const noexcept {
+        return time_point{Call::duration{since_.load(std::memory_order_relaxed)}};
+    }
+
     void run(Server& server, Call& call) noexcept {
         time_point now = call.start;
         std::unique_lock lock{mutex_};
@@ -298,6 +303,7 @@ public:
         } else {
             busy_.store(true, std::memory_order_relaxed);
         }
+        since_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
         cut_batch();
         // Waiting for a connection is not waiting for the server.
         call.put_off(connecting_ - call.connecting);
@@ -351,6 +357,7 @@ private:
 
     std::mutex mutex_{};
     std::atomic<bool> busy_{false};
+    std::atomic<Call::duration::rep> since_{0};
     Call* head_{nullptr};  // the queue; whoever leads has taken its batch out
     Call* last_{nullptr};
     Call::duration connecting_{0};

@@ -49,8 +49,8 @@ struct ClientOptions {
     /// command may block in addition.
     Ttl command_timeout{std::chrono::seconds{1}};
 
-    /// How many connections callers share.
-    std::size_t connections{2};
+    /// How many connections callers share, at the most: they are opened when they are needed.
+    std::size_t connections{4};
 
     /// A pipeline of more bytes, or of more than 512 commands, has a connection of its own.
     std::size_t bulk{64 * 1024};

@@ -15,6 +15,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -43,16 +44,15 @@ public:
         Shared& operator=(const Shared&) = delete;
         ~Shared() { close_idle(); }
 
-        /// One that is idle, if there is one; else always the same for a thread.
-        [[nodiscard]] Lane& lane() noexcept {
-            const std::size_t home = larder::detail::ThreadNumber::here() % lanes_.size();
-            for (std::size_t i = 0; i < lanes_.size(); ++i) {
-                Lane& lane = lanes_[(home + i) % lanes_.size()];
-                if (!lane.busy()) {
-                    return lane;
-                }
-            }
-            return lanes_[home];
+        /// Carries out a call over a connection that others use too.
+        ///
+        /// While there are no more callers than connections each has one to itself. More callers
+        /// share the first, for a batch costs hardly more than one command; but not behind a batch
+        /// that is under way for long, be it for a slow network or for a large reply.
+        void run(Call& call) noexcept {
+            const std::size_t callers = callers_.fetch_add(1, std::memory_order_relaxed) + 1;
+            lane(call.start, callers > 2 * lanes_.size()).run(server, call);
+            callers_.fetch_sub(1, std::memory_order_relaxed);
         }
 
         /// Carries out a call over a connection that no other uses meanwhile.
@@ -90,6 +90,17 @@ public:
         const std::uint64_t generation = forks();
 
     private:
+        static constexpr std::chrono::microseconds long_batch{200};
+
+        [[nodiscard]] Lane& lane(time_point now, bool crowded) noexcept {
+            for (Lane& lane : lanes_) {
+                if (!lane.busy() || (crowded && now - lane.busy_since() < long_batch)) {
+                    return lane;
+                }
+            }
+            return lanes_[larder::detail::ThreadNumber::here() % lanes_.size()];
+        }
+
         // False: its time has passed.
         [[nodiscard]] bool enter(Call& call) {
             std::unique_lock lock{mutex_};
@@ -128,6 +139,7 @@ public:
         }
 
         std::vector<Lane> lanes_;
+        std::atomic<std::size_t> callers_{0};  // of those
         std::array<std::atomic<Connection*>, 8> idle_{};
         std::mutex mutex_{};
         std::condition_variable left_{};
