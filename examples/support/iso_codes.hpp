@@ -31,6 +31,7 @@ struct Country {
     std::string name{};
     std::string official_name{};
 };
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Country, code, name, official_name)
 
 /// ISO 3166-2: FR-44, Loire-Atlantique, a metropolitan department in FR-PDL.
 struct Subdivision {
@@ -39,12 +40,14 @@ struct Subdivision {
     std::string type{};
     std::string parent{};  ///< empty: the country itself
 };
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Subdivision, code, name, type, parent)
 
 /// ISO 639-3: isl, Icelandic.
 struct Language {
     std::string code{};
     std::string name{};
 };
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Language, code, name)
 
 /// A table of rows that have a code: load, load_many, save, remove.
 ///
@@ -88,6 +91,15 @@ public:
     [[nodiscard]] static bool wrote_nothing(const std::exception& error) {
         const auto* const from_database = dynamic_cast<const DatabaseError*>(&error);
         return from_database != nullptr && from_database->constraint();
+    }
+
+    [[nodiscard]] std::vector<std::string> codes() const {
+        std::vector<std::string> all;
+        for (auto row = db_->prepare("SELECT code FROM " + std::string{name} + " ORDER BY code");
+             row.step();) {
+            all.push_back(row.template column<std::string>(0));
+        }
+        return all;
     }
 
     [[nodiscard]] std::size_t count() const {

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// Where the tour's copies live.
+
+#ifndef LARDER_EXAMPLES_TOUR_STORES_HPP
+#define LARDER_EXAMPLES_TOUR_STORES_HPP
+
+#include <larder/larder.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+
+namespace examples {
+
+template <class Row, class Key = std::string>
+using Memory = larder::MemoryStore<Key, Row, larder::ManualClock>;
+
+/// Stores in this process. A further kind of store is a further class like this one.
+struct InMemory {
+    larder::ManualClock clock{};
+
+    /// A new store; what other stores hold is not in it.
+    template <class Row, class Key = std::string>
+    [[nodiscard]] Memory<Row, Key> store() const {
+        return Memory<Row, Key>{{.capacity = 10'000}, clock};
+    }
+
+    /// Time passes for its stores; nothing happens where the stores have a clock of their own.
+    void pass(std::chrono::nanoseconds time) { clock.advance(time); }
+};
+
+}  // namespace examples
+
+#endif  // LARDER_EXAMPLES_TOUR_STORES_HPP
