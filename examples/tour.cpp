@@ -59,6 +59,7 @@ constexpr Part<Stores> parts[] = {
     {"Refresh-ahead: reload before the copy ends", refresh_ahead},
     {"Events: somebody else has changed the row", event_invalidation},
     {"Tags: everything of a country, or of a type", tag_invalidation},
+    {"Warming: filled before anybody asks", warming},
     {"A transaction of your own over several rows", own_transaction},
     {"Memoize: any function, by its arguments", memoized},
     {"Statistics", statistics},

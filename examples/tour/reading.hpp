@@ -170,6 +170,26 @@ void refresh_ahead(Tour<Stores>& tour) {
     tour.get(countries, "NZ", ": nobody has waited");
 }
 
+template <class Stores>
+void warming(Tour<Stores>& tour) {
+    larder::CacheAside places{
+        tour.template store<Subdivision>(), Subdivisions{tour.db}, {.ttl = 1h}};
+    const std::vector<std::string> codes = Subdivisions{tour.other_program}.codes();
+    tour.get(places, "FR-44");
+    const auto warm = [&](const std::string& what) {
+        tour.step(what, [&] {
+            const Stopwatch watch;
+            const auto report = places.warm(codes, {.batch = 500, .parallel = 4});
+            return Outcome{"warm", with_commas(report.filled) + " filled, " +
+                                       with_commas(report.skipped) + " skipped, in " +
+                                       watch.elapsed()};
+        });
+    };
+    warm("warm all, 500 by 500");
+    tour.get(places, "CA-ON");
+    warm("warm all again");
+}
+
 /// Names that places of two countries share.
 inline std::string names_in_both(Database& db, const std::string& one, const std::string& other) {
     auto found = db.prepare(
