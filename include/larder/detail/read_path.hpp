@@ -504,7 +504,7 @@ public:
     /// Waits until a load elsewhere has ended, `Options::wait` at most. One thread of this process
     /// asks the store; what it learns, the others take for a reason to look again.
     Abroad await_foreign(const Key& key, const Lease& lease, const Patience& patience) {
-        if constexpr (E::Store::shared) {
+        if constexpr (requires { e_.store.foreign(key, lease); }) {
             const auto bound = later(std::chrono::steady_clock::now(), e_.options.wait);
             Patience mine{patience.deadline ? (std::min)(*patience.deadline, bound) : bound,
                           patience.stop};
