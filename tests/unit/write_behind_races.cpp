@@ -193,7 +193,7 @@ TEST_CASE("a change that fails while a newer one is recorded does not bury the n
     w.rows.down = true;
     auto cache = w.cache();
     cache.put(1, 10);
-    auto flushed = std::async(std::launch::async, [&] { return cache.flush(0ms); });
+    auto flushed = std::async(std::launch::async, [&] { return cache.flush(1s); });
     stall.reached.wait();
     cache.put(1, 11);
     stall.go.count_down();  // fails, at its last attempt
