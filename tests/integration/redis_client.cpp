@@ -282,6 +282,7 @@ TEST_CASE("a bulk pipeline has a connection of its own", "[redis]") {
         CHECK(client.command("PING").text() == "PONG");
     }
     all.clear();
+    CHECK(client.stats().connects >= 2);
     CHECK(client.stats().connects <= 3);
 }
 

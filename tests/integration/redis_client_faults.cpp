@@ -21,6 +21,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -77,6 +78,15 @@ auto always(std::string reply) {
     return [reply = std::move(reply)](const Peer& peer) {
         while (!peer.read().empty() && peer.write(reply)) {}
     };
+}
+
+// A reply for each of the commands that came at once.
+std::string done_for(const std::string& commands) {
+    std::string replies;
+    for (const char c : commands) {
+        replies += c == '*' ? "+done\r\n" : "";
+    }
+    return replies;
 }
 
 // What there is instead of a reply.
@@ -343,16 +353,82 @@ TEST_CASE("a server that takes no connections is given up in time", "[redis][fau
     std::filesystem::remove_all(folder);
 }
 
+TEST_CASE("two full buffers do not wait for each other", "[redis][faults]") {
+    // This server reads no more while it cannot write.
+    const std::string word(100'000, 'x');
+    const std::string reply = "$100000\r\n" + word + "\r\n";
+    const std::size_t command = std::string{"*2\r\n$4\r\nECHO\r\n"}.size() + reply.size();
+    const FakeServer server{[&](const Peer& peer) {
+        std::size_t got = 0;
+        for (std::string bytes = peer.read(); !bytes.empty(); bytes = peer.read()) {
+            for (got += bytes.size(); got >= command; got -= command) {
+                if (!peer.write(reply)) {
+                    return;
+                }
+            }
+        }
+    }};
+    Pipeline pipeline;
+    for (int i = 0; i < 200; ++i) {
+        pipeline.command("ECHO", word);
+    }
+    const auto replies = Client{options_for(server)}.run(pipeline);
+    CHECK(replies.back().text() == word);
+}
+
+TEST_CASE("a time-out closes the connections of others too", "[redis][faults]") {
+    // Of two connections one does not answer any more: the other may be as dead.
+    std::latch one{1};
+    std::latch both{2};
+    std::atomic<bool> silent{false};
+    const FakeServer server{[&](const Peer& peer) {
+        bool first = peer.number() < 2;
+        for (std::string bytes = peer.read(); !bytes.empty(); bytes = peer.read()) {
+            if (std::exchange(first, false)) {
+                if (peer.number() == 0) {
+                    one.count_down();
+                }
+                both.arrive_and_wait();
+            }
+            if (!silent || peer.number() >= 2) {
+                peer.write(done_for(bytes));
+            }
+        }
+    }};
+    ClientOptions options = options_for(server);
+    options.connections = 2;
+    const Client client{options};
+    {
+        std::jthread other{[&] { client.command("GET", "a"); }};
+        one.wait();  // the first connection is busy
+        client.command("GET", "b");
+    }
+    CHECK(client.stats().connects == 2);
+    silent = true;
+    CHECK_THROWS_AS(client.command("GET", "a"), TimeoutError);
+    recover(client);
+    // Nobody meets the second silent one, whichever connection it is.
+    std::latch start{2};
+    const auto ask = [&] {
+        start.arrive_and_wait();
+        for (int i = 0; i < 50; ++i) {
+            CHECK(client.command("GET", "a").text() == "done");
+        }
+    };
+    std::jthread other{ask};
+    ask();
+}
+
 TEST_CASE("callers do not wait behind a reply that takes its time", "[redis][faults]") {
     std::latch asked{1};
     std::latch release{1};
     const FakeServer server{[&](const Peer& peer) {
-        while (!peer.read().empty()) {
-            if (peer.number() == 0) {
+        for (std::string bytes = peer.read(); !bytes.empty(); bytes = peer.read()) {
+            if (peer.number() == 0 && !release.try_wait()) {
                 asked.count_down();
                 release.wait();
             }
-            peer.write("+done\r\n");
+            peer.write(done_for(bytes));
         }
     }};
     ClientOptions options = options_for(server);
@@ -361,14 +437,22 @@ TEST_CASE("callers do not wait behind a reply that takes its time", "[redis][fau
     const Client client{options};
     std::jthread slow{[&] { CHECK(client.command("GET", "large").text() == "done"); }};
     asked.wait();
-    for (int i = 0; i < 10; ++i) {
+    const auto asked_at = steady::now();
+    do {
         CHECK(client.command("GET", "small").text() == "done");
-    }
-    // A crowd of them too.
+    } while (steady::now() < asked_at + 2ms);
+    // Nor does a crowd.
+    std::atomic<int> wrong{0};
     std::vector<std::jthread> all;
     for (int t = 0; t < 8; ++t) {
-        all.emplace_back([&] { CHECK(client.command("GET", "small").text() == "done"); });
+        all.emplace_back([&] {
+            for (int i = 0; i < 100; ++i) {
+                wrong += client.command("GET", "small").text() != "done" ? 1 : 0;
+            }
+        });
     }
+    all.clear();
+    CHECK(wrong == 0);
     release.count_down();
 }
 

@@ -6,7 +6,6 @@
 #ifndef LARDER_REDIS_POOL_HPP
 #define LARDER_REDIS_POOL_HPP
 
-#include <larder/detail/counters.hpp>
 #include <larder/redis/forks.hpp>
 #include <larder/redis/lane.hpp>
 #include <larder/redis/namespaces.hpp>
@@ -46,9 +45,9 @@ public:
 
         /// Carries out a call over a connection that others use too.
         ///
-        /// While there are no more callers than connections each has one to itself. More callers
-        /// share the first, for a batch costs hardly more than one command; but not behind a batch
-        /// that is under way for long, be it for a slow network or for a large reply.
+        /// A few callers have a connection each, if there are enough. A crowd shares the first, for a
+        /// batch costs hardly more than one command; but nobody joins a batch that is under way for
+        /// long, be it for a slow network or for a large reply, while there is another.
         void run(Call& call) noexcept {
             const std::size_t callers = callers_.fetch_add(1, std::memory_order_relaxed) + 1;
             lane(call.start, callers > 2 * lanes_.size()).run(server, call);
@@ -93,12 +92,14 @@ public:
         static constexpr std::chrono::microseconds long_batch{200};
 
         [[nodiscard]] Lane& lane(time_point now, bool crowded) noexcept {
+            Lane* youngest = &lanes_.front();
             for (Lane& lane : lanes_) {
                 if (!lane.busy() || (crowded && now - lane.busy_since() < long_batch)) {
                     return lane;
                 }
+                youngest = lane.busy_since() > youngest->busy_since() ? &lane : youngest;
             }
-            return lanes_[larder::detail::ThreadNumber::here() % lanes_.size()];
+            return *youngest;
         }
 
         // False: its time has passed.
