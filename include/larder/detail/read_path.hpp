@@ -702,6 +702,13 @@ private:
             if (opening.slot != Slot::lead) {
                 return;
             }
+            if (opening.copy &&
+                !is_due(Remaining{opening.copy->entry.remaining}, opening.copy->fresh)) {
+                // Somebody has refreshed it since it was looked at.
+                release(key, opening.lease);
+                opening.flight->land(as_fetched(std::move(*opening.copy), Source::hit), false);
+                return;
+            }
             e_.count(Count::refreshes);
             opening.copy.reset();
             lead(key, opening, OwnLoad<E>{&e_});

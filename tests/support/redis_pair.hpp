@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// One namespace as two processes have it.
+
+#ifndef LARDER_TESTS_SUPPORT_REDIS_PAIR_HPP
+#define LARDER_TESTS_SUPPORT_REDIS_PAIR_HPP
+
+#include "support/redis_server.hpp"
+#include "support/table.hpp"
+
+#include <larder/json.hpp>
+#include <larder/larder.hpp>
+#include <larder/redis.hpp>
+
+#include <chrono>
+#include <functional>
+#include <thread>
+
+namespace larder_test {
+
+/// Two stores over one server that know nothing of each other: each has connections, leases and a
+/// queue of missed drops of its own, as each of two processes has. And the table that both load
+/// from, in which key k has the row 10 * k to begin with.
+struct RedisPair {
+    using Store = larder::RedisStore<int, int>;
+    using Rows = std::reference_wrapper<Table<>>;
+
+    explicit RedisPair(const RedisServer& server, larder::RedisStoreOptions options = {})
+        : RedisPair{[&] {
+                        larder::redis::ClientOptions client;
+                        client.path = server.socket_path();
+                        return client;
+                    }(),
+                    options} {}
+    explicit RedisPair(const larder::redis::ClientOptions& client,
+                       larder::RedisStoreOptions options = {})
+        : here{larder::redis::Client{client}, "n", options},
+          there{larder::redis::Client{client}, "n", options} {
+        for (int key = 1; key < 10; ++key) {
+            table.set(key, 10 * key);
+        }
+    }
+
+    Store here;
+    Store there;
+    Table<> table{};
+    Rows rows{table};
+};
+
+/// Waits for what another thread is about to do.
+template <class Done>
+void until(Done&& done) {
+    while (!done()) {
+        std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    }
+}
+
+}  // namespace larder_test
+
+#endif  // LARDER_TESTS_SUPPORT_REDIS_PAIR_HPP
