@@ -117,28 +117,49 @@ TEST_CASE("a tag invalidated during a write wins", "[tags]") {
 
 TEST_CASE("readers that joined a load whose tag was invalidated open again", "[tags]") {
     World w;
-    w.table.set(1, 2);
-    Tagged cache{CacheAside{w.store, std::ref(w.table)}, parity};
-    std::latch loaded{1};
-    std::latch go{1};
-    std::atomic<bool> first{true};
-    w.table.hooks.after_load = [&](int) {
-        if (first.exchange(false)) {
-            loaded.count_down();
-            go.wait();
+    // One reader has loaded the row, its tag is invalidated, another one joins.
+    const auto run = [&](auto& cache, const auto& invalidate) {
+        std::latch loaded{1};
+        std::latch go{1};
+        std::atomic<bool> first{true};
+        w.table.hooks.after_load = [&](int) {
+            if (first.exchange(false)) {
+                loaded.count_down();
+                go.wait();
+            }
+        };
+        auto leader = std::async(std::launch::async, [&] { return cache.get(1); });
+        loaded.wait();
+        w.table.set(1, 4);
+        invalidate();
+        auto joiner = std::async(std::launch::async, [&] { return cache.get(1); });
+        while (cache.stats().joined == 0) {
+            std::this_thread::yield();
         }
+        go.count_down();
+        CHECK(leader.get() != 4);
+        CHECK(joiner.get() == 4);  // it began after the invalidation
+        w.table.hooks.after_load = nullptr;
     };
-    auto leader = std::async(std::launch::async, [&] { return cache.get(1); });
-    loaded.wait();
-    w.table.set(1, 4);
-    cache.invalidate_tag("even");
-    auto joiner = std::async(std::launch::async, [&] { return cache.get(1); });
-    while (cache.stats().joined == 0) {
-        std::this_thread::yield();
+    SECTION("a value") {
+        w.table.set(1, 2);
+        Tagged cache{CacheAside{w.store, std::ref(w.table)}, parity};
+        run(cache, [&] { cache.invalidate_tag("even"); });
     }
-    go.count_down();
-    CHECK(leader.get() == 2);
-    CHECK(joiner.get() == 4);  // it began after the invalidation
+    SECTION("an absence that is not kept") {
+        Tagged cache{CacheAside{w.store, std::ref(w.table)}, parity};
+        run(cache, [&] { cache.invalidate_all(); });
+    }
+    SECTION("a value that is not kept") {
+        w.table.set(1, 2);
+        Tagged cache{
+            CacheAside{w.store,
+                       [&](int key) {
+                           return larder::Loaded<int>{w.table.load(key), larder::Ttl{0}, {}};
+                       }},
+            parity};
+        run(cache, [&] { cache.invalidate_tag("even"); });
+    }
 }
 
 TEST_CASE("tags that are forgotten revive nothing", "[tags]") {

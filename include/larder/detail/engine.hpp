@@ -140,7 +140,7 @@ struct Engine {
             fresh -= Ttl{static_cast<Ttl::rep>(static_cast<double>(fresh.count()) * early)};
             fresh = (std::max)(fresh, Ttl{1});
         }
-        if (tags_of && fresh > Ttl::zero()) {
+        if (tags_of) {
             Tags more = tags_of(key, value);
             tags.insert(tags.end(), std::make_move_iterator(more.begin()),
                         std::make_move_iterator(more.end()));

@@ -372,9 +372,10 @@ public:
         e_.traffic.wake(key);
         Filled filled{};
         try {
-            if (row.keeping.kept()) {
+            // What is not to be kept may be shared by those who joined, while its tags stand.
+            if (row.keeping.kept() || !row.keeping.tags.empty()) {
                 filled = e_.store.fill(key, lease, row.value, row.keeping);
-                count_fenced(filled);
+                count_fenced(row.keeping, filled);
             } else {
                 e_.store.release(key, lease);
             }
@@ -382,7 +383,7 @@ public:
                 e_.store.close_refresh(key, lease);
             }
         } catch (...) {
-            filled.failure = std::current_exception();
+            filled = {false, row.keeping.tags.empty(), std::current_exception()};
             unkept(key, lease, filled.failure, forced);
         }
         return filled;
@@ -403,16 +404,17 @@ public:
         }
         for (std::size_t i = 0; i < rows.size(); ++i) {
             if (all[i].failure) {
+                all[i].tags_stand = rows[i].keeping->tags.empty();
                 unkept(*rows[i].key, rows[i].lease, all[i].failure, false);
-            } else if (rows[i].keeping->kept()) {
-                count_fenced(all[i]);
+            } else {
+                count_fenced(*rows[i].keeping, all[i]);
             }
         }
         return all;
     }
 
-    void count_fenced(const Filled& filled) noexcept {
-        if (!filled.kept) {
+    void count_fenced(const Keeping& keeping, const Filled& filled) noexcept {
+        if (keeping.kept() && !filled.kept) {
             e_.count(Count::fenced_fills);
         }
     }

@@ -348,10 +348,11 @@ public:
             } catch (...) {
                 all[i].failure = std::current_exception();
             }
-            if (bytes) {
+            // Whether the tags of what is not kept stand is asked all the same.
+            if (bytes || (rows[i].lease && !rows[i].keeping->tags.empty() && !all[i].failure)) {
                 places.resize(pipeline.size(), rows.size());
                 places.push_back(i);
-                add_fill(pipeline, rows[i], *bytes);
+                add_fill(pipeline, rows[i], bytes);
             } else {
                 Lessor::add_release(pipeline, slot(*rows[i].key), rows[i].lease);
             }
@@ -527,7 +528,7 @@ private:
         return wanted ? encode(*row.value, *row.keeping, row.lease.epoch) : std::nullopt;
     }
     void add_fill(Pipeline& pipeline, const detail::Filling<K, V>& row,
-                  const std::string& bytes) const {
+                  const std::optional<std::string>& bytes) const {
         const detail::Lease& lease = row.lease;
         std::vector<std::string> keys{slot(*row.key)};
         if (lease.beside) {
@@ -542,8 +543,9 @@ private:
                                           : (tagged ? scripts().fill_tagged : scripts().fill);
         redis::detail::add_script(
             pipeline, script, keys,
-            {redis::detail::loading_bytes(lease.id), milliseconds(row.keeping->life), bytes,
-             redis::detail::to_text(lease.epoch), redis::detail::hex(lease.id)});
+            {redis::detail::loading_bytes(lease.id), bytes ? milliseconds(row.keeping->life) : "0",
+             bytes.value_or(std::string{}), redis::detail::to_text(lease.epoch),
+             redis::detail::hex(lease.id)});
     }
     // A life with its grace, as Redis takes it.
     static std::string milliseconds(const Lifetime& life) {
