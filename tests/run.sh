@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# tests/run.sh [asan|tsan|clang]: installs what is missing, builds, runs every test, or those of one
-# configuration:
+# tests/run.sh [asan|tsan|clang|fleet [RUNS]]: installs what is missing, builds, runs every test, or
+# those of one configuration:
 #
 #   asan   g++, Debug, AddressSanitizer and UndefinedBehaviorSanitizer
 #   tsan   g++, ThreadSanitizer: the tests that have threads
 #   clang  clang++ (g++ where there is none), Release; and what is needed once: compile errors by both
 #          compilers, consumers, README, include cost, format, models; the benchmarks are built
+#   fleet  what is short in the others, at full length: RUNS (1,000) seeded runs of several processes
+#          over one Redis and one database, each strategy; a tag of 1,000,000 keys; 1,000,000 byte
+#          strings in slots. Some hours; LARDER_FLEET_SEED is the first seed
 #
 # The last line is `N passed, N failed`. Build folders: $LARDER_BUILD_DIR, else build/.
 set -uo pipefail
@@ -16,7 +19,7 @@ what=${1:-all}
 passed=0 failed=0
 
 case $what in
-    all | asan | tsan | clang) ;;
+    all | asan | tsan | clang | fleet) ;;
     *) sed -n '3,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 ;;
 esac
 mkdir -p "$build"
@@ -130,5 +133,20 @@ if [[ $what == all || $what == clang ]]; then
     command -v clang++ >/dev/null || compiler=g++
     run clang -- -DCMAKE_CXX_COMPILER=$compiler -DCMAKE_BUILD_TYPE=Release -DLARDER_WERROR=ON \
         -DLARDER_BUILD_BENCHMARKS=ON
+fi
+if [[ $what == fleet ]]; then
+    dir=$build/fleet
+    targets=(test_integration_redis_{fleet,tags,garbage,one_load})
+    if cmake -S "$root" -B "$dir" "${launcher[@]}" -DLARDER_BUILD_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >"$dir.log" 2>&1 &&
+        cmake --build "$dir" -j "$(nproc)" --target "${targets[@]}" >>"$dir.log" 2>&1; then
+        for target in "${targets[@]}"; do
+            echo "== $target"
+            LARDER_FLEET_RUNS=${2:-1000} LARDER_FLEET_REPORT=1 LARDER_TAGGED_KEYS=1000000 LARDER_GARBAGE=1000000 \
+                "$dir/tests/$target" && passed=$((passed + 1)) || failed=$((failed + 1))
+        done
+    else
+        show_build "$dir.log"
+        failed=1
+    fi
 fi
 finish
