@@ -32,8 +32,9 @@ std::string codec_error(F&& f) {
 template <class C, class V>
 void round_trip(const C& codec, const V& value) {
     const std::string bytes = codec.encode(value);
-    CHECK(codec.decode(bytes) == value);
-    CHECK(codec.encode(codec.decode(bytes)) == bytes);
+    const V again = codec.decode(bytes);
+    CHECK((again == value));  // not written out: some are huge
+    CHECK((codec.encode(again) == bytes));
 }
 
 /// `bytes` decode or are a CodecError, cut at each place (of the first and last few) and with each

@@ -52,10 +52,10 @@ void round_trips() {
     round_trip(Codec<Product>{}, Product{-1, "\xFF\xFE is not UTF-8", -0.0});
     round_trip(Codec<std::string>{}, ""s);
     round_trip(Codec<std::string>{}, "a\0b"s);
-    for (const std::size_t size : {23U, 24U, 31U, 32U, 255U, 256U, 65'535U, 65'536U, 5'000'000U}) {
+    for (const std::size_t size : {23U, 24U, 31U, 32U, 255U, 256U, 65'535U, 65'536U, 1'000'000U}) {
         round_trip(Codec<std::string>{}, std::string(size, 'x'));
     }
-    for (const std::size_t size : {0U, 15U, 16U, 23U, 24U, 255U, 256U, 65'535U, 65'536U}) {
+    for (const std::size_t size : {0U, 15U, 16U, 23U, 24U, 255U, 256U, 65'536U}) {
         std::vector<int> numbers(size, 7);
         std::map<std::string, int> names;
         for (std::size_t i = 0; i < size; ++i) {

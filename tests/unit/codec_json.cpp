@@ -58,7 +58,7 @@ TEST_CASE("values come back from JSON as they were", "[codec]") {
     round_trip(JsonCodec<Product>{}, Product{-1, "quotes \" \\ \n \x01 and ü 🫖", -0.0});
     round_trip(JsonCodec<std::string>{}, std::string{});
     round_trip(JsonCodec<std::string>{}, std::string{"a\0b", 3});
-    round_trip(JsonCodec<std::string>{}, std::string(5'000'000, 'x'));
+    round_trip(JsonCodec<std::string>{}, std::string(1'000'000, 'x'));
     round_trip(JsonCodec<std::vector<int>>{}, std::vector<int>{});
     round_trip(JsonCodec<std::map<std::string, std::vector<Product>>>{},
                std::map<std::string, std::vector<Product>>{{"", {}}, {"a", {{1, "b", 0.1}}}});
