@@ -13,6 +13,7 @@
 #include <larder/redis/pipeline.hpp>
 #include <larder/redis/reply.hpp>
 #include <larder/redis/script.hpp>
+#include <larder/redis/sequence.hpp>
 #include <larder/redis/sha1.hpp>
 #include <larder/redis/store_options.hpp>
 #include <larder/redis/url.hpp>
