@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+
+// The bytes of a slot, and the names of keys: no server needed.
+
+#include "support/catch.hpp"
+
+#include <larder/redis/key_name.hpp>
+#include <larder/redis/slot_format.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <tuple>
+
+using namespace larder::redis::detail;
+using namespace std::chrono_literals;
+using Kind = SlotBytes::Kind;
+
+TEST_CASE("ids are sixteen digits, and nothing else is one", "[redis]") {
+    CHECK(hex(0) == "0000000000000000");
+    CHECK(hex(0x0123456789abcdefU) == "0123456789abcdef");
+    CHECK(unhex("0123456789abcdef") == 0x0123456789abcdefU);
+    CHECK_FALSE(unhex("0123456789abcde"));
+    CHECK_FALSE(unhex("0123456789abcdef0"));
+    CHECK_FALSE(unhex("0123456789ABCDEF"));
+}
+
+TEST_CASE("a moment survives its text, and text that is none is refused", "[redis]") {
+    const Epoch epoch{7, std::uint64_t{1} << 53U};
+    CHECK(to_epoch(to_text(epoch)) == epoch);
+    CHECK_FALSE(to_epoch("0000000000000007"));
+    CHECK_FALSE(to_epoch("00000000000000079007199254740993"));  // beyond what a script counts
+    CHECK_FALSE(to_epoch("0000000000000007-1"));
+    CHECK_FALSE(to_epoch(""));
+}
+
+TEST_CASE("text is a plain value unless it begins with the byte of a header", "[redis]") {
+    CHECK(read_slot("{\"id\":1}").kind == Kind::plain);
+    CHECK(read_slot("").kind == Kind::plain);
+    CHECK(read_slot("\x02").kind == Kind::plain);
+    CHECK(read_slot("\x01").kind == Kind::broken);
+    CHECK(read_slot("\x01\x02 of a newer build").kind == Kind::unknown);
+    CHECK(read_slot("\x01\x01?").kind == Kind::broken);
+}
+
+TEST_CASE("a value keeps life, grace, moment and tags beside its bytes", "[redis]") {
+    const larder::Tags tags{"shoes", "", std::string("\0\x01", 2)};
+    const std::string bytes = write_slot(std::string{"body"}, 5s, 7s, {3, 4}, tags);
+    const SlotBytes slot = read_slot(bytes);
+    REQUIRE(slot.kind == Kind::value);
+    CHECK(slot.body == "body");
+    CHECK(slot.life == 5s);
+    CHECK(slot.grace == 7s);
+    CHECK(slot.epoch == Epoch{3, 4});
+    REQUIRE(slot.tags.size() == 3);
+    CHECK(slot.tags[2] == tags[2]);
+
+    const std::string none = write_slot(std::nullopt, 0s, 0s, {}, {});
+    const SlotBytes absence = read_slot(none);
+    CHECK(absence.kind == Kind::absence);
+    CHECK(read_slot(none + "x").kind == Kind::broken);
+    for (std::size_t size = 2; size < bytes.size() - 4; ++size) {
+        CHECK(read_slot(std::string_view{bytes}.substr(0, size)).kind == Kind::broken);
+    }
+    CHECK_THROWS_AS(write_slot(std::nullopt, 0s, 0s, {}, {std::string(70'000, 't')}),
+                    std::length_error);
+}
+
+TEST_CASE("keys that differ have names that differ", "[redis]") {
+    using larder::redis::key_name;
+    enum class Colour : std::uint8_t { red = 3 };
+    CHECK(key_name(42) == "42");
+    CHECK(key_name(-1) == "-1");
+    CHECK(key_name(Colour::red) == "3");
+    CHECK(key_name(std::string{"a:b %"}) == "a:b %");
+    using Pair = std::tuple<std::string, std::string>;
+    CHECK(key_name(Pair{"a", "b"}) == "a:b");
+    CHECK(key_name(Pair{"a:b", "c"}) != key_name(Pair{"a", "b:c"}));
+    CHECK(key_name(Pair{"a%3A", "c"}) != key_name(Pair{"a:", "c"}));
+    CHECK(key_name(Pair{"", "x"}) != key_name(Pair{"x", ""}));
+    CHECK(key_name(std::tuple{1, std::string{"x"}}) == "1:x");
+    static_assert(!larder::redis::Nameable<double>);
+}
+
+TEST_CASE("a namespace that could meet another's keys is refused", "[redis]") {
+    using larder::redis::require_namespace;
+    for (const char* bad : {"", "~tag", "a{b", "a}b", ":a", "a:", "a\nb", "\x7f"}) {
+        CHECK_THROWS_AS(require_namespace(bad), std::invalid_argument);
+    }
+    require_namespace("shop:product");
+    require_namespace("*?[x]");
+}
