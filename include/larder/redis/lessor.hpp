@@ -88,10 +88,18 @@ public:
             add_open(pipeline, slot, asked.emplace_back(s_, slot).lease.id);
         }
         const std::vector<Reply> replies = s_.client.run(pipeline);
+        std::optional<Epoch> made;  // where there is no clock: once for all
+        const auto epoch_for = [&](const Reply& clock) {
+            const auto epoch = to_epoch(clock.text());
+            if (!epoch && !made) {
+                made = epoch_of(clock);
+            }
+            return epoch ? *epoch : *made;
+        };
         for (std::size_t i = 0; i < slots.size(); ++i) {
             const Reply& reply = replies[3 * i + 2];
             if (reply.is_nil()) {
-                each(i, asked[i].lead(epoch_of(replies[3 * i]), std::nullopt));
+                each(i, asked[i].lead(epoch_for(replies[3 * i]), std::nullopt));
             } else {
                 each(i, old_server(reply)
                             ? acquire(slots[i], look)
@@ -177,11 +185,9 @@ public:
             return *epoch;
         }
         try {
-            Pipeline pipeline;
-            pipeline.repeatable();
-            pipeline.command("SET", s_.names.clock(), to_text({new_id(), 0}), "NX");
-            pipeline.command("GET", s_.names.clock());
-            return to_epoch(s_.client.run(pipeline)[1].text()).value_or(Epoch{});
+            const Reply made =
+                s_.step(scripts().clock, {s_.names.clock()}, {to_text({new_id(), 0})});
+            return to_epoch(made.text()).value_or(Epoch{});
         } catch (const StoreError&) {
             s_.failed();
             return {};  // what has tags will not be kept

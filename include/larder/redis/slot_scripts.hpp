@@ -156,9 +156,18 @@ local v, kind = look(KEYS[1])
 if kind ~= 'V' or redis.call('PTTL', KEYS[1]) ~= -1 then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[1]))"};
 
+    /// The clock; one of a new era where there is none. Clock; that.
+    Script clock{prelude() + R"(
+local clock = version(KEYS[1])
+if not clock then
+  clock = ARGV[1]
+  put(KEYS[1], clock, -1)
+end
+return clock)"};
+
     /// Moves the clock, and the version of every tag that some entry may carry. Clock, tags; era.
     Script invalidate{prelude() + R"(
-local clock = text(KEYS[1])
+local clock = version(KEYS[1])
 local now = ARGV[1] .. '1'
 if clock then
   now = string.sub(clock, 1, 16) .. string.format('%.0f', tonumber(string.sub(clock, 17)) + 1)
@@ -177,15 +186,17 @@ return now)"};
     }
 
 private:
+    // version: of a tag, or a clock; nil for what is none.
     // look: a slot's bytes, and 'V' for a value (or what nobody can read), 'L', 'W', 'U' for another
     // version's, 'X' for another type, '-' for nothing. Each DEL comes before its SET: a server that
     // is full refuses a script whose first write is a SET.
     static std::string prelude() {
         return "local longest_lease, longest_ticket = " + std::to_string(longest_lease.count()) +
                ", " + std::to_string(longest_ticket.count()) + R"(
-local function text(k)
+local function version(k)
   local v = redis.pcall('GET', k)
-  return type(v) == 'string' and #v > 16 and v or nil
+  local sound = type(v) == 'string' and #v < 32 and string.find(v, '^' .. string.rep('[0-9a-f]', 16) .. '%d+$')
+  return sound and v or nil
 end
 local function time()
   local t = redis.call('TIME')
@@ -305,25 +316,30 @@ end
 )";
     }
     // Whether each tag still has a version that is not newer than the moment of the lease or ticket.
-    // A tag without a version gets one if nothing at all was invalidated since.
+    // A tag without a version gets one if nothing at all was invalidated since; so does one whose
+    // version is of another era: that era's clock was lost before this one's began.
     static std::string tags() {
         return R"(
-local clock = text(KEYS[clock_at])
+local clock = version(KEYS[clock_at])
 local era, tick = string.sub(ARGV[4], 1, 16), tonumber(string.sub(ARGV[4], 17))
+local function standing(k)
+  local v = version(k)
+  return v and string.sub(v, 1, 16) == era and v or nil
+end
 if not clock or string.sub(clock, 1, 16) ~= era then stand = false end
 for i = clock_at + 1, #KEYS do
-  local version = text(KEYS[i])
-  if version then
-    if string.sub(version, 1, 16) ~= era or tonumber(string.sub(version, 17)) > tick then stand = false end
+  local v = standing(KEYS[i])
+  if v then
+    if tonumber(string.sub(v, 17)) > tick then stand = false end
   elseif clock ~= ARGV[4] then
     stand = false
   end
 end
-if mine and clock then
+if mine and clock and string.sub(clock, 1, 16) == era then
   local px = tonumber(ARGV[2])
   local long = string.format('%.0f', 2 * px + 3600000)
   for i = clock_at + 1, #KEYS do
-    if not text(KEYS[i]) then
+    if not standing(KEYS[i]) then
       put(KEYS[i], clock, long)
     else
       local left = redis.call('PTTL', KEYS[i])
