@@ -175,9 +175,12 @@ void trips() {
     larder::WriteThrough cache{store, std::ref(rows)};
     larder::Tagged tagged{larder::CacheAside{store, std::ref(rows)},
                           [](const std::string&) { return larder::Tags{"all"}; }};
-    (void)cache.get(999);  // the scripts and the clock are there now
+    (void)cache.get(999);
     (void)tagged.get(998);
-    cache.put(997, "new");
+    tagged.invalidate_tag("all");
+    (void)tagged.get(998);
+    cache.invalidate(999);
+    cache.put(997, "new");  // the scripts and the clock are there now
     const auto show = [&](const char* what, auto&& act) {
         const auto before = client.stats().round_trips;
         act();
