@@ -12,7 +12,7 @@ command -v g++ >/dev/null || missing+=(g++)
 command -v cmake >/dev/null || missing+=(cmake)
 command -v ninja >/dev/null || command -v make >/dev/null || missing+=(make)
 if command -v dpkg-query >/dev/null; then
-    for package in libsqlite3-dev nlohmann-json3-dev iso-codes; do
+    for package in libsqlite3-dev nlohmann-json3-dev libhiredis-dev iso-codes; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done
 fi

@@ -4,7 +4,8 @@
 // The database itself counts the statements that it is sent; time is moved by hand, so nothing
 // sleeps.
 //
-// tour [NUMBER…]: all of it, or these parts.
+// tour [--redis URL] [NUMBER…]: all of it, or these parts; with the copies in Redis, but for the parts
+// that move time by hand.
 
 #include "tour/tour.hpp"
 #include "support/database.hpp"
@@ -29,6 +30,7 @@
 #include <fstream>
 #include <iomanip>
 #include <iostream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -66,9 +68,12 @@ constexpr Part<Stores> parts[] = {
 };
 
 void show_comparison(const MakeContestant& make, const std::string& program,
-                     const std::filesystem::path& scratch) {
+                     const std::vector<std::string>& where, const std::filesystem::path& scratch) {
     std::cout << "   " << about_the_workload() << ".\n\n";
-    const auto all = compare(make, {program, std::string{writer_flag}}, scratch);
+    std::vector<std::string> writer{program};
+    writer.insert(writer.end(), where.begin(), where.end());
+    writer.emplace_back(writer_flag);
+    const auto all = compare(make, writer, scratch);
     print_table(all);
     std::cout << '\n';
     for (const Measured& one : all) {
@@ -83,7 +88,8 @@ void show_comparison(const MakeContestant& make, const std::string& program,
 }
 
 template <class Stores>
-int run(const Stores& stores, const std::vector<std::string>& arguments) {
+int run(const Stores& stores, std::vector<std::string> arguments,
+        const std::vector<std::string>& where = {}) {
     const MakeContestant make = [&](Strategy strategy, Database& db) {
         return make_contestant(strategy, stores, db);
     };
@@ -119,7 +125,7 @@ int run(const Stores& stores, const std::vector<std::string>& arguments) {
         }
     }
     if (chosen("The strategies compared")) {
-        show_comparison(make, arguments[0], folder.path());
+        show_comparison(make, arguments[0], where, folder.path());
     }
     return EXIT_SUCCESS;
 }
@@ -127,7 +133,21 @@ int run(const Stores& stores, const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) try {
-    return run(InMemory{}, {argv, argv + argc});
+    std::vector<std::string> arguments{argv, argv + argc};
+    if (arguments.size() > 1 && arguments[1] == "--redis") {
+        if (arguments.size() < 3) {
+            throw std::invalid_argument{"--redis needs a URL: redis://127.0.0.1:6379"};
+        }
+#if defined(TOUR_WITH_REDIS)
+        const std::vector<std::string> where{arguments[1], arguments[2]};
+        arguments.erase(arguments.begin() + 1, arguments.begin() + 3);
+        return run(InRedis{where[1]}, arguments, where);
+#else
+        throw std::invalid_argument{
+            "this tour was built without hiredis: apt install libhiredis-dev"};
+#endif
+    }
+    return run(InMemory{}, arguments);
 } catch (const std::exception& error) {
     std::cerr << "tour: " << error.what() << '\n';
     return EXIT_FAILURE;

@@ -29,7 +29,22 @@ struct InMemory {
 
     /// Time passes for its stores; nothing happens where the stores have a clock of their own.
     void pass(std::chrono::nanoseconds time) { clock.advance(time); }
+
+    /// How often a read is repeated to be timed.
+    static constexpr int repeats = 100'000;
 };
+
+/// A journal in this process for a write-behind on this store, whoever else sees the store.
+template <class Store>
+[[nodiscard]] auto journal_beside(const Store& store) {
+    using Journal = larder::MemoryJournal<typename Store::key_type, typename Store::value_type,
+                                          typename Store::clock_type>;
+    if constexpr (Store::shared) {
+        return larder::unshared(Journal{store.clock()});
+    } else {
+        return Journal{store.clock()};
+    }
+}
 
 }  // namespace examples
 

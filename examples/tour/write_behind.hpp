@@ -28,8 +28,10 @@ void write_behind(Tour<Stores>& tour) {
     const Reviews table{tour.db};
     larder::Sequence ids{[&] { return table.greatest_id(); }};
     // It writes when it is told to, or 1,000 changes wait.
-    larder::WriteBehind reviews{tour.template store<Review, std::int64_t>(),
+    auto store = tour.template store<Review, std::int64_t>();
+    larder::WriteBehind reviews{store,
                                 table,
+                                journal_beside(store),
                                 {.ttl = 1h},
                                 {.batch = 1'000, .delay = 1h, .attempts = 1}};
     const auto get = [&](std::int64_t id) {

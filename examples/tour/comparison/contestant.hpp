@@ -8,6 +8,9 @@
 
 #include "pages.hpp"
 #include "tour/stores.hpp"
+#if defined(TOUR_WITH_REDIS)
+#include "tour/redis_stores.hpp"
+#endif
 
 #include <larder/larder.hpp>
 
@@ -138,12 +141,18 @@ std::unique_ptr<Contestant> make_contestant(Strategy strategy, Stores stores, Da
         case Strategy::cache_aside: return larder(larder::CacheAside{store(), pages, options});
         case Strategy::write_through: return larder(larder::WriteThrough{store(), pages, options});
         case Strategy::refresh_ahead: return larder(larder::RefreshAhead{store(), pages, options});
-        case Strategy::write_behind: return larder(larder::WriteBehind{store(), pages, options});
+        case Strategy::write_behind: {
+            const auto copies = store();
+            return larder(larder::WriteBehind{copies, pages, journal_beside(copies), options});
+        }
     }
     throw std::invalid_argument{"no such strategy"};
 }
 
 extern template std::unique_ptr<Contestant> make_contestant(Strategy, InMemory, Database&);
+#if defined(TOUR_WITH_REDIS)
+extern template std::unique_ptr<Contestant> make_contestant(Strategy, InRedis, Database&);
+#endif
 
 }  // namespace examples
 

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// The tour's copies in Redis.
+
+#ifndef LARDER_EXAMPLES_TOUR_REDIS_STORES_HPP
+#define LARDER_EXAMPLES_TOUR_REDIS_STORES_HPP
+
+#include "support/iso_codes.hpp"
+
+#include <larder/json.hpp>
+#include <larder/larder.hpp>
+#include <larder/redis.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <unistd.h>
+
+namespace examples {
+
+/// Stores in a Redis server. Their names begin with `larder-tour`, and nothing of them stays.
+class InRedis {
+public:
+    explicit InRedis(const std::string& url) : state_{std::make_shared<State>(url)} {
+        state_->client.command("PING");  // better now than in the middle
+    }
+
+    template <class Row, class Key = std::string>
+    [[nodiscard]] larder::RedisStore<Key, Row> store() const {
+        static std::atomic<int> number{0};
+        larder::RedisStore<Key, Row> store{
+            state_->client,
+            "larder-tour-" + std::to_string(::getpid()) + '-' + std::to_string(++number)};
+        state_->clear.push_back([store]() mutable { store.clear(); });
+        return store;
+    }
+
+    /// Redis has a clock of its own.
+    void pass(std::chrono::nanoseconds) const {}
+
+    static constexpr int repeats = 10'000;
+
+private:
+    struct State {
+        explicit State(const std::string& url) : client{url} {}
+        State(const State&) = delete;
+        State& operator=(const State&) = delete;
+        ~State() {
+            try {
+                for (const auto& forget : clear) {
+                    forget();
+                }
+            } catch (const larder::StoreError&) {
+                // Then what is left expires.
+            }
+        }
+
+        larder::redis::Client client;
+        std::vector<std::function<void()>> clear{};
+    };
+
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace examples
+
+#endif  // LARDER_EXAMPLES_TOUR_REDIS_STORES_HPP
