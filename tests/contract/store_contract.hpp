@@ -601,6 +601,7 @@ void lease_contract(Rig<S>& rig) {
         CHECK(openings[2].slot == Slot::join);
         CHECK(openings[2].lease.id == loading.id);
         CHECK(openings[3].slot == Slot::bypass);
+        CHECK(openings[3].writing);
         at(1);
         CHECK(b.fill(openings[0].lease, 1));
         CHECK(b.has(1));
