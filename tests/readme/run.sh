@@ -23,6 +23,9 @@
 #                            `cmake …` is run with DESTDIR set; git, cd, apt, sudo and comments are passed over.
 #   ```text                  after a program: see above; elsewhere a drawing.
 #
+# A program, or the fragments, that include larder/redis.hpp run beside a redis-server of their own, which
+# stands for the one at redis://127.0.0.1:6379; they are left out, loudly, where there is no hiredis or server.
+#
 # A comment on the line before the fence changes this:
 #   <!-- block: file -->     compile this cpp fragment as a file by itself, unchanged, after the prelude
 #   <!-- block: compile -->  compile this fragment or program, do not run it
@@ -67,6 +70,15 @@ part() { # part BLOCK line|language|directive|heading
         heading) echo "${fields[4]}" ;;
     esac
 }
+# needs_redis FILE: it includes larder/redis.hpp; the server's address is then the test's.
+needs_redis() {
+    grep -q '^#include <larder/redis.hpp>' "$1" || return 1
+    sed -i 's|"redis://127.0.0.1:6379"|std::getenv("LARDER_REDIS_URL")|; 1i #include <cstdlib>' "$1"
+}
+has_redis() {
+    command -v redis-server >/dev/null &&
+        echo '#include <hiredis/hiredis.h>' | "$compiler" -fsyntax-only -x c++ - 2>/dev/null
+}
 is_program() { [[ $(part "$1" language) == cpp ]] && grep -qE '^int main\(' "$1"; }
 
 # The ```text block with a program's output: the next block, under the same heading.
@@ -86,10 +98,15 @@ programs() {
         is_program "$block" || continue
         count=$((count + 1))
         cp "$block" "$block.cpp"
-        if ! "$compiler" "${flags[@]}" "$block.cpp" -o "$block.exe"; then
+        local libraries=() beside=()
+        if needs_redis "$block.cpp"; then
+            has_redis || { echo "README.md:$(part "$block" line): left out: no hiredis, or no redis-server"; continue; }
+            libraries=(-lhiredis) beside=("$here/../scripts/with_redis.sh")
+        fi
+        if ! "$compiler" "${flags[@]}" "$block.cpp" -o "$block.exe" "${libraries[@]}"; then
             fail "$(part "$block" line)" "the program does not compile"
         elif [[ $(part "$block" directive) != compile ]]; then
-            actual=$(cd "$work" && timeout 60 "$block.exe") || fail "$(part "$block" line)" "the program fails"
+            actual=$(cd "$work" && timeout 60 "${beside[@]}" "$block.exe") || fail "$(part "$block" line)" "the program fails"
             expected=$(output_of "$block")
             if [[ -n $expected ]] && ! diff "$expected" - <<<"$actual"; then
                 fail "$(part "$expected" line)" "the program prints something else (>)"
@@ -102,7 +119,7 @@ programs() {
 
 fragments() {
     local block line directive count=0 calls="" all=$work/fragments.cpp
-    local includes=$work/includes body=$work/body
+    local includes=$work/includes body=$work/body libraries=() beside=()
     : >"$includes"
     : >"$body"
     for block in "${blocks[@]}"; do
@@ -112,6 +129,11 @@ fragments() {
             { echo '#include "prelude.hpp"'; echo "#line $((line + 1)) \"README.md\""; cat "$block"; } >"$block.cpp"
             "$compiler" "${flags[@]}" -fsyntax-only "$block.cpp" || fail "$line" "the block does not compile"
             continue
+        fi
+        if grep -q '^#include <larder/redis.hpp>' "$block"; then
+            has_redis || { echo "README.md:$line: left out: no hiredis, or no redis-server"; continue; }
+            sed -i 's|"redis://127.0.0.1:6379"|std::getenv("LARDER_REDIS_URL")|' "$block"
+            libraries=(-lhiredis) beside=("$here/../scripts/with_redis.sh")
         fi
         awk -v line="$line" -v directive="$directive" -v includes="$includes" -v body="$body" '
             function at(text) { return "#line " (line + NR) " \"README.md\"\n" text "\n" }
@@ -138,6 +160,7 @@ fragments() {
         cat "$includes"
         cat <<'HEAD'
 #include "prelude.hpp"
+#include <cstdlib>
 #include <exception>
 #include <iostream>
 HEAD
@@ -157,10 +180,10 @@ TAIL
         echo "$calls    return failures == 0 ? 0 : 1;"
         echo "}"
     } >"$all"
-    if ! "$compiler" "${flags[@]}" -Wno-unused -Wno-shadow "$all" -o "$work/fragments"; then
+    if ! "$compiler" "${flags[@]}" -Wno-unused -Wno-shadow "$all" -o "$work/fragments" "${libraries[@]}"; then
         fail 1 "the fragments do not compile"
     else
-        (cd "$work" && timeout 120 ./fragments >"$work/fragments.out") || fail 1 "the fragments fail"
+        (cd "$work" && timeout 120 "${beside[@]}" ./fragments >"$work/fragments.out") || fail 1 "the fragments fail"
     fi
 }
 

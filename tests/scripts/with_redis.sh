@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # with_redis.sh COMMAND [ARGUMENT…]: runs the command beside a redis-server of its own; @URL@ among the
-# arguments is its address. 77 where there is no redis-server.
+# arguments, and $LARDER_REDIS_URL, are its address. 77 where there is no redis-server.
 set -uo pipefail
 command -v redis-server >/dev/null || { echo "skipped: there is no redis-server (apt install redis-server)"; exit 77; }
 folder=$(mktemp -d)
@@ -13,4 +13,5 @@ for ((i = 0; i < 200; i++)); do
     kill -0 $server 2>/dev/null || { cat "$folder/log"; exit 1; }
     sleep 0.05
 done
-"${@//@URL@/unix://$folder/redis.sock}"
+export LARDER_REDIS_URL="unix://$folder/redis.sock"
+"${@//@URL@/$LARDER_REDIS_URL}"
