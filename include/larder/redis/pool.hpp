@@ -6,7 +6,7 @@
 #ifndef LARDER_REDIS_POOL_HPP
 #define LARDER_REDIS_POOL_HPP
 
-#include <larder/redis/forks.hpp>
+#include <larder/detail/forks.hpp>
 #include <larder/redis/lane.hpp>
 #include <larder/redis/namespaces.hpp>
 #include <larder/redis/options.hpp>
@@ -86,7 +86,7 @@ public:
         }
 
         Server server;
-        const std::uint64_t generation = forks();
+        const std::uint64_t generation = larder::detail::forks();
 
     private:
         static constexpr std::chrono::microseconds long_batch{200};
@@ -157,7 +157,7 @@ public:
     /// This process' connections.
     [[nodiscard]] Shared& shared() {
         Shared* const known = shared_.load(std::memory_order_acquire);
-        return known->generation == forks() ? *known : after_fork(known);
+        return known->generation == larder::detail::forks() ? *known : after_fork(known);
     }
 
     const ClientOptions options;

@@ -28,7 +28,7 @@ class Reader {
 public:
     /// Within an array within an array … (hiredis 0.14 allows no more).
     static constexpr int max_depth = 7;
-    static constexpr long long max_elements = 16 * 1024 * 1024;
+    static constexpr long long max_elements = 4 * 1024 * 1024;
 
     explicit Reader(std::size_t max_bytes) : reader_{::redisReaderCreate()}, max_bytes_{max_bytes} {
         if (!reader_) {

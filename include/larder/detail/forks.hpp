@@ -3,19 +3,22 @@
 /// @file
 /// Tells a process from its parent, without a system call each time.
 
-#ifndef LARDER_REDIS_FORKS_HPP
-#define LARDER_REDIS_FORKS_HPP
+#ifndef LARDER_DETAIL_FORKS_HPP
+#define LARDER_DETAIL_FORKS_HPP
 
 #include <larder/version.hpp>
 
 #include <atomic>
 #include <cstdint>
 
+#if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
+#include <unistd.h>
+#endif
 
 LARDER_NS_BEGIN
 
-namespace redis::detail {
+namespace detail {
 
 inline std::atomic<std::uint64_t>& fork_count() noexcept {
     static std::atomic<std::uint64_t> count{0};
@@ -24,13 +27,24 @@ inline std::atomic<std::uint64_t>& fork_count() noexcept {
 
 /// How many forks lie between this process and the first that called this.
 [[nodiscard]] inline std::uint64_t forks() noexcept {
+#if defined(__unix__) || defined(__APPLE__)
     [[maybe_unused]] static const int registered = ::pthread_atfork(
         nullptr, nullptr, [] { fork_count().fetch_add(1, std::memory_order_relaxed); });
+#endif
     return fork_count().load(std::memory_order_relaxed);
 }
 
-}  // namespace redis::detail
+/// The number of this process, where it has one.
+[[nodiscard]] inline std::uint64_t process_number() noexcept {
+#if defined(__unix__) || defined(__APPLE__)
+    return static_cast<std::uint64_t>(::getpid());
+#else
+    return 0;
+#endif
+}
+
+}  // namespace detail
 
 LARDER_NS_END
 
-#endif  // LARDER_REDIS_FORKS_HPP
+#endif  // LARDER_DETAIL_FORKS_HPP
