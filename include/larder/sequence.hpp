@@ -38,9 +38,9 @@ public:
             last_ = static_cast<std::int64_t>(std::invoke(floor));
         }
         if (*last_ > (std::numeric_limits<std::int64_t>::max)() - count) {
-            throw std::overflow_error{"larder: Sequence has given its last id: " +
-                                      std::to_string(*last_) + " and " + std::to_string(count) +
-                                      " more do not fit 64 bits"};
+            throw std::overflow_error{
+                "larder: Sequence has given its last id: " + std::to_string(*last_) + " and " +
+                std::to_string(count) + " more do not fit 64 bits"};
         }
         return *last_ += count;
     }
