@@ -13,9 +13,11 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <limits>
 #include <mutex>
-#include <unordered_set>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -35,18 +37,31 @@ public:
         return size_.load(std::memory_order_acquire);
     }
 
+    /// A place in the order in which drops were missed.
+    using Moment = std::uint64_t;
+
     /// @return false if there are `most` others and `force` is not set
     bool add(const K& key, std::size_t most, bool force) {
         const std::scoped_lock lock{mutex_};
-        if (keys_.contains(key)) {
+        if (const auto at = keys_.find(key); at != keys_.end()) {
+            at->second = ++last_;
             return true;
         }
         if (keys_.size() >= most && !force) {
             return false;
         }
-        keys_.insert(key);
+        keys_.emplace(key, ++last_);
         size_.store(keys_.size(), std::memory_order_release);
         return true;
+    }
+
+    /// Take it before the store is told: see `forget`.
+    [[nodiscard]] Moment now() const {
+        if (empty()) {
+            return 0;
+        }
+        const std::scoped_lock lock{mutex_};
+        return last_;
     }
 
     [[nodiscard]] bool contains(const K& key) const {
@@ -65,7 +80,7 @@ public:
         if (empty()) {
             return;
         }
-        std::vector<K> due;
+        std::vector<std::pair<K, Moment>> due;
         {
             const std::scoped_lock lock{mutex_};
             if (replaying_ || clock.now() < next_try_) {
@@ -75,9 +90,9 @@ public:
             replaying_ = true;
         }
         bool succeeded = true;
-        for (const K& key : due) {
+        for (const auto& [key, moment] : due) {
             try {
-                erase(key, [&] { forget(key); });
+                erase(key, [this, &k = key, m = moment] { forget(k, m); });
             } catch (...) {
                 succeeded = false;
                 break;
@@ -91,20 +106,26 @@ public:
         next_try_ = clock.now() + wait_;
     }
 
-    /// The store has been told.
-    void forget(const K& key) {
+    /// The store was told after `moment`: a drop that it has missed since is still to come, for
+    /// another process may have filled the key in between.
+    void forget(const K& key, Moment moment) {
         if (!empty()) {
             const std::scoped_lock lock{mutex_};
-            keys_.erase(key);
-            size_.store(keys_.size(), std::memory_order_release);
+            if (const auto at = keys_.find(key); at != keys_.end() && at->second <= moment) {
+                keys_.erase(at);
+                size_.store(keys_.size(), std::memory_order_release);
+            }
         }
     }
+    /// The same where nobody can have missed a drop of the key since the store was told.
+    void forget(const K& key) { forget(key, (std::numeric_limits<Moment>::max)()); }
 
 private:
     using Wait = std::chrono::steady_clock::duration;
 
     mutable std::mutex mutex_{};
-    std::unordered_set<K, KeyHash, std::equal_to<>> keys_{};
+    std::unordered_map<K, Moment, KeyHash, std::equal_to<>> keys_{};
+    Moment last_ = 0;
     std::atomic<std::size_t> size_{0};
     bool replaying_ = false;
     Wait wait_{};

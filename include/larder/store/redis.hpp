@@ -139,8 +139,9 @@ public:
     template <class Q = K>
     bool erase(const Q& key) {
         const std::string name = slot(key);
+        const auto moment = state_->drops.now();
         const bool had = erase_slots(std::span{&name, 1}) == 1;
-        state_->drops.forget(K(key));
+        state_->drops.forget(K(key), moment);
         return had;
     }
 
@@ -167,16 +168,18 @@ public:
                 redis::detail::add_script(pipeline, scripts().erase, {name}, {});
             }
         }
+        const auto moment = state_->drops.now();
         static_cast<void>(state_->run("EVALSHA", pipeline));
         for (const auto& [key, value] : pairs) {
             state_->leases.lose(slot(key));
-            state_->drops.forget(key);
+            state_->drops.forget(key, moment);
         }
     }
     std::size_t erase_many(std::span<const K> keys) {
+        const auto moment = state_->drops.now();
         const std::size_t had = erase_slots(slots_of(keys));
         for (const K& key : keys) {
-            state_->drops.forget(key);
+            state_->drops.forget(key, moment);
         }
         return had;
     }
