@@ -119,7 +119,8 @@ std::string about_the_workload() {
     std::ostringstream out;
     out << visitors << " threads for " << run_time.count() << " ms each; " << popular_pages
         << " pages asked for by Zipf's law, " << share_of_edits * 100
-        << " % of the requests edit one; the database is a local SQLite file";
+        << " % of the requests edit one and save it " << saves_of_an_edit
+        << " times; the database is a local SQLite file";
     return out.str();
 }
 

@@ -20,7 +20,8 @@ namespace examples {
 
 constexpr std::size_t popular_pages = 300;
 constexpr std::size_t visitors = 4;
-constexpr double share_of_edits = 0.02;
+constexpr double share_of_edits = 0.01;
+constexpr int saves_of_an_edit = 3;  // one after the other, as an editor that saves by itself does
 
 /// The id of the page of a rank; the most popular has rank 0.
 constexpr int page_of(std::size_t rank) {
@@ -53,7 +54,7 @@ public:
         rank_ = std::discrete_distribution<std::size_t>(weights.begin(), weights.end());
     }
 
-    /// One request: a read; or an edit, which is a read and a write.
+    /// One request: a read; or an edit, which is a read and some writes.
     ///
     /// @param acknowledge  told `(rank, revision)` when a write has returned
     template <class Acknowledge>
@@ -67,7 +68,7 @@ public:
         }
         pages_.pass();
         Page page = read(rank);
-        if (edits) {
+        for (int save = 0; edits && save < saves_of_an_edit; ++save) {
             page.revision = acknowledged_[rank] + 1;
             const auto begin = std::chrono::steady_clock::now();
             pages_.put(page_of(rank), page);
