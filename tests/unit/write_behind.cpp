@@ -298,6 +298,36 @@ TEST_CASE("a change waits for company, and no longer", "[behind]") {
     CHECK(journal.size() == 2);
 }
 
+TEST_CASE("a flusher whose claim has ended has no say in the change any more", "[behind]") {
+    larder::MemoryJournal<int, int> journal;
+    journal.record({1, 10});
+    const auto late = journal.claim(1, 0ms, 0ms);
+    const auto now = journal.claim(1, 10s, 0ms);
+    REQUIRE(late.size() == 1);
+    REQUIRE(now.size() == 1);
+    CHECK_FALSE(journal.bury(late[0], "too late"));
+    journal.defer(late[0], 1h);
+    journal.renew(late, 1h);
+    CHECK(journal.settle(late) == std::vector{false});
+    CHECK(journal.size() == 1);
+    CHECK(journal.settle(now) == std::vector{true});
+    CHECK(journal.dead_letters().empty());
+}
+
+TEST_CASE("a flush that does not wait is served all the same", "[behind]") {
+    Store store;
+    Rows rows;
+    WriteBehind cache{store, std::ref(rows), {}, lazy};
+    for (int i = 1; i <= 100; ++i) {
+        cache.put(1, i);
+        (void)cache.flush(0ms);
+        while (rows.writes < i) {
+            std::this_thread::yield();
+        }
+    }
+    CHECK(rows.load(1) == 100);
+}
+
 TEST_CASE("claims come oldest first, and as many as are asked for", "[behind]") {
     larder::ManualClock clock;
     larder::MemoryJournal<int, int, larder::ManualClock> journal{clock};

@@ -352,12 +352,12 @@ TEST_CASE("a process that begins anew is not refused by its own rows", "[behind]
     for (int run = 1; run <= 3; ++run) {
         Store store;
         WriteBehind cache{store, std::ref(rows), {}, quick};
-        for (int i = 0; i < 100; ++i) {
+        for (int i = 3 * (3 - run); i >= 0; --i) {  // fewer writes than the run before
             cache.put(1, 100 * run + i);
         }
         CHECK(cache.flush(30s) == 0);
         CHECK(cache.dead_letters().empty());
-        CHECK(rows.load(1) == 100 * run + 99);
+        CHECK(rows.load(1) == 100 * run);
     }
 }
 
@@ -470,9 +470,10 @@ TEST_CASE("an unshared journal keeps what the store could not be told of", "[beh
         store, std::ref(rows), larder::unshared(larder::MemoryJournal<int, int>{}), {}, quick};
     *store.down = true;
     cache.put(1, 11);
-    while (rows.writes < 2) {  // written, and not settled: written again
+    while (rows.writes < 2 && cache.stats().pending > 0) {
         std::this_thread::yield();
     }
+    CHECK(rows.writes >= 2);  // written, and not settled: written again
     CHECK(cache.stats().pending == 1);
     *store.down = false;
     CHECK(cache.flush(30s) == 0);

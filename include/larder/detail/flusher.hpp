@@ -85,7 +85,10 @@ private:
     static constexpr std::chrono::milliseconds heartbeat{50};
     static constexpr std::chrono::milliseconds pulse{5};  // while somebody waits for us
 
-    [[nodiscard]] bool hurried() const noexcept { return stopping_ || urgent_ > 0; }
+    // A flush that did not wait is served all the same.
+    [[nodiscard]] bool hurried() const noexcept {
+        return stopping_ || urgent_ > 0 || flushes_ != served_;
+    }
 
     void run() {
         while (!stopping_) {
@@ -99,12 +102,13 @@ private:
                                    [this] { return hurried() || e_.loader.pressed(); });
                 }
                 e_.loader.relieved();
-                const int flushes = flushes_;
+                const unsigned flushes = flushes_;
                 while (!stopping_ && pass()) {}
+                served_ = flushes;
                 if (hurried()) {
                     // What is left waits for its next try.
                     e_.loader.wait(SteadyTime::now() + pulse,
-                                   [&] { return stopping_ || flushes_ != flushes; });
+                                   [this] { return stopping_ || flushes_ != served_; });
                 }
             } catch (...) {
                 e_.tell_all(EventKind::store_failed, std::current_exception());
@@ -333,8 +337,9 @@ private:
     E& e_;
     std::atomic<bool> draining_{false};
     std::atomic<bool> stopping_{false};
-    std::atomic<int> urgent_{0};   // callers of flush
-    std::atomic<int> flushes_{0};  // so far
+    std::atomic<int> urgent_{0};  // callers of flush
+    std::atomic<unsigned> flushes_{0};
+    unsigned served_ = 0;  // of the flushes; the flusher's own
     std::thread thread_;
 };
 
