@@ -5,7 +5,7 @@
 #
 #   asan   g++, Debug, AddressSanitizer and UndefinedBehaviorSanitizer
 #   tsan   g++, ThreadSanitizer: the tests that have threads
-#   clang  clang++ (g++ where there is none), Release; and what is needed once: compile errors by both
+#   clang  clang++ (g++ where there is none), optimised; and what is needed once: compile errors by both
 #          compilers, consumers, README, include cost, format, models; the benchmarks are built
 #   fleet  what is short in the others, at full length: RUNS (1,000) seeded runs of several processes
 #          over one Redis and one database, each strategy; a tag of 1,000,000 keys; 1,000,000 byte
@@ -121,18 +121,18 @@ export ASAN_OPTIONS="detect_stack_use_after_return=1 ${ASAN_OPTIONS:-}"
 export UBSAN_OPTIONS="print_stacktrace=1 ${UBSAN_OPTIONS:-}"
 
 if [[ $what == all || $what == asan ]]; then
-    run asan -- -DCMAKE_CXX_COMPILER=g++ -DCMAKE_BUILD_TYPE=Debug -DLARDER_WERROR=ON \
+    run asan -- -DCMAKE_CXX_COMPILER=g++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-g1 -DLARDER_WERROR=ON \
         -DLARDER_SANITIZE=address,undefined
 fi
 if [[ $what == all || $what == tsan ]]; then
     run tsan --target larder_tests -- -DCMAKE_CXX_COMPILER=g++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-        -DLARDER_SANITIZE=thread
+        "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g1" -DLARDER_SANITIZE=thread
 fi
 if [[ $what == all || $what == clang ]]; then
     compiler=clang++
     command -v clang++ >/dev/null || compiler=g++
-    run clang -- -DCMAKE_CXX_COMPILER=$compiler -DCMAKE_BUILD_TYPE=Release -DLARDER_WERROR=ON \
-        -DLARDER_BUILD_BENCHMARKS=ON
+    run clang -- -DCMAKE_CXX_COMPILER=$compiler -DCMAKE_BUILD_TYPE=Release "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG" \
+        -DLARDER_WERROR=ON -DLARDER_BUILD_BENCHMARKS=ON
 fi
 if [[ $what == fleet ]]; then
     dir=$build/fleet

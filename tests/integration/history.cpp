@@ -23,6 +23,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -193,7 +194,8 @@ larder::Stats every_read_is_explained(Make make, larder::Options options,
     for (int run = 0; run < 4 || (run < 40 && !everywhere()); ++run) {
         Versions table{lost_one_in};
         Report report;
-        Policy cache{make(), std::ref(table), options};
+        Policy<std::invoke_result_t<Make&>, std::reference_wrapper<Versions>> cache{
+            make(), std::ref(table), options};
         torment(cache, table, report, 300);
         CHECK(report.unexplained == 0);
         CHECK(report.reads == 4 * 300);
@@ -318,8 +320,8 @@ void tags_are_believed() {
     for (int run = 0; run < 4 || (run < 40 && !everywhere()); ++run) {
         Versions table;
         Report report;
-        Policy cache{Memory{{.capacity = 64}}, std::ref(table),
-                     larder::Options{.ttl = 60s, .ticket = 60s}};
+        Policy<Memory, std::reference_wrapper<Versions>> cache{
+            Memory{{.capacity = 64}}, std::ref(table), larder::Options{.ttl = 60s, .ticket = 60s}};
         bystanders(cache, table, report, 300);
         CHECK(report.unexplained == 0);
         CHECK(report.reads == 3 * 300);
