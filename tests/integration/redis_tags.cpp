@@ -57,11 +57,12 @@ TEST_CASE("a tag's invalidation reaches many keys in the time that it takes for 
     larder::redis::ClientOptions options;
     options.path = server.socket_path();
     options.command_timeout = 10s;
-    larder::Tagged cache{larder::CacheAside{larder::RedisStore<int, int, larder::RawCodec<int>>{
-                                                larder::redis::Client{options}, "tagged"},
-                                            std::ref(rows),
-                                            {.ttl = 1h}},
-                         [](int key, int) { return larder::Tags{key < few ? "few" : "many"}; }};
+    larder::Tagged cache{
+        larder::CacheAside{larder::RedisStore<int, int, larder::RawCodec<int>>{
+                               larder::redis::Client{options}, "tagged", {.lease = 1min}},
+                           std::ref(rows),
+                           {.ttl = 1h}},
+        [](int key, int) { return larder::Tags{key < few ? "few" : "many"}; }};
     // How many of all keys came out of the store, and of which generation all are.
     const auto read_all = [&](int generation) {
         const auto before = cache.stats().hits;

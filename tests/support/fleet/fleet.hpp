@@ -34,43 +34,45 @@
 
 namespace larder_test {
 
+/// Everything is counted in operations, not in time: a machine that is busy elsewhere takes longer
+/// and does the same.
 struct FleetPlan {
     std::uint64_t seed = 1;
     std::size_t members = 4;
     unsigned readers = 3;  // in each
     unsigned writers = 1;
     int keys = 2;
-    std::chrono::milliseconds length{400};
-    /// After so long other keys are used; who died in a write hides its key for a ticket.
-    std::chrono::milliseconds turn{100};
+    /// How many reads, writes and loads there are in all.
+    std::size_t length = 2000;
+    /// After so many other keys are used; who died in a write hides its key for a ticket.
+    std::size_t turn = 500;
     ChaosOptions chaos{};
     /// How long a writer rests at most.
     std::chrono::microseconds rest{4000};
-    /// In a millisecond, one chance in so many that some process is killed or stands still, for up
-    /// to `stand_still`, wherever it is; 0: never.
+    /// After one operation in so many some process is killed, or stands still for up to
+    /// `stand_still`, wherever it is; 0: never.
     unsigned kill_one_in = 0;
     unsigned freeze_one_in = 0;
     std::chrono::milliseconds stand_still{10};
     Promise promise{};
-    /// Called about once a millisecond, with the key that is in use and a random number.
+    /// Called after every operation, with a key that is in use and a random number.
     std::function<void(int key, std::uint64_t random)> disturb{};
 };
 
 /// What a member does from its birth to the end of the run.
 class FleetMember {
 public:
-    FleetMember(const FleetPlan& plan, OperationLog& log, Tally& tally, Moment began, unsigned life)
+    FleetMember(const FleetPlan& plan, OperationLog& log, Tally& tally, unsigned life)
         : plan_{plan},
           log_{log},
           tally_{tally},
-          began_{began},
           life_{life},
           chaos_{plan.chaos, plan.seed * 10'000 + life} {}
 
-    static int key_at(const FleetPlan& plan, Moment since, int which) {
-        const auto turn = since / moments(plan.turn);
-        return static_cast<int>(plan.seed % 100'000) * 1000 + static_cast<int>(turn) * plan.keys +
-               which;
+    /// @param done  how many operations there have been
+    static int key_at(const FleetPlan& plan, std::size_t done, int which) {
+        return static_cast<int>(plan.seed % 100'000) * 1000 +
+               static_cast<int>(done / plan.turn) * plan.keys + which;
     }
 
     template <class Make>
@@ -87,7 +89,7 @@ private:
         const auto crowd = [&](unsigned size, std::chrono::microseconds rest, auto work) {
             for (unsigned i = 0; i < size; ++i) {
                 threads.emplace_back([this, work, rest] {
-                    while (moment() - began_ < moments(plan_.length)) {
+                    while (log_.size() < plan_.length) {
                         work();
                         chaos_.step();
                         chaos_.sleep(rest);
@@ -149,7 +151,7 @@ private:
 
     [[nodiscard]] int key() {
         const int which = static_cast<int>(chaos_.below(static_cast<unsigned>(plan_.keys)));
-        return key_at(plan_, moment() - began_, which);
+        return key_at(plan_, log_.size(), which);
     }
 
     template <class F>
@@ -200,7 +202,6 @@ private:
     const FleetPlan& plan_;
     OperationLog& log_;
     Tally& tally_;
-    Moment began_;
     unsigned life_;
     Chaos chaos_;
 };
@@ -214,38 +215,41 @@ template <class Make>
 Verdict run_fleet(const FleetPlan& plan, Tally& tally, const std::string& database, Make make) {
     Rows{database}.take_commits();
     const Shared<OperationLog> log;
-    const Moment began = moment();
     Processes fleet{plan.members, [&](Processes::Life life) {
-                        FleetMember{plan, *log, tally, began, life}.run(database, make);
+                        FleetMember{plan, *log, tally, life}.run(database, make);
                     }};
     std::mt19937_64 random{plan.seed};
     std::vector<Moment> frozen_until(fleet.size(), 0);
     const auto one_in = [&](unsigned of) { return of != 0 && random() % of == 0; };
-    for (Moment now = began; now - began < moments(plan.length); now = moment()) {
-        fleet.tend(true);
-        const std::size_t chosen = random() % fleet.size();
-        if (one_in(plan.kill_one_in)) {
-            fleet.kill(chosen);
-        }
-        if (one_in(plan.freeze_one_in)) {
-            fleet.freeze(chosen);
-            frozen_until[chosen] = now + 1 + random() % moments(plan.stand_still);
-        }
+    const auto thaw = [&](Moment now) {
         for (std::size_t i = 0; i < fleet.size(); ++i) {
             if (frozen_until[i] != 0 && frozen_until[i] <= now) {
                 fleet.thaw(i);
                 frozen_until[i] = 0;
             }
         }
-        if (plan.disturb) {
-            const int which = static_cast<int>(random() % static_cast<unsigned>(plan.keys));
-            plan.disturb(FleetMember::key_at(plan, now - began, which), random());
+    };
+    const Moment latest = moment() + moments(std::chrono::minutes{1});
+    for (std::size_t done = 0; done < plan.length && moment() < latest;) {
+        fleet.tend(true);
+        thaw(moment());
+        for (const std::size_t now_done = log->size(); done < now_done; ++done) {
+            const std::size_t chosen = random() % fleet.size();
+            if (one_in(plan.kill_one_in)) {
+                fleet.kill(chosen);
+            }
+            if (one_in(plan.freeze_one_in)) {
+                fleet.freeze(chosen);
+                frozen_until[chosen] = moment() + 1 + random() % moments(plan.stand_still);
+            }
+            if (plan.disturb) {
+                const int which = static_cast<int>(random() % static_cast<unsigned>(plan.keys));
+                plan.disturb(FleetMember::key_at(plan, done, which), random());
+            }
         }
         std::this_thread::sleep_for(std::chrono::milliseconds{1});
     }
-    for (std::size_t i = 0; i < fleet.size(); ++i) {
-        fleet.thaw(i);
-    }
+    thaw(History::never);
     fleet.join(std::chrono::seconds{30});
     Verdict verdict =
         judge(log->operations(), Rows{database}.take_commits(), fleet.deaths(), plan.promise);

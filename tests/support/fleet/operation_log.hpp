@@ -77,9 +77,11 @@ public:
         slot.state.store(state, std::memory_order_release);
     }
 
+    [[nodiscard]] std::size_t size() const { return (std::min)(size_.load(), slots_.size()); }
+
     /// By number. One that was killed while it began is unused.
     [[nodiscard]] std::vector<Logged> operations() const {
-        std::vector<Logged> all((std::min)(size_.load(), slots_.size()));
+        std::vector<Logged> all(size());
         for (std::size_t i = 0; i < all.size(); ++i) {
             all[i] = slots_[i].logged;
             all[i].state = slots_[i].state.load(std::memory_order_acquire);
