@@ -163,6 +163,30 @@ TEST_CASE("a copy whose drop is queued is not served, even while the server answ
     CHECK(cache.fetch(2).source == Source::hit);
 }
 
+TEST_CASE("many drops that were missed are replayed in few steps, by nobody alone",
+          "[redis][faults]") {
+    RedisServer server;
+    RedisPair w{hasty(server)};
+    CacheAside cache{w.here, w.rows, {.ttl = 1h}};
+    std::vector<std::pair<int, std::optional<int>>> copies;
+    for (int key = 0; key < 1000; ++key) {
+        copies.emplace_back(key, -1);
+    }
+    w.there.put_many(copies, {1h});
+    for (const auto& [key, value] : copies) {
+        REQUIRE(w.here.queue_drop(key, 2000, false));
+    }
+    int reads = 0;
+    for (; cache.stats().queued_invalidations > 0; ++reads) {
+        const auto before = w.here.client().stats().round_trips;
+        CHECK(cache.get(1) == 10);
+        CHECK(w.here.client().stats().round_trips <= before + 12);
+    }
+    CHECK(reads >= 2);
+    CHECK(reads <= 4);
+    CHECK_FALSE(w.there.find(999));
+}
+
 TEST_CASE("a frozen server costs one time-out a window", "[redis][faults]") {
     RedisServer server;
     RedisPair w{hasty(server, 1min, little)};

@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <span>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -188,6 +190,36 @@ TEST_CASE("a drop that is missed while an older one is carried out stays queued"
     CHECK(queue.contains(1));
     queue.forget(1, queue.now());
     CHECK(queue.empty());
+}
+
+TEST_CASE("a store that erases many at once is told some at a time", "[drop_queue]") {
+    Queue queue;
+    for (int key = 0; key < 25; ++key) {
+        queue.add(key, 100, false);
+    }
+    std::vector<std::size_t> sizes;
+    bool down = false;
+    larder::ManualClock clock;
+    const auto erase = [&](std::span<const int> keys) {
+        sizes.push_back(keys.size());
+        queue.add(keys.front(), 100, false);  // missed meanwhile
+        if (down) {
+            throw std::runtime_error{"down"};
+        }
+    };
+    queue.replay_some(10, erase, clock);
+    CHECK(queue.size() == 16);
+    down = true;
+    queue.replay_some(10, erase, clock);
+    CHECK(queue.size() == 16);
+    queue.replay_some(10, erase, clock);  // not due
+    clock.advance(10ms);
+    queue.replay_some(
+        10, [&](std::span<const int> keys) { sizes.push_back(keys.size()); }, clock);
+    queue.replay_some(
+        10, [&](std::span<const int> keys) { sizes.push_back(keys.size()); }, clock);
+    CHECK(queue.empty());
+    CHECK(sizes == std::vector<std::size_t>{10, 10, 10, 6});
 }
 
 TEST_CASE("one replay at a time", "[drop_queue]") {

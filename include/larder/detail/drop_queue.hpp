@@ -17,6 +17,7 @@
 #include <functional>
 #include <limits>
 #include <mutex>
+#include <span>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -77,33 +78,23 @@ public:
     /// from then on, not from when it was asked.
     template <class Erase, class C = SteadyClock>
     void replay(Erase&& erase, const C& clock = {}) {
-        if (empty()) {
-            return;
-        }
-        std::vector<std::pair<K, Moment>> due;
-        {
-            const std::scoped_lock lock{mutex_};
-            if (replaying_ || clock.now() < next_try_) {
-                return;
+        attempt((std::numeric_limits<std::size_t>::max)(), clock, [&](const Due& due) {
+            for (std::size_t i = 0; i < due.keys.size(); ++i) {
+                erase(due.keys[i], [&] { forget(due.keys[i], due.moments[i]); });
             }
-            due.assign(keys_.begin(), keys_.end());
-            replaying_ = true;
-        }
-        bool succeeded = true;
-        for (const auto& [key, moment] : due) {
-            try {
-                erase(key, [this, &k = key, m = moment] { forget(k, m); });
-            } catch (...) {
-                succeeded = false;
-                break;
+        });
+    }
+
+    /// The same for a store that erases many at once: `erase(span)` takes `most` at a time, so that
+    /// whoever happens to replay is not held up by all that was missed.
+    template <class Erase, class C = SteadyClock>
+    void replay_some(std::size_t most, Erase&& erase, const C& clock = {}) {
+        attempt(most, clock, [&](const Due& due) {
+            erase(std::span<const K>{due.keys});
+            for (std::size_t i = 0; i < due.keys.size(); ++i) {
+                forget(due.keys[i], due.moments[i]);
             }
-        }
-        const std::scoped_lock lock{mutex_};
-        replaying_ = false;
-        wait_ = succeeded ? Wait::zero()
-                          : std::clamp(2 * wait_, Wait{std::chrono::milliseconds{10}},
-                                       Wait{std::chrono::seconds{1}});
-        next_try_ = clock.now() + wait_;
+        });
     }
 
     /// The store was told after `moment`: a drop that it has missed since is still to come, for
@@ -122,6 +113,45 @@ public:
 
 private:
     using Wait = std::chrono::steady_clock::duration;
+
+    struct Due {
+        std::vector<K> keys{};
+        std::vector<Moment> moments{};
+    };
+
+    template <class C, class Go>
+    void attempt(std::size_t most, const C& clock, Go&& go) {
+        if (empty()) {
+            return;
+        }
+        Due due;
+        {
+            const std::scoped_lock lock{mutex_};
+            if (replaying_ || clock.now() < next_try_) {
+                return;
+            }
+            for (const auto& [key, moment] : keys_) {
+                if (due.keys.size() == most) {
+                    break;
+                }
+                due.keys.push_back(key);
+                due.moments.push_back(moment);
+            }
+            replaying_ = true;
+        }
+        bool succeeded = true;
+        try {
+            go(due);
+        } catch (...) {
+            succeeded = false;
+        }
+        const std::scoped_lock lock{mutex_};
+        replaying_ = false;
+        wait_ = succeeded ? Wait::zero()
+                          : std::clamp(2 * wait_, Wait{std::chrono::milliseconds{10}},
+                                       Wait{std::chrono::seconds{1}});
+        next_try_ = clock.now() + wait_;
+    }
 
     mutable std::mutex mutex_{};
     std::unordered_map<K, Moment, KeyHash, std::equal_to<>> keys_{};

@@ -647,11 +647,9 @@ private:
         if (state_->drops.empty()) [[likely]] {
             return false;
         }
-        state_->drops.replay([this](const K& dropped, auto&& done) {
-            const std::string name = slot(dropped);
-            erase_slots(std::span{&name, 1});
-            done();
-        });
+        constexpr std::size_t batch = 256;
+        state_->drops.replay_some(batch,
+                                  [this](std::span<const K> keys) { erase_slots(slots_of(keys)); });
         return state_->drops.contains(K(key));
     }
 
