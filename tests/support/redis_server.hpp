@@ -137,7 +137,10 @@ public:
     }
 
     /// It keeps its connections and answers nothing until it is thawed.
-    void freeze() const noexcept { ::kill(pid_, SIGSTOP); }
+    void freeze() const noexcept {
+        ::kill(pid_, SIGSTOP);
+        ::waitpid(pid_, nullptr, WUNTRACED);  // until it has stopped
+    }
     void thaw() const noexcept { ::kill(pid_, SIGCONT); }
 
     /// Carries out one command over a connection of its own; the reply as text: arrays as lines,
