@@ -115,14 +115,14 @@ public:
         pipeline.command("GET", s_.names.clock());
         add_script(pipeline, scripts().reopen, {slot, Names::side(slot)},
                    {hex(mine.lease.id), s_.lease_ms()});
-        const std::vector<Reply> replies = s_.run("EVALSHA", pipeline);
+        const std::vector<Reply> replies = s_.run(pipeline);
         const ReplyView reply = replies[1];
         const std::string_view kind = reply[0].text();
         const bool taken = kind == "+";
         Copy copy;
         if (taken || kind == "R") {
             try {
-                copy = copy_in(reply[2], reply[3].integer(), look);
+                copy = copy_in(slot, reply[2], reply[3].integer(), look);
             } catch (...) {
                 mine.give_back_if(taken);
                 throw;
@@ -153,7 +153,7 @@ public:
         pipeline.command("GET", s_.names.clock());
         add_script(pipeline, scripts().force, {slot, Names::side(slot)},
                    {hex(mine.lease.id), s_.lease_ms(), loading_bytes(mine.lease.id)});
-        const std::vector<Reply> replies = s_.run("EVALSHA", pipeline);
+        const std::vector<Reply> replies = s_.run(pipeline);
         const std::string_view kind = replies[1].text();
         if (kind != "+" && kind != "L") {
             return kind == "W" ? written() : Opening{};
@@ -170,7 +170,7 @@ public:
         Pipeline pipeline;
         pipeline.repeatable();
         add_release(pipeline, slot, lease);
-        static_cast<void>(state.run("EVALSHA", pipeline));
+        static_cast<void>(state.run(pipeline));
     }
     static void add_release(Pipeline& pipeline, const std::string& slot, const Lease& lease) {
         add_script(pipeline, scripts().release, {slot}, {loading_bytes(lease.id)});
@@ -259,8 +259,9 @@ private:
         return {slot, std::move(copy), lease, std::move(flight)};
     }
 
-    Copy copy_in(ReplyView bytes, std::int64_t pttl, const Look& look) const {
-        Sighted<V> seen = reader_.judge(bytes, pttl, look);
+    Copy copy_in(const std::string& slot, ReplyView bytes, std::int64_t pttl,
+                 const Look& look) const {
+        Sighted<V> seen = reader_.judge(slot, bytes, pttl, look);
         reader_.judge_tags(std::span{&seen, 1});
         return std::move(seen.copy);
     }
@@ -284,7 +285,7 @@ private:
 
     // What a slot that was not empty answers.
     Opening found(const std::string& slot, ReplyView bytes, std::int64_t pttl, const Look& look) {
-        Sighted<V> seen = reader_.judge(bytes, pttl, look);
+        Sighted<V> seen = reader_.judge(slot, bytes, pttl, look);
         reader_.judge_tags(std::span{&seen, 1});
         if (seen.kind == Sighted<V>::Kind::copy && !seen.copy->stale()) {
             return {Slot::hit, std::move(seen.copy), {}, nullptr};
@@ -323,7 +324,7 @@ private:
             pipeline.command("GET", s_.names.clock());
             add_script(pipeline, scripts().replace, {slot},
                        {look.digest, loading_bytes(mine.lease.id), s_.lease_ms()});
-            const std::vector<Reply> replies = s_.run("EVALSHA", pipeline);
+            const std::vector<Reply> replies = s_.run(pipeline);
             if (replies[1].integer() == 1) {
                 return mine.lead(epoch_of(replies[0]), std::nullopt);
             }

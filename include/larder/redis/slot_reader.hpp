@@ -89,11 +89,11 @@ public:
             Pipeline pipeline;
             pipeline.command("GET", slots[0]);
             replies.push_back(s_.client.run_one(pipeline));
-            all.push_back(judge(replies.front(), std::nullopt, look));
+            all.push_back(judge(slots[0], replies.front(), std::nullopt, look));
         } else {
             replies = read_values(slots);
             for (std::size_t i = 0; i < slots.size(); ++i) {
-                all.push_back(judge(replies.front()[i], std::nullopt, look));
+                all.push_back(judge(slots[i], replies.front()[i], std::nullopt, look));
             }
         }
         if (std::any_of(all.begin(), all.end(), [](const Seen& s) { return s.asks_for_time; })) {
@@ -109,8 +109,8 @@ public:
     /// What a reply to GET says, and one to PTTL that was asked for ahead of it.
     ///
     /// @throws StoreError  the reply is an error, but for that of another type
-    [[nodiscard]] Seen judge(ReplyView reply, std::optional<std::int64_t> pttl,
-                             const Look& look) const {
+    [[nodiscard]] Seen judge(const std::string& name, ReplyView reply,
+                             std::optional<std::int64_t> pttl, const Look& look) const {
         using Kind = typename Seen::Kind;
         Seen seen;
         if (reply.is_nil()) {
@@ -118,7 +118,7 @@ public:
         }
         if (reply.is_error()) {
             if (!reply.text().starts_with("WRONGTYPE")) {
-                throw_error(s_.client, "GET", reply);
+                throw_error(s_.client, "GET " + name, reply);
             }
             seen.kind = Kind::untouchable;
             return seen;
@@ -192,7 +192,7 @@ public:
         } else {
             Pipeline pipeline;
             pipeline.command("PTTL", slot).command("GET", slot);
-            const std::vector<Reply> replies = s_.run("GET", pipeline);
+            const std::vector<Reply> replies = s_.run(pipeline);
             if (replies[1].text() == loading_bytes(lease.id)) {
                 left = (std::max)(replies[0].integer(), std::int64_t{0});
             }
@@ -206,7 +206,7 @@ private:
         words.insert(words.end(), keys.begin(), keys.end());
         Pipeline pipeline;
         pipeline.command(std::span<const std::string_view>{words});
-        std::vector<Reply> replies = s_.run("MGET", pipeline);
+        std::vector<Reply> replies = s_.run(pipeline);
         if (replies.front().size() != keys.size()) {
             throw StoreError{"MGET was answered for another number of keys"};
         }
@@ -223,7 +223,7 @@ private:
         replies = s_.client.run(pipeline);
         for (std::size_t i = 0; i < slots.size(); ++i) {
             const std::int64_t pttl = time_left(replies[2 * i]);
-            all.push_back(judge(replies[2 * i + 1], pttl, look));
+            all.push_back(judge(slots[i], replies[2 * i + 1], pttl, look));
             if (pttl == -1 && all.back().copy && look.usual > Ttl::zero()) {
                 adopt(slots[i], (std::min)(look.usual, longest_life) + all.back().grace);
             }

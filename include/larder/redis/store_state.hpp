@@ -9,6 +9,7 @@
 #include <larder/entry.hpp>
 #include <larder/options.hpp>
 #include <larder/redis/client.hpp>
+#include <larder/redis/commands.hpp>
 #include <larder/redis/key_name.hpp>
 #include <larder/redis/leases.hpp>
 #include <larder/redis/namespaces.hpp>
@@ -18,6 +19,7 @@
 #include <larder/version.hpp>
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
@@ -86,18 +88,21 @@ struct StoreState {
           claim{client.namespaces(), names.slots()},
           leases{options.lease, [this](const auto& due) { renew(due); }} {}
 
-    /// @throws ReplyError  a reply is an error
-    void check(std::string_view what, const std::vector<Reply>& replies) const {
-        for (const Reply& reply : replies) {
-            if (reply.is_error()) {
-                throw_error(client, what, reply);
+    /// Carries out commands of which none may fail.
+    ///
+    /// @throws ReplyError  a reply is an error; it names that command and its key
+    std::vector<Reply> run(const Pipeline& pipeline) const {
+        std::vector<Reply> replies = client.run(pipeline);
+        for (std::size_t i = 0; i < replies.size(); ++i) {
+            if (replies[i].is_error()) {
+                std::size_t at = 0;
+                for (std::size_t before = 0; before < i; ++before) {
+                    at = formatted_at(PipelineAccess::bytes(pipeline), at).end;
+                }
+                throw_error(client, shown(formatted_at(PipelineAccess::bytes(pipeline), at)),
+                            replies[i]);
             }
         }
-    }
-    /// Carries out commands of which none may fail.
-    std::vector<Reply> run(std::string_view what, const Pipeline& pipeline) const {
-        std::vector<Reply> replies = client.run(pipeline);
-        check(what, replies);
         return replies;
     }
     /// A step under the id in use, or one that repeats harmlessly.
@@ -106,7 +111,7 @@ struct StoreState {
         Pipeline pipeline;
         pipeline.repeatable();
         add_script(pipeline, script, keys, args);
-        return std::move(run("EVALSHA", pipeline).front());
+        return std::move(run(pipeline).front());
     }
     Reply step(const Script& script, std::initializer_list<std::string> keys,
                std::initializer_list<std::string_view> args) const {

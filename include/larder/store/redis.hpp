@@ -169,7 +169,7 @@ public:
             }
         }
         const auto moment = state_->drops.now();
-        static_cast<void>(state_->run("EVALSHA", pipeline));
+        static_cast<void>(state_->run(pipeline));
         for (const auto& [key, value] : pairs) {
             state_->leases.lose(slot(key));
             state_->drops.forget(key, moment);
@@ -361,7 +361,7 @@ public:
             }
         }
         if (pipeline.size() > 0) {
-            const std::vector<Reply> replies = state_->run("EVALSHA", pipeline);
+            const std::vector<Reply> replies = state_->run(pipeline);
             for (std::size_t at = 0; at < places.size(); ++at) {
                 if (places[at] < rows.size()) {
                     all[places[at]].kept = replies[at][1].integer() == 1;
@@ -600,7 +600,7 @@ private:
                 {redis::detail::hex(tickets[i].id), length,
                  replaced[i] ? redis::detail::hex(replaced[i].id) : std::string{}});
         }
-        const std::vector<Reply> replies = state_->run("EVALSHA", pipeline);
+        const std::vector<Reply> replies = state_->run(pipeline);
         const detail::Epoch epoch = lessor().epoch_of(replies.front());
         for (std::size_t i = 0; i < keys.size(); ++i) {
             state_->leases.lose(slot(keys[i]));
@@ -632,7 +632,7 @@ private:
             redis::detail::add_script(pipeline, scripts().erase, {name}, {});
         }
         std::size_t had = 0;
-        for (const Reply& reply : state_->run("EVALSHA", pipeline)) {
+        for (const Reply& reply : state_->run(pipeline)) {
             had += reply.integer() == 1 ? 1U : 0U;
         }
         for (const std::string& name : slots) {
