@@ -138,10 +138,16 @@ public:
 
     /// It keeps its connections and answers nothing until it is thawed.
     void freeze() const noexcept {
-        ::kill(pid_, SIGSTOP);
-        ::waitpid(pid_, nullptr, WUNTRACED);  // until it has stopped
+        if (pid_ > 0) {  // -1 is everybody
+            ::kill(pid_, SIGSTOP);
+            ::waitpid(pid_, nullptr, WUNTRACED);  // until it has stopped
+        }
     }
-    void thaw() const noexcept { ::kill(pid_, SIGCONT); }
+    void thaw() const noexcept {
+        if (pid_ > 0) {
+            ::kill(pid_, SIGCONT);
+        }
+    }
 
     /// Carries out one command over a connection of its own; the reply as text: arrays as lines,
     /// "(nil)" for none, an error as it is.

@@ -80,8 +80,8 @@ private:
 
     template <class Hook, class... Args>
     static void run(const Hook& hook, const Args&... args) {
-        if (hook) {
-            hook(args...);
+        if (const Hook mine = hook) {  // which may set another in its place
+            mine(args...);
         }
     }
 
