@@ -35,7 +35,8 @@ public:
         static std::atomic<int> number{0};
         larder::RedisStore<Key, Row> store{
             state_->client,
-            "larder-tour-" + std::to_string(::getpid()) + '-' + std::to_string(++number)};
+            "larder-tour-" + std::to_string(::getpid()) + '-' + std::to_string(++number),
+            {.lease = std::chrono::seconds{10}}};
         state_->clear.push_back([store]() mutable { store.clear(); });
         return store;
     }
@@ -47,7 +48,7 @@ public:
 
 private:
     struct State {
-        explicit State(const std::string& url) : client{url} {}
+        explicit State(const std::string& url) : client{patient(url)} {}
         State(const State&) = delete;
         State& operator=(const State&) = delete;
         ~State() {
@@ -58,6 +59,13 @@ private:
             } catch (const larder::StoreError&) {
                 // Then what is left expires.
             }
+        }
+
+        // Five thousand keys at once take their time on a busy machine.
+        static larder::redis::ClientOptions patient(const std::string& url) {
+            auto options = larder::redis::parse_url(url);
+            options.command_timeout = std::chrono::seconds{10};
+            return options;
         }
 
         larder::redis::Client client;
