@@ -11,6 +11,8 @@
 #include <larder/entry.hpp>
 #include <larder/version.hpp>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -88,13 +90,23 @@ public:
             at->second.lease.beside = true;
         }
     }
+    /// It has been filled or released: who still sees it in a slot has looked before that.
     void remove(std::uint64_t id) noexcept {
         std::shared_ptr<Flight> last;  // dies without the lock
         const std::scoped_lock lock{mutex_};
-        if (const auto at = held_.find(id); at != held_.end()) {
-            last = std::move(at->second.flight);
-            held_.erase(at);
-        }
+        last = take_out(id);
+        note_ended(id);
+    }
+    /// No slot has shown it.
+    void forget(std::uint64_t id) noexcept {
+        std::shared_ptr<Flight> last;
+        const std::scoped_lock lock{mutex_};
+        last = take_out(id);
+    }
+    /// It was of this process, and ended not long ago.
+    [[nodiscard]] bool ended(std::uint64_t id) const {
+        const std::scoped_lock lock{mutex_};
+        return std::find(ended_.begin(), ended_.end(), id) != ended_.end();
     }
     [[nodiscard]] std::shared_ptr<Flight> flight(std::uint64_t id) const {
         const std::scoped_lock lock{mutex_};
@@ -119,6 +131,7 @@ public:
         for (auto at = held_.begin(); at != held_.end();) {
             if (at->second.lease.slot == slot && at->first != but) {
                 last.push_back(std::move(at->second.flight));
+                note_ended(at->first);
                 at = held_.erase(at);
             } else {
                 ++at;
@@ -134,6 +147,16 @@ private:
         std::shared_ptr<Flight> flight;
         Clock::time_point since;
     };
+
+    std::shared_ptr<Flight> take_out(std::uint64_t id) noexcept {
+        std::shared_ptr<Flight> flight;
+        if (const auto at = held_.find(id); at != held_.end()) {
+            flight = std::move(at->second.flight);
+            held_.erase(at);
+        }
+        return flight;
+    }
+    void note_ended(std::uint64_t id) noexcept { ended_[next_ended_++ % ended_.size()] = id; }
 
     void start() {
         if (timer_.joinable()) {
@@ -185,6 +208,8 @@ private:
     mutable std::mutex mutex_{};
     std::condition_variable changed_{};
     std::unordered_map<std::uint64_t, Item> held_{};
+    std::array<std::uint64_t, 128> ended_{};
+    std::size_t next_ended_ = 0;
     bool closed_ = false;
     bool idle_ = false;
     std::thread timer_{};

@@ -66,7 +66,7 @@ public:
             case Look::Saw::failure: std::rethrow_exception(look.failure);
             case Look::Saw::writing: return written();
             case Look::Saw::bypass: return {};
-            case Look::Saw::loading: return join({look.lease, {}, false}, std::nullopt);
+            case Look::Saw::loading: return join(slot, look, {look.lease, {}, false}, std::nullopt);
             case Look::Saw::stale: return reopen(slot, look, Beside::stale);
             case Look::Saw::junk: return replace(slot, look);
             case Look::Saw::nothing: break;
@@ -138,7 +138,8 @@ public:
         }
         if (kind == "R" && as_wanted) {
             copy->refreshing = true;
-            return join({unhex(reply[1].text()).value_or(0), {}, true}, std::move(copy));
+            return join(slot, look, {unhex(reply[1].text()).value_or(0), {}, true},
+                        std::move(copy));
         }
         if (kind == "W") {
             return written();
@@ -213,7 +214,7 @@ private:
         Announced& operator=(Announced&&) = delete;
         ~Announced() {
             if (state_ != nullptr) {
-                state_->leases.remove(lease.id);
+                state_->leases.forget(lease.id);
             }
         }
 
@@ -253,10 +254,15 @@ private:
         return opening;
     }
 
-    Opening join(const Lease& lease, Copy copy) const {
+    Opening join(const std::string& slot, const Look& look, const Lease& lease, Copy copy) {
         std::shared_ptr<Flight> flight = s_.leases.flight(lease.id);
-        const Slot slot = flight ? Slot::join : Slot::foreign;
-        return {slot, std::move(copy), lease, std::move(flight)};
+        if (!flight && look.steps > 0 && s_.leases.ended(lease.id)) {
+            Look next{.remaining = true, .tagged = look.tagged, .usual = look.usual};
+            next.steps = look.steps - 1;
+            return acquire(slot, next);
+        }
+        const Slot answer = flight ? Slot::join : Slot::foreign;
+        return {answer, std::move(copy), lease, std::move(flight)};
     }
 
     Copy copy_in(const std::string& slot, ReplyView bytes, std::int64_t pttl,
