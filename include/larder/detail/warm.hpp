@@ -242,7 +242,8 @@ private:
             using Clock = std::chrono::steady_clock;
             auto now = Clock::now();
             while (now < due_ && !ended_ && !options_.stop.stop_requested()) {
-                changed_.wait_until(lock, options_.stop, due_, [this] { return ended_; });
+                const auto until = due_;  // which is read while the lock is not held
+                changed_.wait_until(lock, options_.stop, until, [this] { return ended_; });
                 now = Clock::now();
             }
             const std::chrono::duration<double> takes{
