@@ -37,7 +37,7 @@ template <class K>
                 std::string text;
                 [[maybe_unused]] const char* between =
                     "";  // not by the text so far: a part may be empty
-                ((text += between + key_text(part), between = ":"), ...);
+                ((text.append(between).append(key_text(part)), between = ":"), ...);
                 return text;
             },
             key);
