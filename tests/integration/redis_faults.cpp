@@ -359,6 +359,7 @@ TEST_CASE("a full server takes writes and drops, and keeps no copies", "[redis][
     // A write hides its key from others.
     {
         auto write = cache.writing(3);
+        CHECK(server.run("GET", "n:3").starts_with("\x01\x01W"));
         CHECK(there.fetch(3).source == Source::bypassed);
         write.rollback();
     }

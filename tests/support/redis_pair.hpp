@@ -15,6 +15,7 @@
 
 #include <chrono>
 #include <functional>
+#include <stdexcept>
 #include <thread>
 
 namespace larder_test {
@@ -49,9 +50,15 @@ struct RedisPair {
 };
 
 /// Waits for what another thread is about to do.
+///
+/// @throws std::runtime_error  it has not done it in a minute
 template <class Done>
 void until(Done&& done) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::minutes{1};
     while (!done()) {
+        if (std::chrono::steady_clock::now() > end) {
+            throw std::runtime_error{"it did not happen in a minute"};
+        }
         std::this_thread::sleep_for(std::chrono::milliseconds{1});
     }
 }
