@@ -75,15 +75,16 @@ TEST_CASE("a key that loads elsewhere is waited for", "[redis][processes]") {
 
     constexpr int threads = 8;
     const auto trips = [&] { return w.there.client().stats().round_trips; };
-    const auto before = trips();
-    const auto began = std::chrono::steady_clock::now();
     std::vector<std::future<larder::Fetched<int>>> waiting;
     for (int i = 0; i < threads; ++i) {
         waiting.push_back(soon([&] { return there.fetch(1); }));
     }
     until([&] { return there.stats().joined == threads; });
-    const auto polled_from = trips();
-    until([&] { return trips() > polled_from + 10; });
+    // One of the threads asks for all of them, and less and less often.
+    const auto before = trips();
+    const auto began = std::chrono::steady_clock::now();
+    until([&] { return trips() >= before + 40; });
+    CHECK(std::chrono::steady_clock::now() - began > 100ms);
     loaded.go();
 
     CHECK(mine.get().source == Source::loaded);
@@ -95,11 +96,6 @@ TEST_CASE("a key that loads elsewhere is waited for", "[redis][processes]") {
         CHECK(fetched.remaining > 59min);
     }
     CHECK(w.table.loads == 1);
-    // One of the threads asks for all of them, and less and less often: each asks three times else.
-    const auto took = std::chrono::steady_clock::now() - began;
-    CHECK(trips() - before <=
-          static_cast<std::uint64_t>(4 * threads + 50 +
-                                     std::chrono::ceil<std::chrono::milliseconds>(took) / 20ms));
 }
 
 TEST_CASE("a waiter learns soon that the value is there", "[redis][processes]") {
@@ -211,7 +207,7 @@ TEST_CASE("a load that takes longer than a lease keeps it", "[redis][processes]"
     // Renewed thrice: more than its length has passed.
     const std::string key = beside ? "~refresh:n:1" : "n:1";
     int renewed = 0;
-    for (long long last = 600; renewed < 3;) {
+    for (long long last = 600; renewed < 3 && w.table.loads == 1;) {
         const long long left = std::stoll(server().run("PTTL", key));
         if (left <= 0) {
             FAIL_CHECK("the lease has run out");
