@@ -538,6 +538,7 @@ TEST_CASE("no life is so long that it ends at once", "[redis]") {
         server().run("SET", "n:1", "5", "PX", years);
         CHECK(w.cache.fetch(1).source == Source::hit);
         CHECK(w.cache.fetch(1).remaining > 24h * 365 * 100);
+        CHECK(w.cache.stats().misses == 0);
     }
     server().run("SET", "n:2", "6");
     CacheAside cache{w.store, std::ref(w.table), {.ttl = ever, .grace = ever}};
