@@ -6,6 +6,7 @@
 #include "support/catch.hpp"
 #include "support/caught.hpp"
 #include "support/history.hpp"
+#include "support/redis_front.hpp"
 #include "support/redis_pair.hpp"
 #include "support/redis_server.hpp"
 #include "support/stop.hpp"
@@ -45,6 +46,7 @@ using larder::redis::Client;
 using larder::redis::ClientOptions;
 using larder_test::caught;
 using larder_test::caught_text;
+using larder_test::RedisFront;
 using larder_test::RedisPair;
 using larder_test::RedisServer;
 using larder_test::Stop;
@@ -575,6 +577,72 @@ TEST_CASE("what the server forgets under a load or a write is not covered by som
         }
         w.table.hooks = {};
     }
+}
+
+// ---- a reply that is lost ----
+
+TEST_CASE("a step whose reply is lost", "[redis][faults]") {
+    RedisServer server;
+    // The server carries out what it was asked; the connection is cut ahead of the reply.
+    std::atomic<int> replies_to_lose{0};
+    const RedisFront front{server, [&](RedisFront::Way way, std::string&) {
+                               return way == RedisFront::Way::request || replies_to_lose <= 0 ||
+                                      replies_to_lose-- <= 0;
+                           }};
+    ClientOptions options;
+    options.path = front.path();
+    RedisPair w{options};
+    WriteThrough cache{w.here, w.rows, {.ttl = 1h}};
+    CacheAside there{w.there, w.rows, {.ttl = 1h}};
+    cache.put(1, 10);
+    REQUIRE(cache.get_many({1, 2}) == Values{10, 20});
+
+    SECTION("the beginning of a write: another takes its place, and meets no other write") {
+        replies_to_lose = 1;
+        cache.put(1, 11);
+        CHECK(cache.stats().queued_invalidations == 0);
+        CHECK(server.run("GET", "n:1") == "11");
+    }
+    SECTION("of a batch of writes") {
+        replies_to_lose = 1;
+        cache.put_many({{1, 11}, {2, 21}});
+        CHECK(server.run("GET", "n:1") == "11");
+        CHECK(server.run("GET", "n:2") == "21");
+    }
+    SECTION("the end of a write: told again, it leaves nothing older") {
+        w.table.hooks.after_commit = [&](int, const std::optional<int>&) { replies_to_lose = 1; };
+        cache.put(1, 11);
+        CHECK(cache.stats().queued_invalidations == 0);
+        CHECK(server.run("GET", "n:1") != "10");
+    }
+    SECTION("the lease of a load: that load fills nothing") {
+        w.table.set(1, 11);
+        cache.invalidate(1);
+        RedisPair::Store::Look look{.remaining = true};
+        CHECK_FALSE(w.here.peek(
+            1, [](const int*, auto, auto, bool) {}, look));
+        replies_to_lose = 1;
+        CHECK(caught([&] { (void)w.here.open(1, look); }) == Errc::store_failed);
+        CHECK(server.run("GET", "n:1").starts_with("\x01\x01L"));
+        server.run("DEL", "n:1");  // its time has passed
+    }
+    SECTION("a fill: told again, it is dropped") {
+        cache.invalidate(1);
+        w.table.set(1, 11);
+        w.table.hooks.after_load = [&](int) { replies_to_lose = 1; };
+        CHECK(cache.get(1) == 11);
+        w.table.hooks.after_load = nullptr;
+        CHECK(server.run("GET", "n:1") == "11");
+    }
+    SECTION("an invalidation: told again") {
+        w.table.set(1, 11);
+        replies_to_lose = 1;
+        cache.invalidate(1);
+    }
+    CHECK(replies_to_lose == 0);
+    CHECK(cache.get(1) == w.table.row(1));
+    CHECK(there.get(1) == w.table.row(1));
+    CHECK(there.get(2) == w.table.row(2));
 }
 
 // ---- under load ----

@@ -4,6 +4,7 @@
 
 #include "support/catch.hpp"
 #include "support/manual_executor.hpp"
+#include "support/redis_front.hpp"
 #include "support/redis_pair.hpp"
 #include "support/redis_server.hpp"
 #include "support/stop.hpp"
@@ -13,23 +14,14 @@
 #include <larder/larder.hpp>
 #include <larder/redis.hpp>
 
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
-#include <cstring>
 #include <future>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
-
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 using namespace std::chrono_literals;
 using larder::CacheAside;
@@ -38,6 +30,7 @@ using larder::Source;
 using larder::WriteThrough;
 using larder::redis::ClientOptions;
 using larder_test::ManualExecutor;
+using larder_test::RedisFront;
 using larder_test::RedisPair;
 using larder_test::RedisServer;
 using larder_test::Stop;
@@ -45,104 +38,31 @@ using Values = std::vector<std::optional<int>>;
 
 namespace {
 
-// Stands in front of a server and spoils each SET … NX GET, so that the server says what one of
-// before 7.0 does: a syntax error.
-class OldFront {
+// A server from before 7.0: each SET … NX GET is spoilt, so that a newer one says what that would.
+class OldServer {
 public:
-    explicit OldFront(const RedisServer& server)
-        : server_{server.socket_path()}, path_{server.folder() / "old.sock"} {
-        listener_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        const sockaddr_un address = address_of(path_);
-        if (::bind(listener_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-            ::listen(listener_, 64) != 0) {
-            throw std::runtime_error{"no socket for the front"};
-        }
-        thread_ = std::thread{[this] { serve(); }};
-    }
-    OldFront(const OldFront&) = delete;
-    OldFront& operator=(const OldFront&) = delete;
-    ~OldFront() {
-        ending_ = true;
-        thread_.join();
-        ::close(listener_);
-    }
+    explicit OldServer(const RedisServer& server)
+        : front_{server, [this](RedisFront::Way way, std::string& bytes) {
+                     constexpr std::string_view both = "\r\nNX\r\n$3\r\nGET\r\n";
+                     if (way == RedisFront::Way::request) {
+                         for (std::size_t at = 0; (at = bytes.find(both, at)) != std::string::npos;
+                              ++at) {
+                             bytes[at + 3] = '?';
+                             ++spoilt_;
+                         }
+                     }
+                     return true;
+                 }} {}
 
-    [[nodiscard]] const std::string& path() const noexcept { return path_; }
+    [[nodiscard]] const std::string& path() const noexcept { return front_.path(); }
     [[nodiscard]] int spoilt() const noexcept { return spoilt_; }
 
 private:
-    struct Way {
-        int client;
-        int server;
-    };
-
-    static sockaddr_un address_of(const std::string& path) {
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-        return address;
-    }
-
-    void serve() {
-        std::vector<Way> ways;
-        while (!ending_) {
-            std::vector<pollfd> all{{listener_, POLLIN, 0}};
-            for (const Way& way : ways) {
-                all.push_back({way.client, POLLIN, 0});
-                all.push_back({way.server, POLLIN, 0});
-            }
-            (void)::poll(all.data(), all.size(), 20);
-            for (std::size_t i = ways.size(); i-- > 0;) {
-                const bool lives =
-                    (all[1 + 2 * i].revents == 0 || pass(ways[i].client, ways[i].server, true)) &&
-                    (all[2 + 2 * i].revents == 0 || pass(ways[i].server, ways[i].client, false));
-                if (!lives) {
-                    close(ways[i]);
-                    ways.erase(ways.begin() + static_cast<std::ptrdiff_t>(i));
-                }
-            }
-            if (all[0].revents != 0) {
-                const Way way{::accept(listener_, nullptr, nullptr),
-                              ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-                const sockaddr_un address = address_of(server_);
-                (void)::connect(way.server, reinterpret_cast<const sockaddr*>(&address),
-                                sizeof address);
-                ways.push_back(way);
-            }
-        }
-        for (const Way& way : ways) {
-            close(way);
-        }
-    }
-    static void close(const Way& way) {
-        ::close(way.client);
-        ::close(way.server);
-    }
-    bool pass(int from, int to, bool spoils) {
-        std::array<char, 65536> bytes{};
-        const ssize_t got = ::recv(from, bytes.data(), bytes.size(), 0);
-        if (got <= 0) {
-            return false;
-        }
-        std::string text{bytes.data(), static_cast<std::size_t>(got)};
-        constexpr std::string_view both = "\r\nNX\r\n$3\r\nGET\r\n";
-        for (std::size_t at = 0; spoils && (at = text.find(both, at)) != std::string::npos; ++at) {
-            text[at + 3] = '?';
-            ++spoilt_;
-        }
-        return ::send(to, text.data(), text.size(), MSG_NOSIGNAL) ==
-               static_cast<ssize_t>(text.size());
-    }
-
-    std::string server_;
-    std::string path_;
-    int listener_ = -1;
-    std::atomic<bool> ending_{false};
     std::atomic<int> spoilt_{0};
-    std::thread thread_{};
+    RedisFront front_;
 };
 
-ClientOptions through(const OldFront& front) {
+ClientOptions through(const OldServer& front) {
     ClientOptions options;
     options.path = front.path();
     return options;
@@ -152,7 +72,7 @@ ClientOptions through(const OldFront& front) {
 
 TEST_CASE("a lease is taken by a script where SET does not do it", "[redis][old]") {
     const RedisServer server;
-    const OldFront front{server};
+    const OldServer front{server};
     RedisPair w{through(front)};
     WriteThrough here{w.here, w.rows, {.ttl = 1h}};
     CacheAside there{w.there, w.rows, {.ttl = 1h, .wait = 1h}};
