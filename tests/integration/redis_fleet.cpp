@@ -8,6 +8,7 @@
 
 #include "support/catch.hpp"
 #include "support/fleet/fleet.hpp"
+#include "support/fleet/folder.hpp"
 #include "support/fleet/policies.hpp"
 #include "support/fleet/twenty_lines.hpp"
 #include "support/redis_server.hpp"
@@ -49,7 +50,8 @@ const std::uint64_t first_seed = number_from("LARDER_FLEET_SEED", 1);
 /// One Redis, one database, and what runs over them came to.
 struct World {
     RedisServer redis{};
-    std::string database = redis.folder() / "rows.db";
+    Folder folder{};
+    std::string database = folder.path() / "rows.db";
     Shared<Tally> tally{};
     std::size_t wrong = 0;
     std::string first_wrong{};

@@ -250,7 +250,7 @@ Verdict run_fleet(const FleetPlan& plan, Tally& tally, const std::string& databa
         std::this_thread::sleep_for(std::chrono::milliseconds{1});
     }
     thaw(History::never);
-    fleet.join(std::chrono::seconds{30});
+    fleet.join(std::chrono::minutes{1});
     Verdict verdict =
         judge(log->operations(), Rows{database}.take_commits(), fleet.deaths(), plan.promise);
     verdict.failures = fleet.failures();

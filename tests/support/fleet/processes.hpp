@@ -91,8 +91,9 @@ public:
     /// Waits until all have ended; who has not by then is killed, and that is a failure.
     void join(std::chrono::milliseconds within) {
         const auto end = std::chrono::steady_clock::now() + within;
-        while (tend(false)) {
-            if (std::chrono::steady_clock::now() > end) {
+        for (bool late = false; tend(false);) {
+            if (!late && std::chrono::steady_clock::now() > end) {
+                late = true;
                 for (const Member& member : members_) {
                     if (member.pid > 0) {
                         failures_.push_back("life " + std::to_string(member.life) + " hangs");
