@@ -84,6 +84,7 @@ concept CoherentStore =
         } -> std::same_as<std::vector<detail::Opening<typename S::value_type>>>;
         { s.fill(key, lease, std::move(value), keeping) } -> std::same_as<detail::Filled>;
         s.release(key, lease);
+        s.withdraw(key, lease);
         { s.begin_write(key, Ttl{}) } -> std::same_as<detail::Ticket>;
         { s.begin_write_many(keys, Ttl{}) } -> std::same_as<std::vector<detail::Ticket>>;
         {

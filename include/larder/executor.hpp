@@ -6,6 +6,7 @@
 #ifndef LARDER_EXECUTOR_HPP
 #define LARDER_EXECUTOR_HPP
 
+#include <larder/detail/process.hpp>
 #include <larder/version.hpp>
 
 #include <concepts>
@@ -15,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -27,7 +29,8 @@ using Task = std::function<void()>;
 
 namespace detail {
 
-/// A few threads, started when there is work for them.
+/// A few threads, started when there is work for them. In a forked child it starts threads of the
+/// child's own; what the parent had queued stays the parent's.
 ///
 /// Thread safety: all members may run concurrently. The destructor drops what has not begun and
 /// waits for what has.
@@ -36,21 +39,23 @@ namespace detail {
 template <class Work = Task>
 class Pool {
 public:
-    static constexpr std::size_t most_threads = 16;
-
-    Pool() = default;
+    explicit Pool(std::size_t most_threads) : most_threads_{most_threads} {}
     Pool(const Pool&) = delete;
     Pool& operator=(const Pool&) = delete;
     ~Pool() {
-        std::deque<Task> dropped;
-        {
-            const std::scoped_lock lock{work_->mutex};
-            work_->closed = true;
-            dropped.swap(work_->tasks);
+        Own* const own = own_.find();
+        if (own == nullptr) {
+            return;
         }
-        work_->changed.notify_all();
+        std::deque<Work> dropped;
+        {
+            const std::scoped_lock lock{own->work->mutex};
+            own->work->closed = true;
+            dropped.swap(own->work->tasks);
+        }
+        own->work->changed.notify_all();
         dropped.clear();  // before the threads end: one of them may wait for such a task
-        for (std::thread& thread : threads_) {
+        for (std::thread& thread : own->threads) {
             // The last handle may die in one of our own tasks.
             if (thread.get_id() == std::this_thread::get_id()) {
                 thread.detach();
@@ -60,25 +65,26 @@ public:
         }
     }
 
-    void submit(Task task) {
-        std::unique_lock lock{work_->mutex};
-        work_->tasks.push_back(std::move(task));
-        if (work_->tasks.size() > work_->idle && threads_.size() < most_threads) {
+    void submit(Work task) {
+        Own& own = own_.get();
+        std::unique_lock lock{own.work->mutex};
+        own.work->tasks.push_back(std::move(task));
+        if (own.work->tasks.size() > own.work->idle && own.threads.size() < most_threads_) {
             try {
-                threads_.emplace_back([work = work_] { run(*work); });
+                own.threads.push_back(quiet_thread([work = own.work] { run(*work); }));
             } catch (...) {
-                if (threads_.empty()) {
+                if (own.threads.empty()) {
                     // It is still the only one: without a thread nobody takes any. What it held
                     // may come back here when it goes.
-                    const Task refused = std::move(work_->tasks.back());
-                    work_->tasks.pop_back();
+                    const Work refused = std::move(own.work->tasks.back());
+                    own.work->tasks.pop_back();
                     lock.unlock();
                     throw;
                 }
             }
         }
         lock.unlock();
-        work_->changed.notify_one();
+        own.work->changed.notify_one();
     }
 
 private:
@@ -86,9 +92,13 @@ private:
     struct Queue {
         std::mutex mutex{};
         std::condition_variable changed{};
-        std::deque<Task> tasks{};
+        std::deque<Work> tasks{};
         std::size_t idle = 0;
         bool closed = false;
+    };
+    struct Own {
+        std::shared_ptr<Queue> work = std::make_shared<Queue>();
+        std::vector<std::thread> threads{};
     };
 
     static void run(Queue& work) {
@@ -101,7 +111,7 @@ private:
                 return;
             }
             {
-                const Task task = std::move(work.tasks.front());
+                const Work task = std::move(work.tasks.front());
                 work.tasks.pop_front();
                 lock.unlock();
                 task();
@@ -110,23 +120,9 @@ private:
         }
     }
 
-    std::shared_ptr<Queue> work_ = std::make_shared<Queue>();
-    std::vector<std::thread> threads_{};
+    const std::size_t most_threads_;
+    ForkLocal<Own> own_{};
 };
-
-/// The pool that all default executors share, for as long as there is one.
-template <class Work = Task>
-[[nodiscard]] std::shared_ptr<Pool<Work>> shared_pool() {
-    static std::mutex mutex;
-    static std::weak_ptr<Pool<Work>> known;
-    const std::scoped_lock lock{mutex};
-    std::shared_ptr<Pool<Work>> pool = known.lock();
-    if (!pool) {
-        pool = std::make_shared<Pool<Work>>();
-        known = pool;
-    }
-    return pool;
-}
 
 }  // namespace detail
 
@@ -135,8 +131,11 @@ template <class Work = Task>
 /// Made from anything callable with a Task. It may run the task at once, later, or refuse it by
 /// returning a bool that is false or by throwing; a load is then run by the thread that wanted it.
 /// What else it returns is ignored. A task that is destroyed without having run counts as refused,
-/// too. The default is a small pool of the
-/// library's own; pass your own where connections belong to threads.
+/// too. Pass your own where connections belong to threads.
+///
+/// The default is a pool of the library's own for each policy, of at most 16 threads, which are started
+/// when there is work for them: so loads that hang cost no other policy its threads. `threads(n)` makes
+/// one of another size; policies that are given copies of one handle share it.
 ///
 /// ```cpp
 /// larder::CacheAside cache{store, loader, {.executor = larder::Executor{[&](larder::Task task) {
@@ -147,8 +146,25 @@ template <class Work = Task>
 /// Thread safety: all members may run concurrently; so must the callable.
 class Executor {
 public:
-    /// The library's own pool.
+    /// The most threads of a policy's own pool.
+    static constexpr std::size_t default_threads = 16;
+
+    /// A pool of the library's own for each policy that is given it.
     Executor() = default;
+
+    /// A pool of the library's own, of at most so many threads. It lives as long as a copy of the handle.
+    ///
+    /// @throws std::invalid_argument  `most` is 0
+    template <class Work = Task>  // a template, as the pool is
+    [[nodiscard]] static Executor threads(std::size_t most) {
+        if (most == 0) {
+            throw std::invalid_argument{
+                "larder: Executor::threads: most must be positive, but is 0"};
+        }
+        return Executor{[pool = std::make_shared<detail::Pool<Work>>(most)](Work task) {
+            pool->submit(std::move(task));
+        }};
+    }
 
     template <class F>
         requires(!std::same_as<std::remove_cvref_t<F>, Executor>) &&
@@ -167,14 +183,14 @@ public:
     /// Hands the task over.
     ///
     /// @return false if it was refused, in which case it has not run and will not
-    template <class Work = Task>  // a template, as the pool is
+    template <class Work = Task>
     [[nodiscard]] bool submit(Work task) const noexcept {
         try {
             if (submit_) {
                 return submit_(std::move(task));
             }
-            // The pool lives at least as long as what it has to do.
-            const auto pool = detail::shared_pool<Task>();
+            // The pool lives as long as what it has to do.
+            const auto pool = std::make_shared<detail::Pool<Task>>(std::size_t{1});
             pool->submit([pool, task = Task{std::move(task)}] { task(); });
             return true;
         } catch (...) {
@@ -182,14 +198,10 @@ public:
         }
     }
 
-    /// The same executor; the library's pool then lives as long as the handle.
+    /// The same executor; of the default, one with a pool of its own.
     template <class Work = Task>
     [[nodiscard]] Executor bound() const {
-        if (submit_) {
-            return *this;
-        }
-        return Executor{
-            [pool = detail::shared_pool<Work>()](Task task) { pool->submit(std::move(task)); }};
+        return submit_ ? *this : threads<Work>(default_threads);
     }
 
 private:

@@ -7,6 +7,7 @@
 #include <larder/executor.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <future>
@@ -14,7 +15,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -155,32 +155,39 @@ TEST_CASE("a task may be mutable", "[executor]") {
     CHECK(count.get_future().get() == 1);
 }
 
-TEST_CASE("default executors share one pool for as long as there is one", "[executor]") {
-    std::weak_ptr<Pool> first;
-    {
-        const Executor one = Executor{}.bound();
-        const Executor other = Executor{}.bound();
-        first = larder::detail::shared_pool();
-        CHECK(larder::detail::shared_pool() == first.lock());
-        std::set<std::thread::id> where;
-        for (const Executor* executor : {&one, &other}) {
-            // One after the other: the thread of the first is idle again, or another is begun.
-            std::promise<std::thread::id> id;
-            REQUIRE(executor->submit([&] { id.set_value(std::this_thread::get_id()); }));
-            where.insert(id.get_future().get());
-        }
-        CHECK_FALSE(where.contains(std::this_thread::get_id()));
-        CHECK_FALSE(first.expired());
+TEST_CASE("a default executor gives each policy threads of its own", "[executor]") {
+    const Executor executor;
+    const Executor one = executor.bound();
+    const Executor other = executor.bound();
+    std::latch let_go{1};
+    std::latch hang{static_cast<std::ptrdiff_t>(Executor::default_threads)};
+    for (std::size_t i = 0; i < Executor::default_threads; ++i) {
+        REQUIRE(one.submit([&] {
+            hang.count_down();
+            let_go.wait();
+        }));
     }
-    CHECK(first.expired());
-    std::promise<void> again;
-    REQUIRE(Executor{}.submit([&] { again.set_value(); }));
-    again.get_future().get();
+    hang.wait();
+    std::promise<void> ran;
+    REQUIRE(other.submit([&] { ran.set_value(); }));
+    CHECK(ran.get_future().wait_for(std::chrono::seconds{30}) == std::future_status::ready);
+    let_go.count_down();
+}
+
+TEST_CASE("copies of one handle share its threads", "[executor]") {
+    const Executor one = Executor::threads(1);
+    const Executor other = one.bound();
+    std::promise<std::thread::id> first;
+    std::promise<std::thread::id> second;
+    REQUIRE(one.submit([&] { first.set_value(std::this_thread::get_id()); }));
+    REQUIRE(other.submit([&] { second.set_value(std::this_thread::get_id()); }));
+    CHECK(first.get_future().get() == second.get_future().get());
+    CHECK_THROWS_AS(Executor::threads(0), std::invalid_argument);
 }
 
 TEST_CASE("the pool has a thread for each task, up to its most", "[executor]") {
-    constexpr std::size_t most = Pool::most_threads;
-    Pool pool;
+    constexpr std::size_t most = Executor::default_threads;
+    Pool pool{most};
     std::latch all_run{most};
     std::latch let_go{1};
     std::atomic<std::size_t> ran{0};
@@ -204,7 +211,7 @@ TEST_CASE("the pool has a thread for each task, up to its most", "[executor]") {
 }
 
 TEST_CASE("a task that waits for a later one does not block the pool", "[executor]") {
-    Pool pool;
+    Pool pool{Executor::default_threads};
     std::promise<void> later;
     std::promise<void> done;
     pool.submit([&] {
@@ -221,7 +228,7 @@ TEST_CASE("no task is lost or run twice", "[executor]") {
     constexpr std::size_t each = 500;
     std::vector<std::atomic<int>> runs(threads * each);
     std::latch all{threads * each};
-    Pool pool;
+    Pool pool{Executor::default_threads};
     {
         std::vector<std::jthread> submitters;
         for (std::size_t t = 0; t < threads; ++t) {
@@ -244,13 +251,13 @@ TEST_CASE("no task is lost or run twice", "[executor]") {
 }
 
 TEST_CASE("a pool that goes waits for what has begun and drops the rest", "[executor]") {
-    constexpr std::size_t most = Pool::most_threads;
+    constexpr std::size_t most = Executor::default_threads;
     std::latch begun{most};
     std::latch let_go{1};
     std::atomic<std::size_t> ended{0};
     std::atomic<bool> extra_ran{false};
     std::latch extra_dropped{1};
-    auto pool = std::make_unique<Pool>();
+    auto pool = std::make_unique<Pool>(Executor::default_threads);
     for (std::size_t i = 0; i < most; ++i) {
         pool->submit([&] {
             begun.count_down();
@@ -274,7 +281,7 @@ TEST_CASE("a pool that goes waits for what has begun and drops the rest", "[exec
 }
 
 TEST_CASE("the last handle of a pool may go in one of its own tasks", "[executor]") {
-    auto pool = std::make_shared<Pool>();
+    auto pool = std::make_shared<Pool>(Executor::default_threads);
     const std::weak_ptr<Pool> known = pool;
     std::latch handed_over{1};
     std::promise<bool> gone;
@@ -288,7 +295,7 @@ TEST_CASE("the last handle of a pool may go in one of its own tasks", "[executor
     CHECK(gone.get_future().get());
 }
 
-TEST_CASE("an executor's handle that goes in a task of the shared pool", "[executor]") {
+TEST_CASE("an executor's handle that goes in a task of its pool", "[executor]") {
     std::optional<Executor> executor = Executor{}.bound();
     std::latch released{1};
     std::promise<void> done;

@@ -164,7 +164,9 @@ TEST_CASE("a waiter that gives up does not harm the load", "[reads]") {
     w.table.hooks.before_load = [&](int) { let_go.wait(); };
 
     SECTION("its time is up") {
-        CHECK(caught([&] { (void)cache.get(1, {.timeout = 1ms}); }) == Errc::timed_out);
+        do {  // one that gives up before the executor begins leaves nothing behind
+            CHECK(caught([&] { (void)cache.get(1, {.timeout = 1ms}); }) == Errc::timed_out);
+        } while (w.table.loads == 0);
     }
     SECTION("it is told to stop") {
         std::stop_source stop;
@@ -208,12 +210,13 @@ TEST_CASE("an executor that refuses makes the load run inline", "[reads]") {
     CHECK(cache.get(1, {.timeout = 0ms}) == 10);
 }
 
-TEST_CASE("an executor that throws its tasks away leaves nobody waiting", "[reads]") {
+TEST_CASE("what an executor throws away is loaded by who waits for it", "[reads]") {
     World w;
+    w.table.set(1, 10);
     CacheAside cache{w.store,
                      std::ref(w.table),
                      {.executor = larder::Executor{[](const larder::Task&) { return true; }}}};
-    CHECK(caught([&] { (void)cache.get(1, {.timeout = 1h}); }) == Errc::closed);
+    CHECK(cache.get(1, {.timeout = 1h}) == 10);
 }
 
 TEST_CASE("within its grace a stale copy stands in for a load that fails", "[reads]") {

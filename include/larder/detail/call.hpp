@@ -49,11 +49,20 @@ Loaded<V> load_one(L& loader, const K& key) {
     return as_loaded<V>(call_loader(loader, key));
 }
 
+/// Nothing is done around a load.
+struct Unframed {
+    template <class K>
+    int operator()(const K&) const noexcept {
+        return 0;
+    }
+};
+
 /// In one batch where the loader can, else one by one.
 ///
+/// @param around  gives an object that lives while a key is loaded alone
 /// @throws Error  `bad_batch`: the loader answered for another number of keys
-template <class V, class L, class K>
-std::vector<Loaded<V>> load_many(L& loader, std::span<const K> keys) {
+template <class V, class L, class K, class Around = Unframed>
+std::vector<Loaded<V>> load_many(L& loader, std::span<const K> keys, const Around& around = {}) {
     auto& unwrapped = static_cast<Unwrapped<L>&>(loader);
     std::vector<Loaded<V>> all;
     all.reserve(keys.size());
@@ -74,6 +83,7 @@ std::vector<Loaded<V>> load_many(L& loader, std::span<const K> keys) {
         }
     } else {
         for (const K& key : keys) {
+            [[maybe_unused]] const auto& frame = around(key);
             all.push_back(load_one<V>(loader, key));
         }
     }
@@ -92,12 +102,13 @@ Sourced<V> load_one_covered(Own& own, L& given, const K& key) {
 }
 
 /// The same for many keys.
-template <class V, class Own, class L, class K>
-std::vector<Loaded<V>> load_many_covered(Own& own, L& given, std::span<const K> keys) {
-    if constexpr (requires { own.load_many(keys, given); }) {
-        return own.load_many(keys, given);
+template <class V, class Own, class L, class K, class Around = Unframed>
+std::vector<Loaded<V>> load_many_covered(Own& own, L& given, std::span<const K> keys,
+                                         const Around& around = {}) {
+    if constexpr (requires { own.load_many_covered(keys, given, around); }) {
+        return own.load_many_covered(keys, given, around);
     } else {
-        return load_many<V>(given, keys);
+        return load_many<V>(given, keys, around);
     }
 }
 

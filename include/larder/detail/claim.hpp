@@ -94,11 +94,20 @@ public:
         return Then::store;
     }
 
-    /// The load of `lease` brought nothing to keep.
-    void release(std::uint64_t lease) {
+    /// The load of `lease` failed.
+    void release(std::uint64_t lease) noexcept {
         if (stands(lease)) {
             clear();
         }
+    }
+
+    /// The load of `lease` answered, and its answer is not kept: no older copy may hide it.
+    Then withdraw(std::uint64_t lease) noexcept {
+        if (!stands(lease)) {
+            return Then::keep;
+        }
+        clear();
+        return Then::drop;
     }
 
     /// A writer begins: whatever copy there is goes.

@@ -27,6 +27,14 @@ class Claims {
     struct Slot {
         Claim claim{};
         std::shared_ptr<Flight<V>> flight{};
+
+        // Time ends tickets; a lease ends with its load, whatever became of that.
+        void settle(Held held, Claim::Instant now) {
+            if (flight && flight->over()) {
+                claim.release(claim.lease());
+            }
+            claim.settle(held, now);
+        }
     };
     using Table = std::unordered_map<K, Slot, KeyHash, KeyEqual>;
 
@@ -44,7 +52,7 @@ public:
         Grip(Claims& claims, const K& key, Held held, Instant now, Make make)
             : claims_{claims}, table_{claims.table_}, at_{table_.find(key)} {
             if (at_ != table_.end()) {
-                at_->second.claim.settle(held, now);
+                at_->second.settle(held, now);
             } else if (make == Make::yes) {
                 claims.tidy(now);
                 at_ = claims.take(key);
@@ -93,17 +101,37 @@ public:
     /// Steps through every slot in hand, as `step(key, claim)`.
     template <class Step>
     void each(Step&& step) {
+        each_slot([&](const K& key, Slot& slot) { step(key, slot.claim); });
+    }
+
+    /// Leases and tickets that are out.
+    struct Count {
+        std::size_t leases = 0;
+        std::size_t tickets = 0;
+    };
+    [[nodiscard]] Count count(Instant now) {
+        Count all;
+        each_slot([&](const K&, Slot& slot) {
+            slot.settle(Held::fresh, now);
+            all.leases += slot.claim.lease() != 0 ? 1U : 0U;
+            all.tickets += slot.claim.tickets();
+        });
+        return all;
+    }
+
+private:
+    template <class Step>
+    void each_slot(Step&& step) {
         for (auto at = table_.begin(); at != table_.end();) {
-            step(at->first, at->second.claim);
+            step(at->first, at->second);
             at = at->second.claim.idle() ? table_.erase(at) : std::next(at);
         }
     }
 
-private:
     // Writes whose outcome nobody tells leave claims that only time ends.
     void tidy(Instant now) {
         if (table_.size() >= tidy_at_) {
-            each([&](const K&, Claim& claim) { claim.settle(Held::fresh, now); });
+            each_slot([&](const K&, Slot& slot) { slot.settle(Held::fresh, now); });
             tidy_at_ = 64 + 2 * table_.size();
         }
     }

@@ -9,12 +9,13 @@
 #include <larder/concepts.hpp>
 #include <larder/detail/call.hpp>
 #include <larder/detail/counters.hpp>
-#include <larder/detail/custody.hpp>
 #include <larder/detail/key_text.hpp>
+#include <larder/detail/later.hpp>
 #include <larder/detail/load_timer.hpp>
 #include <larder/detail/random.hpp>
+#include <larder/detail/single_flight.hpp>
 #include <larder/detail/slot.hpp>
-#include <larder/detail/traffic.hpp>
+#include <larder/detail/task_scope.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
 #include <larder/executor.hpp>
@@ -56,7 +57,15 @@ enum class Count : std::uint8_t {
     how_many,
 };
 
-/// The heart of a policy, on the heap: it outlives a move, and background work holds on to it.
+/// What a policy has under way; its tasks hold it, and it may outlive the policy.
+template <class K, class V>
+struct BackgroundWork {
+    TaskScope scope{};
+    SingleFlight<K, V> loads{};
+};
+
+/// The heart of a policy, on the heap, so that it outlives a move. Tasks touch it only with a pass of
+/// its scope: the policy's destructor waits for those, and then loader, observer and store handle go.
 ///
 /// @tparam S  a CoherentStore's handle
 /// @tparam L  the loader or repository, as the user passed it
@@ -67,30 +76,28 @@ struct Engine {
     using Key = typename S::key_type;
     using Value = typename S::value_type;
     using Instant = std::chrono::steady_clock::time_point;
-    using Plane = std::shared_ptr<Flight<Value>>;
+    using Background = BackgroundWork<Key, Value>;
 
     Engine(S store_handle, L loader_given, Options options_given)
         : store{std::move(store_handle)},
           loader{std::move(loader_given)},
-          options{std::move(options_given)},
+          options{within_bounds(std::move(options_given))},
           executor{options.executor.bound()},
-          refresh_below{options.refresh_below.value_or(0.0)} {
-        validate(options);
-    }
+          refresh_below{options.refresh_below.value_or(0.0)} {}
 
     S store;
     L loader;
     const Options options;
     const Executor executor;
     const double refresh_below;
-    Traffic<Key, Value> traffic{};
+    const std::shared_ptr<Background> background = std::make_shared<Background>();
     Counters<static_cast<std::size_t>(Count::how_many)> counters{};
     LoadTimer load_times{};
-    std::atomic<std::size_t> refreshing{0};
-    Custody custody{};
 
     /// What a Tagged policy adds to each entry; empty function: nothing. Set before any load.
     std::function<Tags(const Key&, const std::optional<Value>&)> tags_of{};
+
+    [[nodiscard]] SingleFlight<Key, Value>& loads() const noexcept { return background->loads; }
 
     void count(Count what) noexcept { counters.add(static_cast<std::size_t>(what)); }
 
@@ -134,7 +141,7 @@ struct Engine {
     /// Lifetime and tags for a copy of `value`; `own_ttl` is the loader's wish.
     [[nodiscard]] Keeping keeping(const Key& key, const std::optional<Value>& value,
                                   const std::optional<Ttl>& own_ttl, Tags tags) const {
-        Ttl fresh = own_ttl.value_or(value ? options.ttl : options.negative_ttl);
+        Ttl fresh = cut(own_ttl.value_or(value ? options.ttl : options.negative_ttl));
         if (options.jitter > 0 && fresh > Ttl::zero()) {
             const double early = options.jitter * random_fraction();
             fresh -= Ttl{static_cast<Ttl::rep>(static_cast<double>(fresh.count()) * early)};
@@ -155,15 +162,15 @@ struct Engine {
             store.erase(key);
         } catch (...) {
             count(Count::store_errors);
-            queue_drop(key, true);
+            queue_drop(key, {.force = true});
         }
     }
 
-    /// Remembers a drop that the store missed; false if the queue is full and `force` is not set.
-    bool queue_drop(const Key& key, bool force) noexcept {
+    /// Remembers a drop that the store missed; false if the queue is full and it may not be forced.
+    bool queue_drop(const Key& key, const Missed& missed) noexcept {
         if constexpr (S::fallible) {
             try {
-                const bool queued = store.queue_drop(key, options.max_queued_invalidations, force);
+                const bool queued = store.queue_drop(key, options.max_queued_invalidations, missed);
                 if (queued) {
                     tell(EventKind::drop_queued, key);
                 }
@@ -193,6 +200,16 @@ struct Engine {
         all.store_errors += of(Count::store_errors);
         all.load_times = load_times.read();
         return all;
+    }
+
+private:
+    // Endless lives are cut once, here, to what every store and clock can hold.
+    static Options within_bounds(Options options) {
+        validate(options);
+        for (Ttl* const life : {&options.ttl, &options.negative_ttl, &options.grace}) {
+            *life = cut(*life);
+        }
+        return options;
     }
 };
 

@@ -22,6 +22,12 @@ namespace detail {
     return by >= std::chrono::duration_cast<Ttl>(end - from) ? end : from + by;
 }
 
+/// A life as every store and clock can hold it: a hundred years stand for all that is longer.
+[[nodiscard]] constexpr Ttl cut(Ttl life) noexcept {
+    constexpr Ttl longest = std::chrono::hours{24 * 365 * 100};
+    return life < longest ? life : longest;
+}
+
 /// Time that a copy has left, as exact as the clock; zero or less: stale.
 using Remaining = std::chrono::steady_clock::duration;
 

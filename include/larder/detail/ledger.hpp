@@ -65,9 +65,6 @@ public:
 
     Loaded<Value> load(const Key& key) const { return std::move(load_sourced(key).loaded); }
     Sourced<Value> load_sourced(const Key& key) const { return load_sourced(key, repository()); }
-    std::vector<Loaded<Value>> load_many(std::span<const Key> keys) const {
-        return load_many(keys, repository());
-    }
 
     /// The pending change if there is one, and only then the row, by whatever loader was given: asked
     /// the other way round, a change that is written in between is missed.
@@ -88,8 +85,9 @@ public:
     }
 
     /// The same for many keys: one batch for those without a pending change.
-    template <class L>
-    std::vector<Loaded<Value>> load_many(std::span<const Key> keys, L& given) const {
+    template <class L, class Around>
+    std::vector<Loaded<Value>> load_many_covered(std::span<const Key> keys, L& given,
+                                                 const Around& around) const {
         std::vector<Loaded<Value>> all(keys.size());
         std::vector<Key> left;
         std::vector<std::size_t> place;
@@ -105,7 +103,7 @@ public:
             }
         }
         if (!left.empty()) {
-            auto rows = detail::load_many<Value>(given, std::span<const Key>{left});
+            auto rows = load_many<Value>(given, std::span<const Key>{left}, around);
             for (std::size_t i = 0; i < rows.size(); ++i) {
                 if (!answered[i]) {
                     rows[i].ttl = Ttl::zero();

@@ -120,7 +120,7 @@ public:
     /// @throws Error  `recursive_load`: the loader asked for the key it was loading
     template <class Q = key_type>
         requires KeyFor<Q, key_type>
-    [[nodiscard]] std::optional<value_type> get(const Q& key) {
+    [[nodiscard]] std::optional<value_type> get(const Q& key) const {
         std::optional<value_type> value;
         Sight sight{engine_->look()};
         if (reads().hit(lookup(key), sight, into(value))) [[likely]] {
@@ -135,7 +135,7 @@ public:
     ///         grace; the load goes on for the others
     template <class Q = key_type>
         requires KeyFor<Q, key_type>
-    [[nodiscard]] std::optional<value_type> get(const Q& key, const Read& how) {
+    [[nodiscard]] std::optional<value_type> get(const Q& key, const Read& how) const {
         return fetch_with(key, how, own_load()).value;
     }
 
@@ -144,21 +144,22 @@ public:
     /// return at its time-out. Whoever joins gets what the load's owner loads.
     template <class Q = key_type, class F>
         requires KeyFor<Q, key_type> && CallLoaderFor<F, Store>
-    [[nodiscard]] std::optional<value_type> get(const Q& key, F&& loader, const Read& how = {}) {
+    [[nodiscard]] std::optional<value_type> get(const Q& key, F&& loader,
+                                                const Read& how = {}) const {
         return fetch(key, std::forward<F>(loader), how).value;
     }
 
     /// `get`, plus where the answer came from, its age, and the time it has left.
     template <class Q = key_type>
         requires KeyFor<Q, key_type>
-    [[nodiscard]] Fetched<value_type> fetch(const Q& key, const Read& how = {}) {
+    [[nodiscard]] Fetched<value_type> fetch(const Q& key, const Read& how = {}) const {
         return fetch_with(key, how, own_load());
     }
 
     /// @copydoc fetch
     template <class Q = key_type, class F>
         requires KeyFor<Q, key_type> && CallLoaderFor<F, Store>
-    [[nodiscard]] Fetched<value_type> fetch(const Q& key, F&& loader, const Read& how = {}) {
+    [[nodiscard]] Fetched<value_type> fetch(const Q& key, F&& loader, const Read& how = {}) const {
         if constexpr (is_detached<std::remove_cvref_t<F>>) {
             using Given = typename std::remove_cvref_t<F>::loader_type;
             const GivenLoad<Engine, Given> load{
@@ -171,22 +172,42 @@ public:
         }
     }
 
+    /// The fresh copy of `key`, or nothing: it loads nothing, waits for nothing, and refreshes nothing.
+    ///
+    /// @return empty when there is no fresh copy, and when the source is known to have no such key
+    template <class Q = key_type>
+        requires KeyFor<Q, key_type>
+    [[nodiscard]] std::optional<value_type> peek(const Q& key) const {
+        std::optional<value_type> value;
+        auto look = engine_->look();
+        engine_->store.peek(
+            lookup(key),
+            [&](const value_type* found, Remaining remaining, Ttl, bool) {
+                if (found != nullptr && remaining > Remaining::zero()) {
+                    value.emplace(*found);
+                }
+            },
+            look);
+        return value;
+    }
+
     /// The values of many keys, in their order: one store round trip, one batch load for what is
     /// missing. Keys that others are loading are waited for last.
     ///
     /// @throws whatever the loader threw, when a key has neither a value nor a stale copy
-    [[nodiscard]] std::vector<std::optional<value_type>> get_many(std::span<const key_type> keys) {
-        return ReadMany<Engine>{engine_}(keys);
+    [[nodiscard]] std::vector<std::optional<value_type>> get_many(
+        std::span<const key_type> keys) const {
+        return ReadMany<Engine>{*engine_}(keys);
     }
 
     /// @copydoc get_many
     template <class R>
         requires RangeOf<R, key_type> && (!std::convertible_to<R &&, std::span<const key_type>>)
-    [[nodiscard]] std::vector<std::optional<value_type>> get_many(R&& keys) {
+    [[nodiscard]] std::vector<std::optional<value_type>> get_many(R&& keys) const {
         return get_many(std::span<const key_type>{collect(keys)});
     }
     [[nodiscard]] std::vector<std::optional<value_type>> get_many(
-        std::initializer_list<key_type> keys) {
+        std::initializer_list<key_type> keys) const {
         return get_many(std::span<const key_type>{keys.begin(), keys.size()});
     }
 
@@ -199,7 +220,7 @@ public:
     ///         `on_store_failure` is `fail` or the queue of missed invalidations is full
     template <class Q = key_type>
         requires KeyFor<Q, key_type> && RepositoryFor<L, Store>
-    void put(const Q& key, const value_type& value) {
+    void put(const Q& key, const value_type& value) const {
         writes().put(as_key(key), value);
     }
 
@@ -208,14 +229,14 @@ public:
     /// @throws PartialWrite  some were not written; it tells which were, were not, or may be
     template <class R>
         requires RepositoryFor<L, Store>
-    void put_many(R&& pairs) {
+    void put_many(R&& pairs) const {
         std::vector<Change<key_type, value_type>> changes;
         for (auto&& [key, value] : pairs) {
             changes.push_back({key_type(key), std::optional<value_type>{value}, 0});
         }
         writes().put_many(std::move(changes));
     }
-    void put_many(std::initializer_list<std::pair<key_type, value_type>> pairs)
+    void put_many(std::initializer_list<std::pair<key_type, value_type>> pairs) const
         requires RepositoryFor<L, Store>
     {
         put_many(std::span<const std::pair<key_type, value_type>>{pairs.begin(), pairs.size()});
@@ -226,7 +247,7 @@ public:
     /// @throws as `put`
     template <class Q = key_type>
         requires KeyFor<Q, key_type> && RepositoryFor<L, Store>
-    void remove(const Q& key) {
+    void remove(const Q& key) const {
         writes().remove(as_key(key));
     }
 
@@ -235,14 +256,14 @@ public:
     /// @throws StoreError  as `put`, in which case no key is open
     template <class... Q>
         requires(sizeof...(Q) > 0) && (KeyFor<Q, key_type> && ...)
-    [[nodiscard]] Writing<detail::Engine<Store, L>> writing(const Q&... keys) {
+    [[nodiscard]] Writing<detail::Engine<Store, L>> writing(const Q&... keys) const {
         return open_writes({key_type(keys)...});
     }
 
     /// @copydoc writing
     template <class R>
         requires RangeOf<R, key_type> && (!KeyFor<std::remove_cvref_t<R>, key_type>)
-    [[nodiscard]] Writing<detail::Engine<Store, L>> writing(R&& keys) {
+    [[nodiscard]] Writing<detail::Engine<Store, L>> writing(R&& keys) const {
         return open_writes(collect(keys));
     }
 
@@ -252,23 +273,27 @@ public:
     /// @throws StoreError  the copy may still be there: a lost invalidation must not be silent
     template <class Q = key_type>
         requires KeyFor<Q, key_type>
-    bool invalidate(const Q& key) {
-        engine_->traffic.wake(as_key(key));
-        return engine_->store.erase(as_key(key));
+    bool invalidate(const Q& key) const {
+        const auto& mine = as_key(key);
+        engine_->loads().wake(mine);
+        return engine_->store.erase(mine);
     }
 
     /// Drops many copies, in one round trip where the store can; answers how many were there.
-    std::size_t invalidate_many(std::span<const key_type> keys) {
+    std::size_t invalidate_many(std::span<const key_type> keys) const {
+        for (const key_type& key : keys) {
+            engine_->loads().wake(key);
+        }
         return engine_->store.erase_many(keys);
     }
 
     /// @copydoc invalidate_many
     template <class R>
         requires RangeOf<R, key_type> && (!std::convertible_to<R &&, std::span<const key_type>>)
-    std::size_t invalidate_many(R&& keys) {
+    std::size_t invalidate_many(R&& keys) const {
         return invalidate_many(std::span<const key_type>{collect(keys)});
     }
-    std::size_t invalidate_many(std::initializer_list<key_type> keys) {
+    std::size_t invalidate_many(std::initializer_list<key_type> keys) const {
         return invalidate_many(std::span<const key_type>{keys.begin(), keys.size()});
     }
 
@@ -278,7 +303,7 @@ public:
     /// @throws whatever the loader threw, in which case the copy is as it was
     template <class Q = key_type>
         requires KeyFor<Q, key_type>
-    std::optional<value_type> refresh(const Q& key) {
+    std::optional<value_type> refresh(const Q& key) const {
         return reads().reload(as_key(key), Read{}, own_load()).value;
     }
 
@@ -296,12 +321,13 @@ public:
     /// @throws whatever `progress` or the range threw, after which no batch has begun
     template <class R>
         requires RangeOf<R, key_type>
-    WarmReport<key_type> warm(R&& keys, const WarmOptions& how = {}) {
+    WarmReport<key_type> warm(R&& keys, const WarmOptions& how = {}) const {
         return warm_with(keys, how, [](ReadPath<Engine> path, std::span<const key_type> batch) {
             return path.timed_many(batch);
         });
     }
-    WarmReport<key_type> warm(std::initializer_list<key_type> keys, const WarmOptions& how = {}) {
+    WarmReport<key_type> warm(std::initializer_list<key_type> keys,
+                              const WarmOptions& how = {}) const {
         return warm(std::span<const key_type>{keys.begin(), keys.size()}, how);
     }
 
@@ -310,7 +336,7 @@ public:
     /// caller's variables, and is called from `parallel` threads at once.
     template <class R, class F>
         requires RangeOf<R, key_type> && BulkLoaderFor<F, Store>
-    WarmReport<key_type> warm(R&& keys, F&& loader, const WarmOptions& how = {}) {
+    WarmReport<key_type> warm(R&& keys, F&& loader, const WarmOptions& how = {}) const {
         using Given = std::remove_reference_t<F>;
         return warm_with(keys, how, [&](ReadPath<Engine> path, std::span<const key_type> batch) {
             if constexpr (LoadsMany<Given, Store> || !CallsWithMany<Given, Store>) {
@@ -324,7 +350,7 @@ public:
     template <class F>
         requires BulkLoaderFor<F, Store>
     WarmReport<key_type> warm(std::initializer_list<key_type> keys, F&& loader,
-                              const WarmOptions& how = {}) {
+                              const WarmOptions& how = {}) const {
         return warm(std::span<const key_type>{keys.begin(), keys.size()}, loader, how);
     }
 
@@ -353,13 +379,14 @@ private:
 
     void close() noexcept {
         if (engine_) {
-            engine_->custody.close();
+            engine_->background->scope.close();
+            engine_.reset();
         }
     }
 
     using Sight = typename ReadPath<Engine>::Sight;
 
-    [[nodiscard]] ReadPath<Engine> reads() const noexcept { return ReadPath<Engine>{engine_}; }
+    [[nodiscard]] ReadPath<Engine> reads() const noexcept { return ReadPath<Engine>{*engine_}; }
     [[nodiscard]] WritePath<Engine> writes() const noexcept {
         return WritePath<Engine>{*engine_, After};
     }
@@ -404,7 +431,7 @@ private:
     }
 
     template <class Q, class Load>
-    Fetched<value_type> fetch_with(const Q& key, const Read& how, const Load& load) {
+    Fetched<value_type> fetch_with(const Q& key, const Read& how, const Load& load) const {
         if (how.from == From::source) {
             return reads().reload(as_key(key), how, load);
         }
@@ -420,17 +447,19 @@ private:
             fetched.age =
                 (std::max)((life > Ttl::zero() ? life : usual) - fetched.remaining, Ttl::zero());
         };
-        return reads().hit(lookup(key), sight, take) ? fetched
-                                                     : reads().miss(as_key(key), sight, how, load);
+        if (reads().hit(lookup(key), sight, take)) {
+            return fetched;
+        }
+        return reads().miss(as_key(key), sight, how, load);
     }
 
     template <class R, class Load>
-    WarmReport<key_type> warm_with(R& keys, const WarmOptions& how, const Load& load) {
+    WarmReport<key_type> warm_with(R& keys, const WarmOptions& how, const Load& load) const {
         validate(how);
-        return Warming<Engine, R, Load>{engine_, keys, load, how}();
+        return Warming<Engine, R, Load>{*engine_, keys, load, how}();
     }
 
-    Writing<Engine> open_writes(std::vector<key_type> keys) {
+    Writing<Engine> open_writes(std::vector<key_type> keys) const {
         std::unordered_set<key_type, Hash<key_type>, std::equal_to<>> seen;
         std::erase_if(keys, [&](const key_type& key) { return !seen.insert(key).second; });
         return Writing<Engine>{engine_, std::move(keys)};

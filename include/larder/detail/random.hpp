@@ -6,7 +6,7 @@
 #ifndef LARDER_DETAIL_RANDOM_HPP
 #define LARDER_DETAIL_RANDOM_HPP
 
-#include <larder/detail/forks.hpp>
+#include <larder/detail/process.hpp>
 #include <larder/hash.hpp>
 #include <larder/version.hpp>
 

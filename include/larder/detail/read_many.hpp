@@ -6,7 +6,7 @@
 #ifndef LARDER_DETAIL_READ_MANY_HPP
 #define LARDER_DETAIL_READ_MANY_HPP
 
-#include <larder/detail/batch_load.hpp>
+#include <larder/detail/leased_batch.hpp>
 #include <larder/detail/read_path.hpp>
 #include <larder/hash.hpp>
 #include <larder/version.hpp>
@@ -30,9 +30,8 @@ class ReadMany {
 public:
     using Key = typename E::Key;
     using Value = typename E::Value;
-    using Plane = typename E::Plane;
 
-    explicit ReadMany(const std::shared_ptr<E>& engine) noexcept : e_{*engine}, path_{engine} {}
+    explicit ReadMany(E& engine) noexcept : e_{engine}, path_{engine} {}
 
     ReadMany(const ReadMany&) = delete;
     ReadMany& operator=(const ReadMany&) = delete;
@@ -43,7 +42,8 @@ public:
         take_hits();
         load_misses();
         await_others();
-        await_abroad();
+        await_hurried();
+        await_remote();
         load_left();
         for (const Answer& answer : answers_) {
             if (answer.failure) {
@@ -67,11 +67,16 @@ private:
     };
     struct Waiting {
         std::size_t at;
-        Plane flight;
+        std::shared_ptr<Flight<Value>> flight;
         std::optional<Copy<Value>> stale;
-        bool hurried;  // a stale copy is served when load_timeout has passed
     };
-    struct Abroad {
+    // A stale copy is served when load_timeout has passed.
+    struct Hurried {
+        std::size_t at;
+        Wish<Value> wish;
+        std::optional<Copy<Value>> stale;
+    };
+    struct Remote {
         std::size_t at;
         Lease lease;
     };
@@ -132,7 +137,7 @@ private:
         if (missing.empty()) {
             return;
         }
-        BatchLoad<E> leases{path_, missing.size()};
+        LeasedBatch<E> leases{path_, e_, missing.size()};
         std::vector<Opening<Value>> openings;
         try {
             openings = e_.store.open_many(std::span<const Key>{missing}, e_.look());
@@ -141,7 +146,8 @@ private:
             e_.tell(EventKind::store_failed, missing.front(), std::current_exception());
             openings.resize(missing.size());
         }
-        for (std::size_t i = 0; i < openings.size(); ++i) {
+        GiveBack rest{path_, missing, openings};
+        for (std::size_t& i = rest.from; i < openings.size();) {
             const std::size_t at = place[i];
             Opening<Value>& opening = openings[i];
             switch (opening.slot) {
@@ -149,110 +155,175 @@ private:
                 case Slot::lead: leases.add(std::move(missing[i]), at, std::move(opening)); break;
                 case Slot::join:
                     e_.count(Count::joined);
-                    waiting_.push_back(
-                        {at, std::move(opening.flight), std::move(opening.copy), false});
+                    waiting_.push_back({at, std::move(opening.flight), std::move(opening.copy)});
                     break;
                 case Slot::foreign:
                     e_.count(Count::joined);
-                    abroad_.push_back({at, opening.lease});
+                    remote_.push_back({at, opening.lease});
                     break;
                 case Slot::bypass: left_.push_back(at); break;
             }
+            ++i;
         }
         leases.settle([&](std::span<const Key> mine) { return path_.timed_many(mine); },
                       [&](std::size_t at, Fetched<Value>&& fetched, const Filled&) {
                           know(at, std::move(fetched.value));
                       },
-                      [&](std::size_t at, std::exception_ptr why) {
-                          answers_[at].failure = std::move(why);
-                          answers_[at].known = true;
-                      });
+                      [&](std::size_t at, std::exception_ptr why) { fail(at, std::move(why)); });
     }
 
-    // A stale copy whose key rests, or need not be waited for.
+    // A stale copy whose key rests, or need not be waited for; or what this thread must load past.
     bool serve_without_load(std::size_t at) {
         const Key& key = keys_[at];
         std::optional<Copy<Value>>& stale = answers_[at].stale;
+        if (path_.must_load_past(key)) {
+            know(at, path_.load_past(key, OwnLoad<E>{&e_}).value);
+            return true;
+        }
         if (!stale) {
             return false;
         }
-        if (e_.traffic.rests(key, e_.now())) {
+        if (e_.loads().rests(key, e_.now())) {
             know(at, path_.serve_stale(*stale).value);
             return true;
         }
         if (e_.options.load_timeout) {
-            Plane flight = e_.store.underway(key);
-            if (!flight) {
-                flight = path_.queue(key, OwnLoad<E>{&e_}).flight;
+            if (auto flight = e_.store.underway(key)) {
+                waiting_.push_back({at, std::move(flight), std::move(stale)});
+            } else {
+                hurried_.push_back({at, path_.queue(key, OwnLoad<E>{&e_}).first, std::move(stale)});
             }
-            waiting_.push_back({at, std::move(flight), std::move(stale), true});
             return true;
         }
         return false;
     }
 
-    void await_others() {
+    [[nodiscard]] Patience hurry() const {
         Patience hurry;
         if (e_.options.load_timeout) {
             hurry.deadline = later(std::chrono::steady_clock::now(), *e_.options.load_timeout);
         }
+        return hurry;
+    }
+
+    void await_others() {
+        const Patience soon = hurry();
         for (Waiting& other : waiting_) {
-            const Key& key = keys_[other.at];
-            try {
-                const Joined joined = join(*other.flight, other.hurried ? hurry : Patience{});
-                if (joined == Joined::landed && other.flight->outcome().spoilt) {
-                    left_.push_back(other.at);
-                } else {
-                    know(other.at, path_.answer(key, joined, *other.flight, other.stale).value);
-                }
-            } catch (...) {
-                answers_[other.at].failure = std::current_exception();
-                answers_[other.at].known = true;
+            take(other.at, *other.flight, other.stale,
+                 join(*other.flight, other.stale ? soon : Patience{}));
+        }
+    }
+    void await_hurried() {
+        const Patience soon = hurry();
+        for (Hurried& other : hurried_) {
+            const Joined joined = path_.await(other.wish.load(), soon);
+            if (joined == Joined::timed_out) {
+                other.wish.leave_it_wished();  // for the next
             }
+            take(other.at, *other.wish->flight(), other.stale, joined);
+        }
+    }
+
+    // What a wait has brought; without an answer the key is left.
+    void take(std::size_t at, const Flight<Value>& flight, const std::optional<Copy<Value>>& stale,
+              Joined joined) {
+        try {
+            if (joined == Joined::elsewise) {
+                know(at, path_.load_past(keys_[at], OwnLoad<E>{&e_}).value);
+            } else if (ReadPath<E>::left_alone(joined, flight)) {
+                left_.push_back(at);
+            } else {
+                know(at, path_.answer(keys_[at], joined, flight, stale).value);
+            }
+        } catch (...) {
+            fail(at, std::current_exception());
         }
     }
 
     // Loads of other processes: what they have left is asked for together.
-    void await_abroad() {
-        if (abroad_.empty()) {
+    void await_remote() {
+        if (remote_.empty()) {
             return;
         }
         std::vector<Key> keys;
         const auto end = later(std::chrono::steady_clock::now(), e_.options.wait);
-        for (const Abroad& other : abroad_) {
-            path_.await_foreign(keys_[other.at], other.lease, Patience{end, {}});
+        for (const Remote& other : remote_) {
+            path_.await_remote(keys_[other.at], other.lease, Patience{end, {}});
             keys.push_back(keys_[other.at]);
         }
         e_.store.peek_many(
             std::span<const Key>{keys},
             [&](std::size_t i, const Value* value, Remaining remaining, Ttl, bool) {
                 if (remaining > Remaining::zero()) {
-                    know(abroad_[i].at,
+                    know(remote_[i].at,
                          value != nullptr ? std::optional<Value>{*value} : std::nullopt);
                 }
             },
             e_.look());
-        for (const Abroad& other : abroad_) {
+        for (const Remote& other : remote_) {
             if (!answers_[other.at].known) {
                 left_.push_back(other.at);
             }
         }
     }
 
-    // What has no lease: one more batch, which fills nothing.
+    // What has no lease: one more batch, which fills nothing. A key that others are loading so is
+    // waited for, and not in this batch.
     void load_left() {
-        if (left_.empty()) {
+        using Seat = typename SingleFlight<Key, Value>::Seat;
+        std::vector<Key> keys;
+        std::vector<Seat> seats;
+        std::vector<std::size_t> mine;
+        std::vector<std::size_t> others;
+        for (std::vector<std::size_t>* const all : {&mine, &others}) {
+            all->reserve(left_.size());
+        }
+        keys.reserve(left_.size());
+        seats.reserve(left_.size());
+        for (const std::size_t at : left_) {
+            Seat seat = e_.loads().board_now(keys_[at]);
+            if (seat.leads()) {
+                seat.load()->among_others(true);
+                seats.push_back(std::move(seat));
+                keys.push_back(keys_[at]);
+                mine.push_back(at);
+            } else {
+                others.push_back(at);
+            }
+        }
+        load_seated(std::span<const Key>{keys}, mine, seats);
+        seats.clear();
+        for (const std::size_t at : others) {
+            try {
+                know(at, path_.bypass(keys_[at], Patience{}, OwnLoad<E>{&e_}).value);
+            } catch (...) {
+                fail(at, std::current_exception());
+            }
+        }
+    }
+
+    template <class Seats>
+    void load_seated(std::span<const Key> keys, const std::vector<std::size_t>& places,
+                     Seats& seats) {
+        if (keys.empty()) {
             return;
         }
-        std::vector<Key> keys;
-        keys.reserve(left_.size());
-        for (const std::size_t at : left_) {
-            keys.push_back(keys_[at]);
+        std::vector<Loaded<Value>> loaded;
+        try {
+            loaded = path_.timed_many(keys);
+        } catch (...) {
+            for (std::size_t i = 0; i < keys.size(); ++i) {
+                e_.count(Count::load_failures);
+                seats[i].fail(std::current_exception());
+                fail(places[i], std::current_exception());
+            }
+            return;
         }
-        std::vector<Loaded<Value>> loaded = path_.timed_many(std::span<const Key>{keys});
-        for (std::size_t i = 0; i < left_.size(); ++i) {
+        for (std::size_t i = 0; i < keys.size(); ++i) {
             e_.count(Count::bypassed);
-            know(left_[i], std::move(loaded[i].value));
+            Fetched<Value> fetched{std::move(loaded[i].value), Source::bypassed, {}, {}};
+            seats[i].complete(fetched);
+            know(places[i], std::move(fetched.value));
         }
     }
 
@@ -260,13 +331,34 @@ private:
         answers_[at].value = std::move(value);
         answers_[at].known = true;
     }
+    void fail(std::size_t at, std::exception_ptr why) noexcept {
+        answers_[at].failure = std::move(why);
+        answers_[at].known = true;
+    }
+
+    // Leases that nobody has taken on yet.
+    struct GiveBack {
+        ReadPath<E> path;
+        const std::vector<Key>& keys;
+        std::vector<Opening<Value>>& openings;
+        std::size_t from = 0;
+
+        ~GiveBack() {
+            for (; from < openings.size(); ++from) {
+                if (openings[from].slot == Slot::lead) {
+                    path.release(keys[from], openings[from].lease);
+                }
+            }
+        }
+    };
 
     E& e_;
     ReadPath<E> path_;
     std::vector<Key> keys_{};
     std::vector<Answer> answers_{};
     std::vector<Waiting> waiting_{};
-    std::vector<Abroad> abroad_{};
+    std::vector<Hurried> hurried_{};
+    std::vector<Remote> remote_{};
     std::vector<std::size_t> left_{};
 };
 

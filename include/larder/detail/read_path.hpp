@@ -10,18 +10,22 @@
 #include <larder/detail/engine.hpp>
 #include <larder/detail/flight.hpp>
 #include <larder/detail/later.hpp>
+#include <larder/detail/load_frame.hpp>
+#include <larder/detail/queued_load.hpp>
+#include <larder/detail/single_flight.hpp>
 #include <larder/detail/slot.hpp>
+#include <larder/detail/task_scope.hpp>
 #include <larder/detail/waiting.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
 #include <larder/version.hpp>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -73,8 +77,8 @@ struct GivenLoad {
     }
 };
 
-/// How a wait for another process' load ended.
-enum class Abroad : std::uint8_t {
+/// How a wait for another process' load ended, for one who waited.
+enum class Remote : std::uint8_t {
     ended,  ///< its lease is gone
     died,   ///< its lease has run out: the holder has not renewed it
     lasts,  ///< it takes longer than `Options::wait`, or cannot be watched
@@ -88,11 +92,9 @@ class ReadPath {
 public:
     using Key = typename E::Key;
     using Value = typename E::Value;
-    using Plane = typename E::Plane;
-
     using Look = typename E::Store::Look;
 
-    explicit ReadPath(const std::shared_ptr<E>& engine) noexcept : engine_{engine}, e_{*engine} {}
+    explicit ReadPath(E& engine) noexcept : e_{engine} {}
 
     /// What one read has found so far.
     struct Sight {
@@ -125,7 +127,7 @@ public:
         if (fresh) {
             e_.count(Count::hits);
             if (due) [[unlikely]] {
-                refresh_soon(Key(key));
+                refresh_soon(key);
             }
         }
         return fresh;
@@ -145,58 +147,70 @@ public:
     template <class Load>
     Fetched<Value> miss(const Key& key, Sight& sight, const Read& how, const Load& load) {
         e_.count(Count::misses);
-        if (sight.stale && e_.traffic.rests(key, e_.now())) {
+        if (sight.stale && e_.loads().rests(key, e_.now())) {
             return serve_stale(*sight.stale);
         }
         const Patience patience = patience_of(how);
         if (Load::outlives_call &&
-            (how.timeout || how.stop.stop_possible() || e_.options.load_timeout)) {
-            return wait_aboard(key, patience, load, sight.stale);
+            (!patience.endless() || (sight.stale && e_.options.load_timeout))) {
+            return resolve_aside(key, patience, load, sight.stale);
         }
-        return travel(key, sight.look, patience, load);
+        return resolve(key, sight.look, patience, load);
     }
 
     /// Loads now, never satisfied by a load that began earlier.
     template <class Load>
     Fetched<Value> reload(const Key& key, const Read& how, const Load& load) {
-        if (Load::outlives_call && (how.timeout || how.stop.stop_possible())) {
-            auto flight = std::make_shared<Flight<Value>>();
-            submit(key, flight,
-                   [load](ReadPath path, const Key& k) { return path.travel_anew(k, load); });
-            return arrive(key, *flight, patience_of(how), std::nullopt);
+        const Patience patience = patience_of(how);
+        if (Load::outlives_call && !patience.endless()) {
+            auto aside = std::make_shared<ExecutorLoad>(
+                e_, key,
+                [load](ReadPath path, const Key& k) { return path.resolve_anew(k, load); });
+            const Wish<Value> wish{aside};
+            submit(std::move(aside));
+            const Joined joined = await(wish.load(), patience);
+            if (joined != Joined::elsewise && !left_alone(joined, *wish->flight())) {
+                return answer(key, joined, *wish->flight(), std::nullopt);
+            }
         }
-        return travel_anew(key, load);
+        return resolve_anew(key, load);
     }
 
     /// Starts the background reload of a key, unless one is on its way, the key rests after a
-    /// failure, or too many others are being refreshed.
-    void refresh_soon(const Key& key) {
-        if (!e_.traffic.begin_refresh(key, e_.now())) {
-            return;
-        }
-        if (e_.refreshing.fetch_add(1) >= e_.options.refresh_concurrency) {
-            stop_refreshing(key);
-            return;
-        }
-        const auto engine = engine_;
-        const bool accepted = e_.executor.submit([engine, key] {
-            const Custody::Pass pass{engine->custody};
-            ReadPath path{engine};
-            if (pass) {
-                path.refresh_in_background(key);
+    /// failure, or too many others are being refreshed. A hit does not wait for it, nor does it load
+    /// by itself: without an executor that takes the task, the key rests.
+    template <class Q>
+    void refresh_soon(const Q& asked) noexcept {
+        try {
+            const Key key(asked);
+            const auto now = e_.now();
+            auto place = e_.loads().begin_refresh(key, e_.options.refresh_concurrency, now,
+                                                  later(now, e_.options.refresh_backoff));
+            if (!place) {
+                return;
             }
-            path.stop_refreshing(key);
-        });
-        if (!accepted) {
-            // A hit does not load by itself: the copy is still fresh.
-            rest(key);
-            stop_refreshing(key);
+            E* const engine = &e_;
+            static_cast<void>(e_.executor.submit(
+                [engine, background = e_.background, key, place = std::move(place)]() mutable {
+                    const TaskScope::Pass pass{background->scope};
+                    if (pass) {
+                        place->begin();
+                        ReadPath{*engine}.refresh_in_background(key);
+                    }
+                    place.reset();
+                    background->loads.tidy(key);
+                }));
+        } catch (...) {
+            // No room for the task: a later hit will try.
         }
     }
 
     /// Opens the slot and does what it says, in this thread.
     template <class Load>
-    Fetched<Value> travel(const Key& key, Look& look, const Patience& patience, const Load& load) {
+    Fetched<Value> resolve(const Key& key, Look& look, const Patience& patience, const Load& load) {
+        if (must_load_past(key)) {
+            return load_past(key, load);
+        }
         bool waited = false;
         for (;;) {
             Opening<Value> opening = open(key, look);
@@ -204,25 +218,29 @@ public:
                 case Slot::hit:
                     return as_fetched(std::move(*opening.copy),
                                       waited ? Source::joined : Source::hit);
-                case Slot::lead: return lead(key, opening, load);
+                case Slot::lead:
+                    return LeasedLoad{*this, key, std::move(opening), Kind::miss}(load);
                 case Slot::join: {
                     e_.count(Count::joined);
                     const Joined joined = join(*opening.flight, patience);
-                    if (joined == Joined::landed && opening.flight->outcome().spoilt) {
+                    if (left_alone(joined, *opening.flight)) {
                         continue;
+                    }
+                    if (joined == Joined::elsewise) {
+                        return load_past(key, load);
                     }
                     return answer(key, joined, *opening.flight, opening.copy);
                 }
                 case Slot::foreign:
                     if (!waited) {
                         e_.count(Count::joined);
-                        switch (await_foreign(key, opening.lease, patience)) {
-                            case Abroad::ended: waited = true; continue;
-                            case Abroad::died: continue;
-                            case Abroad::lasts: break;
-                            case Abroad::timed_out:
+                        switch (await_remote(key, opening.lease, patience)) {
+                            case Remote::ended: waited = true; continue;
+                            case Remote::died: continue;
+                            case Remote::lasts: break;
+                            case Remote::timed_out:
                                 return late(key, Joined::timed_out, opening.copy);
-                            case Abroad::cancelled:
+                            case Remote::cancelled:
                                 return late(key, Joined::cancelled, opening.copy);
                         }
                     }
@@ -230,32 +248,6 @@ public:
                 case Slot::bypass: return bypass(key, patience, load);
             }
         }
-    }
-
-    /// Loads with a lease in hand, fills, and tells whoever has joined.
-    template <class Load>
-    Fetched<Value> lead(const Key& key, Opening<Value>& opening, const Load& load,
-                        bool forced = false) {
-        return settle(
-            key, opening,
-            [&](const Key& k) {
-                const Carrying carrying{*opening.flight};
-                return timed(k, load);
-            },
-            forced);
-    }
-
-    /// The half of `lead` that deals with the lease; `load` has its own time and frame.
-    template <class Load>
-    Fetched<Value> settle(const Key& key, Opening<Value>& opening, const Load& load, bool forced) {
-        std::optional<Row> row;
-        try {
-            row.emplace(take_in(key, load(key)));
-        } catch (...) {
-            return fail(key, opening, std::current_exception(), forced);
-        }
-        const Filled filled = fill(key, opening.lease, *row, forced);
-        return land(opening, std::move(*row), filled);
     }
 
     /// What a load brought, and how it is to be kept.
@@ -270,15 +262,69 @@ public:
         return {std::move(loaded.value), sourced.source, std::move(keeping)};
     }
 
-    /// The load of a lease failed: the stale copy, if there is one, stands in for it.
+    /// What a lease is for.
+    enum class Kind : std::uint8_t {
+        miss,
+        refresh,  ///< in the background, of a copy that is still served
+        forced,   ///< by name: no older copy may be served once it has returned
+    };
+
+    /// A lease in hand, until it is filled, withdrawn or given back.
+    class LeasedLoad {
+    public:
+        LeasedLoad(ReadPath path, const Key& key, Opening<Value>&& opening, Kind kind)
+            : path_{path}, key_{key}, kind_{kind}, opening_{std::move(opening)} {}
+        LeasedLoad(const LeasedLoad&) = delete;
+        LeasedLoad& operator=(const LeasedLoad&) = delete;
+        ~LeasedLoad() {
+            if (!settled_) {
+                path_.release(key_, opening_.lease);
+            }
+        }
+
+        /// Loads, fills, and tells whoever has joined.
+        template <class Load>
+        Fetched<Value> operator()(const Load& load) {
+            std::optional<Row> row;
+            try {
+                const KeyFrame<Key> frame{&path_.e_, key_};
+                row.emplace(path_.take_in(key_, path_.timed(key_, load)));
+            } catch (...) {
+                return fail(std::current_exception());
+            }
+            settled_ = true;
+            const Filled filled =
+                path_.fill(key_, opening_.lease, *row, kind_, opening_.copy.has_value());
+            return path_.complete(opening_.lead, std::move(*row), filled);
+        }
+
+    private:
+        // The stale copy, if there is one, stands in for it.
+        Fetched<Value> fail(const std::exception_ptr& failure) {
+            path_.release(key_, opening_.lease);
+            settled_ = true;
+            if (kind_ != Kind::miss) {
+                opening_.copy.reset();  // it stands, but is no answer
+            }
+            return path_.failed(key_, opening_, failure);
+        }
+
+        ReadPath path_;
+        const Key& key_;
+        const Kind kind_;
+        Opening<Value> opening_;
+        bool settled_ = false;
+    };
+
+    /// The load of a lease, which has been given back, failed: whoever has joined is told. The stale
+    /// copy, if there is one, stands in for it, and the key rests.
     ///
     /// @throws whatever `failure` is
-    Fetched<Value> fail(const Key& key, Opening<Value>& opening, const std::exception_ptr& failure,
-                        bool forced) {
+    Fetched<Value> failed(const Key& key, Opening<Value>& opening,
+                          const std::exception_ptr& failure) {
         e_.count(Count::load_failures);
-        release(key, opening.lease);
-        opening.flight->crash(failure);
-        if (!opening.copy || forced) {
+        opening.lead.fail(failure);
+        if (!opening.copy) {
             std::rethrow_exception(failure);
         }
         rest(key);
@@ -286,23 +332,22 @@ public:
         return serve_stale(*opening.copy);
     }
 
-    /// Tells whoever has joined.
-    Fetched<Value> land(Opening<Value>& opening, Row&& row, const Filled& filled) const {
-        Flight<Value>& flight = *opening.flight;
-        try {
-            Fetched<Value> fetched{std::move(row.value), row.source, Ttl::zero(),
-                                   filled.kept ? row.keeping.life.fresh : Ttl::zero()};
-            // The slot has let go of the flight: only those who joined still hold it.
-            if (opening.flight.use_count() > 1) {
+    /// Tells whoever has joined what a lease has brought.
+    Fetched<Value> complete(Lead<Fetched<Value>>& lead, Row&& row, const Filled& filled) const {
+        Fetched<Value> fetched{std::move(row.value), row.source, Ttl::zero(),
+                               filled.kept ? row.keeping.life.fresh : Ttl::zero()};
+        // The slot has let go of the flight: only those who joined still hold it. What carries a tag
+        // that was invalidated meanwhile is not for them: they are sent on.
+        if (filled.tags_stand && lead.awaited()) {
+            try {
                 Fetched<Value> shared = fetched;
                 shared.source = row.source == Source::loaded ? Source::joined : row.source;
-                flight.land(std::move(shared), !filled.tags_stand);
+                lead.complete(std::move(shared));
+            } catch (...) {
+                lead.fail(std::current_exception());  // a copy constructor that throws
             }
-            return fetched;
-        } catch (...) {
-            flight.crash(std::current_exception());  // a copy constructor that throws
-            throw;
         }
+        return fetched;
     }
 
     /// Loads without a lease: nothing is filled, and only those share it who came before it began.
@@ -310,13 +355,30 @@ public:
     Fetched<Value> bypass(const Key& key, const Patience& patience, const Load& load) {
         e_.count(Count::bypassed);
         for (;;) {
-            const auto seat = e_.traffic.board(key);
-            if (seat.pilot) {
-                return pilot(key, seat, patience, load);
+            auto seat = e_.loads().board(key);
+            const auto& awaited = seat.leads() ? seat.after() : seat.load();
+            if (awaited) {
+                const Joined joined = join(*awaited, patience);
+                if (joined == Joined::elsewise) {
+                    return load_only(key, load);
+                }
+                if (!seat.leads()) {
+                    if (left_alone(joined, *awaited)) {
+                        continue;
+                    }
+                    return answer(key, joined, *awaited, std::nullopt);
+                }
+                throw_unless_over(key,
+                                  joined);  // nothing was loaded: whoever is aboard boards anew
+                seat.begin();
             }
-            const Joined joined = join(*seat.flight, patience);
-            if (joined != Joined::landed || !seat.flight->outcome().spoilt) {
-                return answer(key, joined, *seat.flight, std::nullopt);
+            try {
+                Fetched<Value> fetched = load_only(key, load);
+                seat.complete(fetched);
+                return fetched;
+            } catch (...) {
+                seat.fail(std::current_exception());
+                throw;
             }
         }
     }
@@ -334,13 +396,19 @@ public:
 
     /// The policy's own loader for a batch, counted and timed as one load a key.
     std::vector<Loaded<Value>> timed_many(std::span<const Key> keys) {
-        return timed_batch(keys, [&] { return load_many<Value>(e_.loader, keys); });
+        if constexpr (requires { e_.loader.repository(); }) {
+            return timed_many(keys, e_.loader.repository());
+        } else {
+            return timed_batch(keys,
+                               [&] { return load_many<Value>(e_.loader, keys, each_framed()); });
+        }
     }
 
     /// The same with a loader for one call.
     template <class F>
     std::vector<Loaded<Value>> timed_many(std::span<const Key> keys, F& given) {
-        return timed_batch(keys, [&] { return load_many_covered<Value>(e_.loader, given, keys); });
+        return timed_batch(
+            keys, [&] { return load_many_covered<Value>(e_.loader, given, keys, each_framed()); });
     }
 
     template <class Load>
@@ -348,6 +416,7 @@ public:
         for (std::size_t i = 0; i < keys.size(); ++i) {
             e_.count(Count::loads);
         }
+        const KeysFrame<Key> frame{&e_, keys};
         const auto began = std::chrono::steady_clock::now();
         std::vector<Loaded<Value>> loaded = load();
         e_.load_times.record(std::chrono::steady_clock::now() - began);
@@ -368,35 +437,42 @@ public:
     }
 
     /// Fills the slot if the lease still stands. Never throws: the value is there all the same.
-    Filled fill(const Key& key, const Lease& lease, const Row& row, bool forced) noexcept {
-        e_.traffic.wake(key);
+    ///
+    /// @param covers  an older copy is served until then
+    Filled fill(const Key& key, const Lease& lease, const Row& row, Kind kind,
+                bool covers) noexcept {
+        e_.loads().wake(key);
         Filled filled{};
         try {
-            // What is not to be kept may be shared by those who joined, while its tags stand.
+            // Whether the tags of what is not kept stand is asked all the same: it may be shared.
             if (row.keeping.kept() || !row.keeping.tags.empty()) {
                 filled = e_.store.fill(key, lease, row.value, row.keeping);
                 count_fenced(row.keeping, filled);
             } else {
-                e_.store.release(key, lease);
+                e_.store.withdraw(key, lease);
             }
-            if (forced && !filled.kept) {
+            if (kind == Kind::forced && !filled.kept) {
                 e_.store.close_refresh(key, lease);
             }
         } catch (...) {
             filled = {false, row.keeping.tags.empty(), std::current_exception()};
-            unkept(key, lease, filled.failure, forced);
+            unkept(key, lease, filled.failure, covers || kind != Kind::miss);
         }
         return filled;
     }
 
     /// The same for the rows of a batch, in one round trip where the store can.
-    std::vector<Filled> fill_many(std::span<const Filling<Key, Value>> rows) noexcept {
+    ///
+    /// @param covers  of each row, whether an older copy is served until then
+    std::vector<Filled> fill_many(std::span<const Filling<Key, Value>> rows,
+                                  const std::vector<bool>& covers) {
         std::vector<Filled> all(rows.size());
         try {
             for (const auto& row : rows) {
-                e_.traffic.wake(*row.key);
+                e_.loads().wake(*row.key);
             }
-            all = e_.store.fill_many(rows);
+            std::vector<Filled> filled = e_.store.fill_many(rows);
+            all = std::move(filled);
         } catch (...) {
             for (Filled& filled : all) {
                 filled.failure = std::current_exception();
@@ -405,18 +481,12 @@ public:
         for (std::size_t i = 0; i < rows.size(); ++i) {
             if (all[i].failure) {
                 all[i].tags_stand = rows[i].keeping->tags.empty();
-                unkept(*rows[i].key, rows[i].lease, all[i].failure, false);
+                unkept(*rows[i].key, rows[i].lease, all[i].failure, covers[i]);
             } else {
                 count_fenced(*rows[i].keeping, all[i]);
             }
         }
         return all;
-    }
-
-    void count_fenced(const Keeping& keeping, const Filled& filled) noexcept {
-        if (keeping.kept() && !filled.kept) {
-            e_.count(Count::fenced_fills);
-        }
     }
 
     void release(const Key& key, const Lease& lease) noexcept {
@@ -446,198 +516,268 @@ public:
         return as_fetched(Copy<Value>{copy}, Source::stale);
     }
 
-    /// Waits, in this thread, for a load that the executor carries out.
+    /// The read of this key that the executor has not begun yet, and whether it is this caller's.
     template <class Load>
-    Fetched<Value> wait_aboard(const Key& key, Patience patience, const Load& load,
-                               const std::optional<Copy<Value>>& stale) {
-        if (stale && e_.options.load_timeout) {
-            const auto soon = later(std::chrono::steady_clock::now(), *e_.options.load_timeout);
-            patience.deadline = patience.deadline ? (std::min)(*patience.deadline, soon) : soon;
+    std::pair<Wish<Value>, bool> queue(const Key& key, const Load& load) {
+        std::shared_ptr<ExecutorLoad> made;
+        auto queued = e_.loads().queue(key, [&] {
+            made = std::make_shared<ExecutorLoad>(e_, key, [load](ReadPath path, const Key& k) {
+                Look look = path.e_.look();
+                return path.resolve(k, look, Patience{}, load);
+            });
+            return made;
+        });
+        if (queued.second) {
+            submit(std::move(made));
+        } else {
+            e_.count(Count::joined);
         }
-        for (;;) {
-            bool mine = false;
-            Plane flight = e_.store.underway(key);
-            if (!flight) {
-                const auto seat = queue(key, load);
-                flight = seat.flight;
-                mine = seat.pilot;
-            }
-            if (!mine) {
-                e_.count(Count::joined);
-            }
-            const Joined joined = join(*flight, patience);
-            if (joined == Joined::landed && flight->outcome().spoilt) {
-                continue;
-            }
-            Fetched<Value> fetched = answer(key, joined, *flight, stale);
-            if (!mine && fetched.source == Source::loaded) {
-                fetched.source = Source::joined;
-            }
-            return fetched;
-        }
+        return queued;
     }
 
-    /// The read of this key that the executor has not begun yet; queues one if there is none.
-    template <class Load>
-    auto queue(const Key& key, const Load& load) {
-        auto seat = e_.traffic.queue(key);
-        if (seat.pilot) {
-            submit(key, seat.flight, [load](ReadPath path, const Key& k) {
-                Look look = path.e_.look();
-                return path.travel(k, look, Patience{}, load);
-            });
+    /// Waits for a load that the executor is to carry out. A thread that has a load in hand keeps
+    /// others waiting, maybe the executor itself: it gives the executor a moment to begin, and then
+    /// carries the load out by itself.
+    static Joined await(QueuedLoad<Value>& load, const Patience& patience) {
+        if (this_waiting_thread().carries.load(std::memory_order_relaxed) != 0) {
+            const auto moment = std::chrono::steady_clock::now() + std::chrono::milliseconds{10};
+            if (!patience.deadline || moment < *patience.deadline) {
+                const Joined joined = join(*load.flight(), Patience{moment, patience.stop});
+                if (joined != Joined::timed_out) {
+                    return joined;
+                }
+                if (load.begin()) {
+                    load.carry_out();
+                }
+            }
         }
-        return seat;
+        return join(*load.flight(), patience);
+    }
+
+    /// True if a wait ended without an answer, and whoever waited is to look again.
+    static bool left_alone(Joined joined, const Flight<Value>& flight) noexcept {
+        return joined == Joined::over && flight.result() == nullptr && !flight.failure();
     }
 
     /// What a wait brought: the load's result, else the stale copy, else the reason.
     Fetched<Value> answer(const Key& key, Joined joined, const Flight<Value>& flight,
                           const std::optional<Copy<Value>>& stale) {
-        const bool landed = joined == Joined::landed;
-        if (landed && !flight.outcome().failure) {
-            return flight.outcome().fetched;
-        }
-        if (landed && !stale) {
-            std::rethrow_exception(flight.outcome().failure);
+        if (joined == Joined::over) {
+            if (const Fetched<Value>* const result = flight.result()) {
+                return *result;
+            }
+            if (!stale) {
+                std::rethrow_exception(flight.failure());
+            }
         }
         return late(key, joined, stale);
     }
 
     /// Waits until a load elsewhere has ended, `Options::wait` at most. One thread of this process
     /// asks the store; what it learns, the others take for a reason to look again.
-    Abroad await_foreign(const Key& key, const Lease& lease, const Patience& patience) {
+    Remote await_remote(const Key& key, const Lease& lease, const Patience& patience) {
         if constexpr (requires { e_.store.foreign(key, lease); }) {
             const auto bound = later(std::chrono::steady_clock::now(), e_.options.wait);
-            Patience mine{patience.deadline ? (std::min)(*patience.deadline, bound) : bound,
-                          patience.stop};
+            const Patience mine{patience.deadline ? (std::min)(*patience.deadline, bound) : bound,
+                                patience.stop};
+            const bool only_bound = !patience.deadline || *patience.deadline > bound;
             for (;;) {
-                const auto seat = e_.traffic.watch(key, lease.id);
-                Abroad how = Abroad::lasts;
-                if (seat.pilot) {
-                    how = keep_watch(key, lease, mine, *seat.flight);
-                    e_.traffic.unwatch(key, seat.flight);
-                    const bool told = how == Abroad::ended || how == Abroad::died;
-                    if (told) {
-                        seat.flight->land({}, how == Abroad::died);
-                    } else {
-                        seat.flight->crash(std::make_exception_ptr(how));  // another must watch
-                    }
+                auto [watch, lead] = e_.loads().watch(key, lease.id);
+                Remote how = Remote::lasts;
+                if (lead) {
+                    how = keep_watch(key, lease, mine, *watch);
+                    e_.loads().unwatch(key, watch);
+                    if (how == Remote::ended || how == Remote::died) {
+                        lead.complete(how == Remote::died ? RemoteEnd::died : RemoteEnd::ended);
+                    }  // else another must watch
                 } else {
-                    switch (join(*seat.flight, mine)) {
-                        case Joined::landed:
-                            if (seat.flight->outcome().failure) {
+                    switch (join(*watch, mine)) {
+                        case Joined::over:
+                            if (watch->result() == nullptr) {
                                 continue;
                             }
-                            how = seat.flight->outcome().spoilt ? Abroad::died : Abroad::ended;
+                            how =
+                                *watch->result() == RemoteEnd::died ? Remote::died : Remote::ended;
                             break;
-                        case Joined::cancelled: how = Abroad::cancelled; break;
-                        case Joined::timed_out: how = Abroad::timed_out; break;
-                        case Joined::recursive: how = Abroad::lasts; break;
+                        case Joined::cancelled: how = Remote::cancelled; break;
+                        case Joined::timed_out: how = Remote::timed_out; break;
+                        case Joined::recursive:
+                        case Joined::elsewise: how = Remote::lasts; break;
                     }
                 }
-                const bool only_bound = !patience.deadline || *patience.deadline > bound;
-                return how == Abroad::timed_out && only_bound ? Abroad::lasts : how;
+                return how == Remote::timed_out && only_bound ? Remote::lasts : how;
             }
         } else {
-            return Abroad::lasts;
+            return Remote::lasts;
         }
+    }
+
+    /// True if this thread is to load the key past what is in flight, since that, or the load that
+    /// asks, is in its own hands.
+    ///
+    /// @throws Error  `recursive_load`: the load asks for what it loads
+    [[nodiscard]] bool must_load_past(const Key& key) const {
+        if (!LoadFrame::any()) [[likely]] {
+            return false;
+        }
+        const MayWait may = LoadFrame::ask(&e_, key);
+        if (may == MayWait::recursive) {
+            throw_unless_over(key, Joined::recursive);
+        }
+        return may == MayWait::elsewise;
+    }
+
+    /// Loads past what is in flight: nothing is filled, and nobody shares it.
+    template <class Load>
+    Fetched<Value> load_past(const Key& key, const Load& load) {
+        e_.count(Count::bypassed);
+        return load_only(key, load);
     }
 
 private:
-    // Lands its flight whatever becomes of the task: run, refused, or thrown away by the executor.
-    template <class Go>
-    struct Journey {
-        std::shared_ptr<E> engine;
-        Key key;
-        Plane flight;
-        Go go;
-        std::atomic<bool> begun{false};
+    // A load for the executor. Its flight ends whatever becomes of the task: run, refused, or thrown
+    // away.
+    class ExecutorLoad final : public QueuedLoad<Value> {
+    public:
+        using Go = std::function<Fetched<Value>(ReadPath, const Key&)>;
 
-        Journey(std::shared_ptr<E> e, Key k, Plane f, Go g)
-            : engine{std::move(e)}, key{std::move(k)}, flight{std::move(f)}, go{std::move(g)} {}
-        Journey(const Journey&) = delete;
-        Journey& operator=(const Journey&) = delete;
+        ExecutorLoad(E& engine, Key key, Go go)
+            : engine_{engine},
+              background_{engine.background},
+              key_{std::move(key)},
+              go_{std::move(go)} {}
 
-        void run() {
-            if (begun.exchange(true)) {
-                return;  // an executor that refused what it had accepted
-            }
-            ReadPath path{engine};
-            engine->traffic.dequeued(key, flight);
-            const Custody::Pass pass{engine->custody};
-            if (!pass) {
-                flight->crash(closed(key));
-                return;
-            }
+        // As a task: only with a pass, and if somebody still wishes for it.
+        void run() noexcept {
             try {
-                std::optional<Fetched<Value>> fetched;
-                {
-                    const Carrying carrying{*flight};
-                    fetched.emplace(go(path, key));
+                const TaskScope::Pass pass{background_->scope};
+                if (!pass) {
+                    if (this->begin()) {
+                        this->take_lead().fail(closed());
+                    }
+                } else if (!background_->loads.dequeue(key_, *this)) {
+                    this->abandon();
+                } else if (this->begin()) {
+                    carry_out();
                 }
-                flight->land(std::move(*fetched), false);
             } catch (...) {
-                flight->crash(std::current_exception());
+                this->abandon();
             }
         }
 
-        ~Journey() {
-            if (!begun) {
-                engine->traffic.dequeued(key, flight);
-                flight->crash(closed(key));
+        void carry_out() noexcept override {
+            Lead<Fetched<Value>> lead = this->take_lead();
+            try {
+                lead.carry();
+                lead.complete(go_(ReadPath{engine_}, key_));
+            } catch (...) {
+                lead.fail(std::current_exception());
             }
         }
 
-        static std::exception_ptr closed(const Key& key) {
-            return std::make_exception_ptr(
-                Error{Errc::closed, "the load of key " + key_text(key) + " was never carried out"});
+    private:
+        [[nodiscard]] std::exception_ptr closed() const {
+            return std::make_exception_ptr(Error{
+                Errc::closed, "the load of key " + key_text(key_) + " was never carried out"});
         }
+
+        E& engine_;
+        const std::shared_ptr<typename E::Background> background_;
+        const Key key_;
+        const Go go_;
     };
 
-    template <class Go>
-    void submit(const Key& key, const Plane& flight, Go go) {
-        const auto journey = std::make_shared<Journey<Go>>(engine_, key, flight, std::move(go));
-        if (!e_.executor.submit([journey] { journey->run(); })) {
-            journey->run();
+    // What the executor holds: a task that is destroyed unrun counts as refused.
+    class ExecutorTask {
+    public:
+        explicit ExecutorTask(std::shared_ptr<ExecutorLoad> load) noexcept
+            : load_{std::move(load)} {}
+        ExecutorTask(const ExecutorTask&) = delete;
+        ExecutorTask& operator=(const ExecutorTask&) = delete;
+        ~ExecutorTask() { load_->abandon(); }
+
+        void run() noexcept { load_->run(); }
+
+    private:
+        std::shared_ptr<ExecutorLoad> load_;
+    };
+
+    void submit(std::shared_ptr<ExecutorLoad> load) noexcept {
+        try {
+            const auto task = std::make_shared<ExecutorTask>(load);
+            static_cast<void>(e_.executor.submit([task] { task->run(); }));
+        } catch (...) {
+            load->abandon();  // no room for a task
         }
     }
 
-    template <class Seat, class Load>
-    Fetched<Value> pilot(const Key& key, const Seat& seat, const Patience& patience,
-                         const Load& load) {
-        const Plane& flight = seat.flight;
-        if (seat.after) {
-            const Joined joined = join(*seat.after, patience);
-            if (joined != Joined::landed) {
-                // Nothing was loaded: whoever is aboard boards anew.
-                e_.traffic.landed(key, flight);
-                flight->land({}, true);
-                throw_unless_landed(key, joined);
-            }
-            e_.traffic.take_off(key, flight);
+    // Waits, in this thread, for a load that the executor carries out.
+    template <class Load>
+    Fetched<Value> resolve_aside(const Key& key, const Patience& patience, const Load& load,
+                                 const std::optional<Copy<Value>>& stale) {
+        Patience mine = patience;
+        if (stale && e_.options.load_timeout) {
+            const auto soon = later(std::chrono::steady_clock::now(), *e_.options.load_timeout);
+            mine.deadline = mine.deadline ? (std::min)(*mine.deadline, soon) : soon;
         }
-        try {
-            std::optional<Fetched<Value>> fetched;
-            {
-                const Carrying carrying{*flight};
-                fetched.emplace(
-                    Fetched<Value>{timed(key, load).loaded.value, Source::bypassed, {}, {}});
+        for (;;) {
+            if (const auto flight = e_.store.underway(key)) {
+                e_.count(Count::joined);
+                const Joined joined = join(*flight, mine);
+                if (joined == Joined::elsewise) {
+                    return load_past(key, load);
+                }
+                if (!left_alone(joined, *flight)) {
+                    return as_joined(answer(key, joined, *flight, stale));
+                }
+                continue;
             }
-            e_.traffic.landed(key, flight);
-            flight->land(*fetched, false);
-            return std::move(*fetched);
+            auto [wish, made] = queue(key, load);
+            const Joined joined = await(wish.load(), mine);
+            if (joined == Joined::elsewise) {
+                return load_past(key, load);
+            }
+            if (!left_alone(joined, *wish->flight())) {
+                if (joined == Joined::timed_out && stale) {
+                    wish.leave_it_wished();  // for the next
+                }
+                Fetched<Value> fetched = answer(key, joined, *wish->flight(), stale);
+                return made ? fetched : as_joined(std::move(fetched));
+            }
+            if (wish->abandoned()) {  // refused: then by this thread
+                Look look = e_.look();
+                return resolve(key, look, mine, load);
+            }
+        }
+    }
+
+    static Fetched<Value> as_joined(Fetched<Value>&& fetched) {
+        if (fetched.source == Source::loaded) {
+            fetched.source = Source::joined;
+        }
+        return std::move(fetched);
+    }
+
+    // A frame for each of the keys that a loader of one is asked for in turn.
+    [[nodiscard]] auto each_framed() const {
+        return [engine = &e_](const Key& key) { return KeyFrame<Key>{engine, key}; };
+    }
+
+    template <class Load>
+    Fetched<Value> load_only(const Key& key, const Load& load) {
+        try {
+            const KeyFrame<Key> frame{&e_, key};
+            return {std::move(timed(key, load).loaded.value), Source::bypassed, {}, {}};
         } catch (...) {
             e_.count(Count::load_failures);
-            e_.traffic.landed(key, flight);
-            flight->crash(std::current_exception());
             throw;
         }
     }
 
     // Polls a lease that another process holds: soon at first, then at an eighth of the time that it
     // has taken.
-    Abroad keep_watch(const Key& key, const Lease& lease, const Patience& patience,
-                      const Flight<Value>& nap) {
+    Remote keep_watch(const Key& key, const Lease& lease, const Patience& patience,
+                      const InFlight<RemoteEnd>& nap) {
         using namespace std::chrono;
         const auto began = steady_clock::now();
         auto end_of_lease = (steady_clock::time_point::max)();
@@ -647,22 +787,22 @@ private:
                     (now - began) / 8, microseconds{500}, milliseconds{20});
                 const auto until = (std::min)(now + pause, *patience.deadline);
                 if (nap.wait(until, patience.stop) == Arrival::cancelled) {
-                    return Abroad::cancelled;
+                    return Remote::cancelled;
                 }
                 now = steady_clock::now();
                 const std::optional<Ttl> left = e_.store.foreign(key, lease);
                 if (!left) {
                     // A holder that lives renews its lease long before.
-                    return now >= end_of_lease ? Abroad::died : Abroad::ended;
+                    return now >= end_of_lease ? Remote::died : Remote::ended;
                 }
                 if (now >= *patience.deadline) {
-                    return Abroad::timed_out;
+                    return Remote::timed_out;
                 }
-                end_of_lease = now + *left;
+                end_of_lease = later(now, *left);
             }
         } catch (const StoreError&) {
             e_.count(Count::store_errors);
-            return Abroad::lasts;
+            return Remote::lasts;
         }
     }
 
@@ -670,14 +810,14 @@ private:
         if (stale && joined != Joined::recursive) {
             return serve_stale(*stale);
         }
-        throw_unless_landed(key, joined);
+        throw_unless_over(key, joined);
         return {};
     }
 
     Opening<Value> open(const Key& key, Look& look) {
         try {
             return e_.store.open(key, look);
-        } catch (const StoreError& error) {
+        } catch (const StoreError&) {
             e_.count(Count::store_errors);
             e_.tell(EventKind::store_failed, key, std::current_exception());
             return {};
@@ -685,35 +825,37 @@ private:
     }
 
     template <class Load>
-    Fetched<Value> travel_anew(const Key& key, const Load& load) {
+    Fetched<Value> resolve_anew(const Key& key, const Load& load) {
+        static_cast<void>(must_load_past(key));  // it takes the lease from whoever has it
         Opening<Value> opening;
         try {
             opening = e_.store.open_refresh(key, true);
         } catch (const StoreError&) {
             // The copy there is older than what this call returns.
             e_.count(Count::store_errors);
-            e_.queue_drop(key, true);
+            e_.queue_drop(key, {.force = true});
         }
-        return opening.slot == Slot::lead ? lead(key, opening, load, true)
-                                          : bypass(key, Patience{}, load);
+        return opening.slot == Slot::lead
+                   ? LeasedLoad{*this, key, std::move(opening), Kind::forced}(load)
+                   : bypass(key, Patience{}, load);
     }
 
-    void refresh_in_background(const Key& key) {
+    void refresh_in_background(const Key& key) noexcept {
         try {
+            if (LoadFrame::any() && LoadFrame::ask(&e_, key) != MayWait::yes) {
+                return;  // the executor runs tasks at once: it is being loaded
+            }
             Opening<Value> opening = e_.store.open_refresh(key, false);
             if (opening.slot != Slot::lead) {
                 return;
             }
-            if (opening.copy &&
-                !is_due(Remaining{opening.copy->entry.remaining}, opening.copy->fresh)) {
-                // Somebody has refreshed it since it was looked at.
-                release(key, opening.lease);
-                opening.flight->land(as_fetched(std::move(*opening.copy), Source::hit), false);
-                return;
+            const bool due = !opening.copy ||
+                             is_due(Remaining{opening.copy->entry.remaining}, opening.copy->fresh);
+            LeasedLoad leased{*this, key, std::move(opening), Kind::refresh};
+            if (due) {  // else somebody has refreshed it since it was looked at
+                e_.count(Count::refreshes);
+                static_cast<void>(leased(OwnLoad<E>{&e_}));
             }
-            e_.count(Count::refreshes);
-            opening.copy.reset();
-            lead(key, opening, OwnLoad<E>{&e_});
         } catch (...) {
             e_.count(Count::refresh_failures);
             rest(key);
@@ -721,18 +863,25 @@ private:
         }
     }
 
-    void stop_refreshing(const Key& key) {
-        e_.refreshing.fetch_sub(1);
-        e_.traffic.end_refresh(key);
+    void rest(const Key& key) noexcept {
+        try {
+            const auto now = e_.now();
+            e_.loads().rest(key, later(now, e_.options.refresh_backoff), now);
+        } catch (...) {
+            // A clock that throws.
+        }
     }
 
-    void rest(const Key& key) {
-        const auto now = e_.now();
-        e_.traffic.rest(key, later(now, e_.options.refresh_backoff), now);
+    void count_fenced(const Keeping& keeping, const Filled& filled) noexcept {
+        if (keeping.kept() && !filled.kept) {
+            e_.count(Count::fenced_fills);
+        }
     }
 
+    // What a load brought could not be stored. An older copy that is still served goes: the source
+    // has said what is true.
     void unkept(const Key& key, const Lease& lease, const std::exception_ptr& failure,
-                bool forced) noexcept {
+                bool covers) noexcept {
         try {
             std::rethrow_exception(failure);
         } catch (const StoreError&) {
@@ -742,30 +891,25 @@ private:
         }
         release(key, lease);
         e_.tell(EventKind::fill_failed, key, failure);
-        if (forced) {
+        if (covers) {
             e_.drop(key);
         }
     }
 
-    static void throw_unless_landed(const Key& key, Joined joined) {
+    static void throw_unless_over(const Key& key, Joined joined) {
         switch (joined) {
-            case Joined::landed: return;
+            case Joined::over: return;
             case Joined::timed_out:
                 throw Error{Errc::timed_out, "waiting for the load of key " + key_text(key)};
             case Joined::cancelled:
                 throw Error{Errc::cancelled, "waiting for the load of key " + key_text(key)};
             case Joined::recursive:
+            case Joined::elsewise:
                 throw Error{Errc::recursive_load,
                             "the load of key " + key_text(key) + " waits for itself"};
         }
     }
 
-    Fetched<Value> arrive(const Key& key, const Flight<Value>& flight, const Patience& patience,
-                          const std::optional<Copy<Value>>& stale) {
-        return answer(key, join(flight, patience), flight, stale);
-    }
-
-    const std::shared_ptr<E>& engine_;
     E& e_;
 };
 

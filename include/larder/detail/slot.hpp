@@ -95,7 +95,10 @@ struct Opening {
     /// `lead`: the caller's. `join`, `foreign`: the holder's.
     Lease lease{};
 
-    /// `lead`: to be landed by the caller, after the fill. `join`: the holder's.
+    /// `lead`: the caller's duty towards whoever joins. The lease ends with it, at the latest.
+    Lead<Fetched<V>> lead{};
+
+    /// `join`: what to wait for.
     std::shared_ptr<Flight<V>> flight{};
 
     /// `bypass`: a write is in flight. Else the store has failed, or the slot is not ours to touch.
@@ -111,13 +114,26 @@ struct Filled {
     std::exception_ptr failure{};
 };
 
-/// One fill of many; views of what the caller holds. Of what is not to be kept the lease is released.
+/// One fill of many; views of what the caller holds. What is not to be kept is withdrawn.
 template <class K, class V>
 struct Filling {
     const K* key = nullptr;
     Lease lease{};
     const std::optional<V>* value = nullptr;
     const Keeping* keeping = nullptr;
+};
+
+/// An invalidation that a store has missed.
+struct Missed {
+    /// The write whose end the store was to be told, if it may not have heard of that either.
+    Ticket ticket{};
+
+    /// The write may still take effect for so long: until then the key is not trusted, whatever the
+    /// store was told.
+    Ttl hold{0};
+
+    /// Queued even beyond the bound: the database has been written.
+    bool force = false;
 };
 
 /// How a write leaves its slot.

@@ -6,13 +6,13 @@
 #ifndef LARDER_DETAIL_WARM_HPP
 #define LARDER_DETAIL_WARM_HPP
 
-#include <larder/detail/batch_load.hpp>
-#include <larder/detail/custody.hpp>
 #include <larder/detail/engine.hpp>
 #include <larder/detail/key_text.hpp>
+#include <larder/detail/leased_batch.hpp>
+#include <larder/detail/load_frame.hpp>
 #include <larder/detail/read_path.hpp>
 #include <larder/detail/slot.hpp>
-#include <larder/detail/waiting.hpp>
+#include <larder/detail/task_scope.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
 #include <larder/hash.hpp>
@@ -61,8 +61,8 @@ public:
     using Key = typename E::Key;
     using Value = typename E::Value;
 
-    Warming(std::shared_ptr<E> engine, R& keys, const Load& load, const WarmOptions& options)
-        : engine_{std::move(engine)},
+    Warming(E& engine, R& keys, const Load& load, const WarmOptions& options)
+        : engine_{engine},
           load_{load},
           options_{options},
           at_{std::begin(keys)},
@@ -116,7 +116,7 @@ private:
 
     // The end of the call: no task begins any more, and those that have begun are waited for.
     struct Closing {
-        Custody& gate;
+        TaskScope& gate;
         ~Closing() { gate.close(); }
     };
 
@@ -127,12 +127,12 @@ private:
                 1 + ((std::max)(*progress_.total, std::size_t{1}) - 1) / options_.batch;
             workers = (std::min)(workers, batches);
         }
-        if (Carrying::top() != nullptr) {
+        if (LoadFrame::any()) {
             workers = 1;  // within a load: only its own thread is known not to wait for it
         }
         for (std::size_t i = 1; i < workers && !over(); ++i) {
-            if (!engine_->executor.submit([gate = gate_, this] {
-                    const Custody::Pass pass{*gate};
+            if (!engine_.executor.submit([gate = gate_, this] {
+                    const TaskScope::Pass pass{*gate};
                     if (pass) {
                         work();
                     }
@@ -192,7 +192,7 @@ private:
             }
             // Leases are not held while waiting, and the policy's destructor does not wait for it.
             const bool may = wait_for_permit(missing.size());
-            const Custody::Pass pass{engine_->custody};
+            const TaskScope::Pass pass{engine_.background->scope};
             if (!may || !pass) {
                 const std::scoped_lock lock{mutex_};
                 end();
@@ -218,14 +218,14 @@ private:
 
     // Where the keys are that have no fresh copy.
     std::vector<std::size_t> find_missing(Batch& batch) {
-        engine_->store.peek_many(
+        engine_.store.peek_many(
             std::span<const Key>{batch.keys},
             [&](std::size_t at, const Value*, Remaining left, Ttl, bool) {
                 if (left > Remaining::zero()) {
                     batch.fates[at] = Fate::skipped;
                 }
             },
-            engine_->look());
+            engine_.look());
         std::vector<std::size_t> missing;
         for (std::size_t at = 0; at < batch.keys.size(); ++at) {
             if (batch.fates[at] != Fate::skipped) {
@@ -261,7 +261,7 @@ private:
             keys.push_back(batch.keys[at]);
         }
         const ReadPath<E> path{engine_};
-        BatchLoad<E> leases{path, keys.size()};
+        LeasedBatch<E> leases{path, engine_, keys.size()};
         std::vector<Opening<Value>> openings = open(keys);
         for (std::size_t i = 0; i < openings.size(); ++i) {
             if (openings[i].slot == Slot::lead) {
@@ -291,10 +291,10 @@ private:
 
     std::vector<Opening<Value>> open(const std::vector<Key>& keys) {
         try {
-            return engine_->store.open_many(std::span<const Key>{keys}, engine_->look());
+            return engine_.store.open_many(std::span<const Key>{keys}, engine_.look());
         } catch (const StoreError&) {
-            engine_->count(Count::store_errors);
-            engine_->tell(EventKind::store_failed, keys.front(), std::current_exception());
+            engine_.count(Count::store_errors);
+            engine_.tell(EventKind::store_failed, keys.front(), std::current_exception());
             throw;
         }
     }
@@ -349,10 +349,10 @@ private:
         changed_.notify_all();
     }
 
-    const std::shared_ptr<E> engine_;
+    E& engine_;
     const Load& load_;
     const WarmOptions& options_;
-    const std::shared_ptr<Custody> gate_ = std::make_shared<Custody>();
+    const std::shared_ptr<TaskScope> gate_ = std::make_shared<TaskScope>();
 
     std::mutex mutex_{};  // guards what follows
     std::condition_variable_any changed_{};

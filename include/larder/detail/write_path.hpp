@@ -36,36 +36,126 @@ enum class AfterWrite : std::uint8_t {
     replace,  ///< a copy of what was written
 };
 
+/// A write of one key in flight. Before the database is touched, one that goes without a word wrote
+/// nothing; after that, nobody knows.
+template <class E>
+class OpenWrite {
+public:
+    using Key = typename E::Key;
+    using Value = typename E::Value;
+
+    /// @param key     outlives it
+    /// @param ticket  none: the store could not be told, and the drop is queued
+    OpenWrite(E& engine, const Key& key, const Ticket& ticket) noexcept
+        : engine_{&engine}, key_{&key}, ticket_{ticket} {}
+    OpenWrite(OpenWrite&& other) noexcept
+        : engine_{std::exchange(other.engine_, nullptr)},
+          key_{other.key_},
+          ticket_{other.ticket_},
+          touched_{other.touched_} {}
+    OpenWrite& operator=(OpenWrite&&) = delete;
+    ~OpenWrite() { touched_ ? stand() : undo(); }
+
+    /// The database is touched from now on.
+    void touch() noexcept { touched_ = true; }
+
+    /// The database has committed, and no copy is left.
+    void drop() noexcept { end(nullptr, AfterWrite::drop); }
+
+    /// The database has committed `row` (null: it holds none): from here on nothing throws.
+    void finish(const Value* row, AfterWrite after) noexcept { end(row, after); }
+
+    /// Nothing was written, or what was may not be shown: no copy is left.
+    void undo() noexcept {
+        if (E* const engine = std::exchange(engine_, nullptr)) {
+            give_up(*engine);
+        }
+    }
+
+    /// Nobody knows what was written, and it may take effect yet: the key is served from the database
+    /// until the ticket has ended.
+    void stand() noexcept {
+        if (E* const engine = std::exchange(engine_, nullptr); engine != nullptr && !ticket_) {
+            engine->queue_drop(*key_, {.hold = engine->options.ticket, .force = true});
+        }
+    }
+
+private:
+    void end(const Value* row, AfterWrite after) noexcept {
+        E* const engine = std::exchange(engine_, nullptr);
+        if (engine == nullptr) {
+            return;
+        }
+        engine->loads().wake(*key_);
+        if (!ticket_) {
+            engine->drop(*key_);
+            return;
+        }
+        try {
+            std::optional<Value> value;
+            Keeping keeping{};
+            if (after == AfterWrite::replace) {
+                if (row != nullptr) {
+                    value.emplace(*row);
+                }
+                keeping = engine->keeping(*key_, value, std::nullopt, {});
+            }
+            const Finish how = keeping.kept() ? Finish::value : Finish::nothing;
+            if (!engine->store.finish_write(*key_, ticket_, how, std::move(value),
+                                            std::move(keeping))) {
+                engine->count(Count::lost_tickets);
+                engine->tell(EventKind::lost_ticket, *key_);
+            }
+        } catch (...) {
+            engine->tell(EventKind::fill_failed, *key_, std::current_exception());
+            give_up(*engine);
+        }
+    }
+
+    void give_up(E& engine) noexcept {
+        if (!ticket_) {
+            engine.drop(*key_);
+            return;
+        }
+        try {
+            engine.store.finish_write(*key_, ticket_, Finish::nothing, std::nullopt, {});
+        } catch (...) {
+            // Whether the store has heard of it or not: the ticket ends with the drop.
+            engine.count(Count::store_errors);
+            engine.queue_drop(*key_, {.ticket = ticket_, .force = true});
+        }
+    }
+
+    E* engine_;
+    const Key* key_;
+    Ticket ticket_;
+    bool touched_ = false;
+};
+
 /// The writes of one policy. A thin view: make one where it is needed.
 template <class E>
 class WritePath {
 public:
     using Key = typename E::Key;
     using Value = typename E::Value;
+    using Open = OpenWrite<E>;
 
     WritePath(E& engine, AfterWrite after) noexcept : e_{engine}, after_{after} {}
 
     void put(const Key& key, const Value& value) {
-        const Ticket ticket = begin(key);
-        Saved<Value> saved;
-        try {
-            saved = save_one<Value>(e_.loader, key, value);
-        } catch (...) {
-            failed(key, ticket);
-            throw;
-        }
-        finish(key, ticket, saved.has_row ? address(saved.row) : &value);
+        Open write = begin(key);
+        const Saved<Value> saved =
+            attempt(write, [&] { return save_one<Value>(e_.loader, key, value); });
+        write.finish(saved.has_row ? address(saved.row) : &value, after_);
     }
 
     void remove(const Key& key) {
-        const Ticket ticket = begin(key);
-        try {
+        Open write = begin(key);
+        attempt(write, [&] {
             remove_one(e_.loader, key);
-        } catch (...) {
-            failed(key, ticket);
-            throw;
-        }
-        finish(key, ticket, nullptr);
+            return true;
+        });
+        write.finish(nullptr, after_);
     }
 
     /// Not atomic: see PartialWrite for what a failure tells.
@@ -76,50 +166,24 @@ public:
         for (const auto& change : changes) {
             keys.push_back(change.key);
         }
-        const std::vector<Ticket> tickets = begin_many(keys);
+        std::vector<std::pair<Key, Written>> outcome;
+        outcome.reserve(keys.size());
         std::vector<Written> written(keys.size(), Written::no);
-        std::exception_ptr cause;
-        std::vector<std::optional<Value>> rows(keys.size());
-        if constexpr (BatchRepositoryFor<typename E::Loader, typename E::Store>) {
-            try {
-                const std::vector<bool> applied =
-                    save_many(e_.loader, std::span<const Change<Key, Value>>{changes});
-                for (std::size_t i = 0; i < keys.size(); ++i) {
-                    written[i] = applied[i] ? Written::yes : Written::no;
-                }
-            } catch (...) {
-                cause = std::current_exception();
-                if (!wrote_nothing(e_.loader, cause)) {
-                    written.assign(keys.size(), Written::unknown);
-                }
-            }
-            for (std::size_t i = 0; i < keys.size(); ++i) {
-                rows[i] = std::move(changes[i].value);
-            }
-        } else {
-            for (std::size_t i = 0; i < keys.size() && !cause; ++i) {
-                try {
-                    Saved<Value> saved = save_one<Value>(e_.loader, keys[i], *changes[i].value);
-                    rows[i] = saved.has_row ? std::move(saved.row) : std::move(changes[i].value);
-                    written[i] = Written::yes;
-                } catch (...) {
-                    cause = std::current_exception();
-                    written[i] = wrote_nothing(e_.loader, cause) ? Written::no : Written::unknown;
-                }
-            }
+        std::vector<Open> writes = begin_many(keys);
+        for (Open& write : writes) {
+            write.touch();
         }
+        const std::exception_ptr cause = save_all(changes, written);
         bool all = true;
         for (std::size_t i = 0; i < keys.size(); ++i) {
             switch (written[i]) {
-                case Written::yes: finish(keys[i], tickets[i], address(rows[i])); break;
-                case Written::no: undo(keys[i], tickets[i]); break;
-                case Written::unknown: break;  // its ticket stands
+                case Written::yes: writes[i].finish(address(changes[i].value), after_); break;
+                case Written::no: writes[i].undo(); break;
+                case Written::unknown: writes[i].stand(); break;
             }
             all = all && written[i] == Written::yes;
         }
         if (!all) {
-            std::vector<std::pair<Key, Written>> outcome;
-            outcome.reserve(keys.size());
             for (std::size_t i = 0; i < keys.size(); ++i) {
                 outcome.emplace_back(std::move(keys[i]), written[i]);
             }
@@ -127,85 +191,83 @@ public:
         }
     }
 
-    /// Opens the write. No ticket: the store could not be told, and the drop is queued.
-    Ticket begin(const Key& key) {
+    /// Opens the write.
+    Open begin(const Key& key) {
+        Ticket ticket;
         try {
-            return e_.store.begin_write(key, e_.options.ticket);
+            ticket = e_.store.begin_write(key, e_.options.ticket);
         } catch (const StoreError&) {
             unopened(key);
-            return {};
         }
+        return Open{e_, key, ticket};
     }
 
-    /// Opens the write on every key, or on none.
-    std::vector<Ticket> begin_many(const std::vector<Key>& keys) {
+    /// Opens the write on every key, or on none. The keys must outlive what is given.
+    std::vector<Open> begin_many(const std::vector<Key>& keys) {
+        std::vector<Open> writes;
+        writes.reserve(keys.size());
         try {
-            return e_.store.begin_write_many(std::span<const Key>{keys}, e_.options.ticket);
+            const std::vector<Ticket> tickets =
+                e_.store.begin_write_many(std::span<const Key>{keys}, e_.options.ticket);
+            for (std::size_t i = 0; i < keys.size(); ++i) {
+                writes.emplace_back(e_, keys[i], tickets[i]);
+            }
+            return writes;
         } catch (const StoreError&) {
             // One by one: the store may still take some.
         }
-        std::vector<Ticket> tickets;
-        tickets.reserve(keys.size());
-        try {
-            for (const Key& key : keys) {
-                tickets.push_back(begin(key));
-            }
-        } catch (...) {
-            for (std::size_t i = 0; i < tickets.size(); ++i) {
-                undo(keys[i], tickets[i]);
-            }
-            throw;
+        for (const Key& key : keys) {
+            writes.push_back(begin(key));
         }
-        return tickets;
-    }
-
-    /// The database has committed `row` (null: it holds none): from here on nothing throws.
-    void finish(const Key& key, const Ticket& ticket, const Value* row) noexcept {
-        e_.traffic.wake(key);
-        if (!ticket) {
-            e_.drop(key);
-            return;
-        }
-        try {
-            std::optional<Value> value;
-            Keeping keeping{};
-            if (after_ == AfterWrite::replace) {
-                if (row != nullptr) {
-                    value.emplace(*row);
-                }
-                keeping = e_.keeping(key, value, std::nullopt, {});
-            }
-            const Finish how = keeping.kept() ? Finish::value : Finish::nothing;
-            if (!e_.store.finish_write(key, ticket, how, std::move(value), std::move(keeping))) {
-                e_.count(Count::lost_tickets);
-                e_.tell(EventKind::lost_ticket, key);
-            }
-        } catch (...) {
-            e_.tell(EventKind::fill_failed, key, std::current_exception());
-            undo(key, ticket);
-        }
-    }
-
-    /// Nothing was written, or what was may not be shown: no copy is left.
-    void undo(const Key& key, const Ticket& ticket) noexcept {
-        if (!ticket) {
-            e_.drop(key);
-            return;
-        }
-        try {
-            e_.store.finish_write(key, ticket, Finish::nothing, std::nullopt, {});
-        } catch (...) {
-            e_.count(Count::store_errors);
-            e_.queue_drop(key, true);
-        }
+        return writes;
     }
 
 private:
-    // The repository threw. Unless it wrote nothing for sure, the commit may still land: then the
-    // ticket stays, and the key is served from the database until its deadline.
-    void failed(const Key& key, const Ticket& ticket) noexcept {
-        if (wrote_nothing(e_.loader, std::current_exception())) {
-            undo(key, ticket);
+    // If the repository throws, and does not say that it wrote nothing, the commit may still land.
+    template <class Save>
+    auto attempt(Open& write, Save&& save) {
+        write.touch();
+        try {
+            return save();
+        } catch (...) {
+            if (wrote_nothing(e_.loader, std::current_exception())) {
+                write.undo();
+            }
+            throw;
+        }
+    }
+
+    // What became of each; the rows as stored take the place of the values.
+    std::exception_ptr save_all(std::vector<Change<Key, Value>>& changes,
+                                std::vector<Written>& written) noexcept {
+        std::size_t at = 0;
+        try {
+            if constexpr (BatchRepositoryFor<typename E::Loader, typename E::Store>) {
+                const std::vector<bool> applied =
+                    save_many(e_.loader, std::span<const Change<Key, Value>>{changes});
+                for (; at < changes.size(); ++at) {
+                    written[at] = applied[at] ? Written::yes : Written::no;
+                }
+            } else {
+                for (; at < changes.size(); ++at) {
+                    Saved<Value> saved =
+                        save_one<Value>(e_.loader, changes[at].key, *changes[at].value);
+                    written[at] = Written::yes;
+                    if (saved.has_row) {
+                        changes[at].value = std::move(saved.row);
+                    }
+                }
+            }
+            return nullptr;
+        } catch (...) {
+            std::exception_ptr cause = std::current_exception();
+            if (!wrote_nothing(e_.loader, cause)) {
+                const bool batch = BatchRepositoryFor<typename E::Loader, typename E::Store>;
+                for (const std::size_t end = batch ? changes.size() : at + 1; at < end; ++at) {
+                    written[at] = Written::unknown;
+                }
+            }
+            return cause;
         }
     }
 
@@ -219,7 +281,7 @@ private:
         if (e_.options.on_store_failure == OnStoreFailure::fail) {
             throw;
         }
-        if (!e_.queue_drop(key, false)) {
+        if (!e_.queue_drop(key, {})) {
             throw StoreError{Errc::store_full,
                              "the store cannot be told of the write of key " + key_text(key) +
                                  ", and the queue of missed invalidations is full"};

@@ -94,18 +94,18 @@ public:
     /// Makes every entry that carries the tag a miss; loads and writes under way leave none.
     ///
     /// @throws StoreError  the entries may still be served: a lost invalidation must not be silent
-    void invalidate_tag(const std::string& tag) { invalidate_tags({&tag, 1}); }
+    void invalidate_tag(const std::string& tag) const { invalidate_tags({&tag, 1}); }
 
     /// The same for any of several, in one step.
-    void invalidate_tags(std::span<const std::string> tags) {
+    void invalidate_tags(std::span<const std::string> tags) const {
         this->engine().store.invalidate_tags(tags);
     }
-    void invalidate_tags(std::initializer_list<std::string> tags) {
+    void invalidate_tags(std::initializer_list<std::string> tags) const {
         invalidate_tags(std::span<const std::string>{tags.begin(), tags.size()});
     }
 
     /// Makes every entry of Tagged policies on this store a miss, known absences too.
-    void invalidate_all() { invalidate_tag(detail::everything_tag()); }
+    void invalidate_all() const { invalidate_tag(detail::everything_tag()); }
 
 private:
     static Tags no_tags(const key_type&) { return {}; }

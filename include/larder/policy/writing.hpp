@@ -48,10 +48,18 @@ public:
     ~Writing() = default;
 
     /// The transaction has committed: drops the copies. A drop that the store misses is queued.
-    void commit() noexcept { end(); }
+    void commit() noexcept {
+        for (auto& write : writes_) {
+            write.drop();
+        }
+    }
 
     /// Nothing was written.
-    void rollback() noexcept { end(); }
+    void rollback() noexcept {
+        for (auto& write : writes_) {
+            write.undo();
+        }
+    }
 
 private:
     template <class, class, detail::AfterWrite>
@@ -60,19 +68,15 @@ private:
     Writing(std::shared_ptr<E> engine, std::vector<key_type> keys)
         : engine_{std::move(engine)},
           keys_{std::move(keys)},
-          tickets_{detail::WritePath<E>{*engine_, detail::AfterWrite::drop}.begin_many(keys_)} {}
-
-    void end() noexcept {
-        detail::WritePath<E> path{*engine_, detail::AfterWrite::drop};
-        for (std::size_t i = 0; i < keys_.size(); ++i) {
-            path.finish(keys_[i], tickets_[i], nullptr);
+          writes_{detail::WritePath<E>{*engine_, detail::AfterWrite::drop}.begin_many(keys_)} {
+        for (auto& write : writes_) {
+            write.touch();
         }
-        keys_.clear();
     }
 
-    std::shared_ptr<E> engine_;
+    std::shared_ptr<E> engine_;  // the guard may outlive the policy
     std::vector<key_type> keys_;
-    std::vector<detail::Ticket> tickets_;
+    std::vector<detail::OpenWrite<E>> writes_;
 };
 
 LARDER_NS_END

@@ -134,7 +134,9 @@ public:
         }
         mine.give_back_if(taken);
         if (wanted == Beside::fresh) {
-            return {kind == "W" ? Slot::bypass : Slot::hit, {}, {}, nullptr};
+            Opening none;
+            none.slot = kind == "W" ? Slot::bypass : Slot::hit;
+            return none;
         }
         if (kind == "R" && as_wanted) {
             copy->refreshing = true;
@@ -203,14 +205,14 @@ private:
             : lease{new_id(), {}, beside},
               state_{&state},
               slot_{std::move(slot)},
-              flight_{std::make_shared<Flight>()} {
-            state.leases.add({lease.id, beside, slot_}, flight_);
+              lead_{std::make_shared<Flight>()} {
+            state.leases.add({lease.id, beside, slot_}, lead_.flight());
         }
         Announced(Announced&& other) noexcept
             : lease{other.lease},
               state_{std::exchange(other.state_, nullptr)},
               slot_{std::move(other.slot_)},
-              flight_{std::move(other.flight_)} {}
+              lead_{std::move(other.lead_)} {}
         Announced& operator=(Announced&&) = delete;
         ~Announced() {
             if (state_ != nullptr) {
@@ -226,7 +228,7 @@ private:
         Opening lead(const Epoch& epoch, Copy copy) {
             lease.epoch = epoch;
             state_ = nullptr;
-            return {Slot::lead, std::move(copy), lease, std::move(flight_)};
+            return {Slot::lead, std::move(copy), lease, std::move(lead_), nullptr};
         }
         void give_back_if(bool taken) {
             if (taken) {
@@ -243,7 +245,7 @@ private:
     private:
         State* state_;
         std::string slot_;
-        std::shared_ptr<Flight> flight_;
+        larder::detail::Lead<Fetched<V>> lead_;
     };
 
     static const SlotScripts& scripts() { return SlotScripts::instance(); }
@@ -262,7 +264,7 @@ private:
             return acquire(slot, next);
         }
         const Slot answer = flight ? Slot::join : Slot::foreign;
-        return {answer, std::move(copy), lease, std::move(flight)};
+        return {answer, std::move(copy), lease, {}, std::move(flight)};
     }
 
     Copy copy_in(const std::string& slot, ReplyView bytes, std::int64_t pttl,
@@ -294,7 +296,7 @@ private:
         Sighted<V> seen = reader_.judge(slot, bytes, pttl, look);
         reader_.judge_tags(std::span{&seen, 1});
         if (seen.kind == Sighted<V>::Kind::copy && !seen.copy->stale()) {
-            return {Slot::hit, std::move(seen.copy), {}, nullptr};
+            return {Slot::hit, std::move(seen.copy), {}, {}, nullptr};
         }
         if (look.steps == 0) {
             return {};  // it changes faster than it can be looked at

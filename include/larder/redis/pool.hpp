@@ -6,7 +6,7 @@
 #ifndef LARDER_REDIS_POOL_HPP
 #define LARDER_REDIS_POOL_HPP
 
-#include <larder/detail/forks.hpp>
+#include <larder/detail/process.hpp>
 #include <larder/redis/lane.hpp>
 #include <larder/redis/namespaces.hpp>
 #include <larder/redis/options.hpp>

@@ -265,7 +265,6 @@ public:
             for (std::size_t i = 0; i < openings.size(); ++i) {
                 if (openings[i].slot == detail::Slot::lead) {
                     release(keys[i], openings[i].lease);
-                    openings[i].flight->crash(std::current_exception());
                 }
             }
             throw;
@@ -305,6 +304,13 @@ public:
     void release(const key_type& key, const detail::Lease& lease) {
         Step step{*this, key, Make::no};
         step.grip->release(lease.id);
+    }
+    /// A copy that cannot be dropped now is not trusted until it is.
+    void withdraw(const key_type& key, const detail::Lease& lease) {
+        Step step{*this, key, Make::no};
+        if (step.grip->withdraw(lease.id) == detail::Then::drop) {
+            drop_or_queue(key);
+        }
     }
     void close_refresh(const key_type& key, const detail::Lease& lease) {
         Step step{*this, key, Make::no};
@@ -365,9 +371,9 @@ public:
     }
 
     /// Remembers a drop that the plain store missed. Loads in flight will not fill.
-    bool queue_drop(const key_type& key, std::size_t most, bool force) {
+    bool queue_drop(const key_type& key, std::size_t most, const detail::Missed& missed) {
         Step step{*this, key, Make::no};
-        if (!state_->drops.add(key, most, force)) {
+        if (!state_->drops.add(key, most, missed.force)) {
             return false;
         }
         step.grip->erase();
@@ -547,7 +553,7 @@ private:
     // What a claim answers beside what the plain store holds.
     template <class Ask>
     Opening lease_out(Grip& grip, std::optional<Entry<value_type>>&& entry, Ask&& ask_claim) {
-        auto flight = std::make_shared<detail::Flight<value_type>>();
+        detail::Lead<Fetched<value_type>> lead{std::make_shared<detail::Flight<value_type>>()};
         const detail::Held held = !entry                           ? detail::Held::nothing
                                   : entry->remaining > Ttl::zero() ? detail::Held::fresh
                                                                    : detail::Held::stale;
@@ -562,8 +568,8 @@ private:
         switch (opening.slot) {
             case detail::Slot::lead:
                 opening.lease.id = id;
-                opening.flight = flight;
-                grip.depart(std::move(flight));
+                grip.depart(lead.flight());
+                opening.lead = std::move(lead);
                 break;
             case detail::Slot::join:
                 opening.lease.id = grip->lease();

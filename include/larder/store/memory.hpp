@@ -274,7 +274,6 @@ public:
             for (std::size_t i = 0; i < openings.size(); ++i) {
                 if (openings[i].slot == detail::Slot::lead) {
                     release(keys[i], openings[i].lease);
-                    openings[i].flight->crash(std::current_exception());
                 }
             }
             throw;
@@ -299,6 +298,17 @@ public:
     }
     void release(const K& key, const detail::Lease& lease) {
         with_claim(key, Make::no, [&](Grip& grip, const Found&) { grip->release(lease.id); });
+    }
+    void withdraw(const K& key, const detail::Lease& lease) {
+        Gone gone{*state_};
+        with_claim(key, Make::no, [&](Grip& grip, Found& found) {
+            if (grip->stands(lease.id)) {
+                gone.reserve_one();
+            }
+            if (grip->withdraw(lease.id) == detail::Then::drop) {
+                take_out(found, RemovalCause::erased, gone);
+            }
+        });
     }
     void close_refresh(const K& key, const detail::Lease& lease) {
         Gone gone{*state_};
@@ -613,7 +623,7 @@ private:
 
     template <class Ask>
     Opening lease_out(const K& key, Ask&& ask) {
-        auto flight = std::make_shared<detail::Flight<V>>();
+        detail::Lead<Fetched<V>> lead{std::make_shared<detail::Flight<V>>()};
         const detail::Lease lease{state_->next_id(), state_->tags.now()};
         Gone gone{*state_};
         return with_claim(key, Make::yes, [&](Grip& grip, Found& found) {
@@ -632,8 +642,8 @@ private:
             switch (opening.slot) {
                 case detail::Slot::lead:
                     opening.lease = lease;
-                    opening.flight = flight;
-                    grip.depart(std::move(flight));
+                    grip.depart(lead.flight());
+                    opening.lead = std::move(lead);
                     break;
                 case detail::Slot::join:
                     opening.lease.id = grip->lease();

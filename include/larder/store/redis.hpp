@@ -305,12 +305,12 @@ public:
             lessor().open_many(slots_of(keys), look, [&](std::size_t i, Opening opening) {
                 openings.push_back(std::move(opening));
                 if (distrusted(keys[i])) {
-                    give_back(keys[i], std::exchange(openings.back(), Opening{}), nullptr);
+                    give_back(keys[i], std::exchange(openings.back(), Opening{}));
                 }
             });
         } catch (...) {
             for (std::size_t i = 0; i < openings.size(); ++i) {
-                give_back(keys[i], openings[i], std::current_exception());
+                give_back(keys[i], openings[i]);
             }
             throw;
         }
@@ -377,6 +377,12 @@ public:
             Lessor::release(*state_, slot(key), lease);
         }
     }
+    void withdraw(const K& key, const detail::Lease& lease) {
+        // A fill of nothing.
+        const std::optional<V> nothing;
+        const detail::Keeping unkept{};
+        fill(key, lease, nothing, unkept);
+    }
     void close_refresh(const K& key, const detail::Lease& lease) {
         const std::string name = slot(key);
         static_cast<void>(state_->step(scripts().close_refresh,
@@ -431,8 +437,8 @@ public:
     }
 
     /// Remembers a drop that the server missed. Loads in flight here will not fill.
-    bool queue_drop(const K& key, std::size_t most, bool force) {
-        return state_->drops.add(key, most, force);
+    bool queue_drop(const K& key, std::size_t most, const detail::Missed& missed) {
+        return state_->drops.add(key, most, missed.force);
     }
     [[nodiscard]] std::size_t queued_drops() const noexcept { return state_->drops.size(); }
 
@@ -572,7 +578,7 @@ private:
         const V* const value = copy.entry.value ? std::addressof(*copy.entry.value) : nullptr;
         see(value, Remaining{copy.entry.remaining}, copy.fresh, copy.refreshing);
     }
-    void give_back(const K& key, const Opening& opening, const std::exception_ptr& why) noexcept {
+    void give_back(const K& key, const Opening& opening) noexcept {
         if (opening.slot != detail::Slot::lead) {
             return;
         }
@@ -580,9 +586,6 @@ private:
             release(key, opening.lease);
         } catch (...) {
             state_->failed();  // it ends by itself
-        }
-        if (why) {
-            opening.flight->crash(why);
         }
     }
 
