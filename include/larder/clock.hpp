@@ -48,11 +48,15 @@ public:
             duration{since_start_->load(std::memory_order_acquire)}};
     }
 
-    /// Moves this clock and all its copies on. A negative step is ignored: the clock is monotonic.
+    /// Moves this clock and all its copies on, to the end of time at most. A negative step is
+    /// ignored: the clock is monotonic.
     void advance(duration by) noexcept {
-        if (by > duration::zero()) {
-            since_start_->fetch_add(by.count(), std::memory_order_acq_rel);
-        }
+        duration::rep now = since_start_->load(std::memory_order_acquire);
+        duration::rep then = now;
+        do {
+            const duration::rep most = (duration::max)().count() - now;
+            then = now + (by.count() < 0 ? 0 : by.count() < most ? by.count() : most);
+        } while (!since_start_->compare_exchange_weak(now, then, std::memory_order_acq_rel));
     }
 
 private:

@@ -113,6 +113,7 @@ public:
     /// A writer begins: whatever copy there is goes.
     Then begin_write(std::uint64_t ticket, Instant deadline) {
         if (!writing()) {
+            tickets_.reserve(1);
             clear();
             kind_ = Kind::writing;
             tickets_.push_back({ticket, deadline});

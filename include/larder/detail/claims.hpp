@@ -41,7 +41,8 @@ class Claims {
 public:
     using Instant = Claim::Instant;
 
-    /// Whether a step may leave a claim where there was none.
+    /// Whether a step may leave a claim where there was none. Of a key that does not equal itself none
+    /// is ever left.
     enum class Make : bool { no, yes };
 
     /// A slot's claim for one step under its lock: settled at first, forgotten at the end if idle,
@@ -85,7 +86,9 @@ public:
 
         /// The flight of the lease just handed out. Whoever held one before is on its own.
         void depart(std::shared_ptr<Flight<V>> flight) noexcept {
-            at_->second.flight = std::move(flight);
+            if (at_ != table_.end()) {
+                at_->second.flight = std::move(flight);
+            }
         }
 
     private:
@@ -105,12 +108,8 @@ public:
     }
 
     /// Leases and tickets that are out.
-    struct Count {
-        std::size_t leases = 0;
-        std::size_t tickets = 0;
-    };
-    [[nodiscard]] Count count(Instant now) {
-        Count all;
+    [[nodiscard]] InHand in_hand(Instant now) {
+        InHand all;
         each_slot([&](const K&, Slot& slot) {
             slot.settle(Held::fresh, now);
             all.leases += slot.claim.lease() != 0 ? 1U : 0U;
@@ -138,6 +137,9 @@ private:
 
     // The slot that was let go last serves the next: a load or a write in turn allocates nothing.
     typename Table::iterator take(const K& key) {
+        if (!equals_itself<KeyEqual>(key)) {
+            return table_.end();  // it would never be found again
+        }
         if constexpr (std::is_copy_assignable_v<K>) {
             if (spare_) {
                 spare_.key() = key;

@@ -7,6 +7,10 @@
 #define LARDER_DETAIL_DROP_QUEUE_HPP
 
 #include <larder/clock.hpp>
+#include <larder/detail/claim.hpp>
+#include <larder/detail/later.hpp>
+#include <larder/detail/process.hpp>
+#include <larder/detail/slot.hpp>
 #include <larder/version.hpp>
 
 #include <algorithm>
@@ -17,6 +21,7 @@
 #include <functional>
 #include <limits>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <utility>
@@ -26,38 +31,74 @@ LARDER_NS_BEGIN
 
 namespace detail {
 
-/// While a key is queued, this process must not serve its copy. Whoever touches the store tries to
-/// replay what is due: at once after a success, else after 10 ms, doubled up to 1 s of real time.
+/// While a key is queued, this process must not serve its copy.
+///
+/// It stays until the store was told after the drop was missed, of the end of each write that the
+/// store may not have heard of either, and until no write can take effect any more: `Missed::hold`.
+///
+/// Holds are counted by the store's clock, which is whoever's calls give `now`; tries in real time.
 ///
 /// Thread safety: all members may run concurrently. `empty` is one atomic load.
 template <class K, class KeyHash>
 class DropQueue {
 public:
-    [[nodiscard]] bool empty() const noexcept { return size_.load(std::memory_order_acquire) == 0; }
-    [[nodiscard]] std::size_t size() const noexcept {
-        return size_.load(std::memory_order_acquire);
-    }
+    using Instant = std::chrono::steady_clock::time_point;
+    using Wait = std::chrono::steady_clock::duration;
 
     /// A place in the order in which drops were missed.
     using Moment = std::uint64_t;
 
-    /// @return false if there are `most` others and `force` is not set
-    bool add(const K& key, std::size_t most, bool force) {
+    /// What a store is to be told: that these writes of the key are over, and that its copy goes.
+    struct Drop {
+        K key;
+        std::vector<Ticket> tickets{};
+        Moment moment = 0;
+    };
+
+    /// The longest time between two tries.
+    static constexpr Wait longest_wait = std::chrono::seconds{1};
+
+    [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+
+    /// Keys; those that were lost count for one more.
+    [[nodiscard]] std::size_t size() const noexcept {
+        return size_.load(std::memory_order_acquire);
+    }
+
+    /// @return false if there are `most` others and the drop is not forced
+    /// @throws anything  a key's copy, hash or comparison threw it, or there is no memory: then the
+    ///                   key may be queued, or not
+    bool add(const K& key, std::size_t most, const Missed& missed, Instant now) {
+        if (!equals_itself(key)) {
+            return true;  // no copy of such a key is ever kept
+        }
         const std::scoped_lock lock{mutex_};
-        if (const auto at = keys_.find(key); at != keys_.end()) {
-            at->second = ++last_;
-            return true;
+        auto at = keys_.find(key);
+        if (at == keys_.end()) {
+            if (keys_.size() >= most && !missed.force) {
+                return false;
+            }
+            at = keys_.try_emplace(key).first;
+            count();
         }
-        if (keys_.size() >= most && !force) {
-            return false;
-        }
-        keys_.emplace(key, ++last_);
-        size_.store(keys_.size(), std::memory_order_release);
+        Waiting& waiting = at->second;
+        waiting.moment = ++last_;
+        waiting.due = quiet_until_ = always;
+        waiting.held_until = (std::max)(waiting.held_until, later(now, missed.hold));
+        add_ticket(waiting.tickets, missed.ticket);
         return true;
     }
 
+    /// A drop was missed that could not be added: until every copy has gone no key is trusted.
+    void lose() noexcept {
+        const std::scoped_lock lock{mutex_};
+        lost_at_ = ++last_;
+        quiet_until_ = always;
+        count();
+    }
+
     /// Take it before the store is told: see `forget`.
-    [[nodiscard]] Moment now() const {
+    [[nodiscard]] Moment moment() const {
         if (empty()) {
             return 0;
         }
@@ -70,96 +111,172 @@ public:
             return false;
         }
         const std::scoped_lock lock{mutex_};
-        return keys_.contains(key);
+        return lost_at_ != 0 || keys_.contains(key);
     }
 
-    /// Erases what is queued, if a try is due. `erase` throws while the store is down; a key leaves
-    /// the queue only when it has returned. A store that takes its time to fail is left alone
-    /// from then on, not from when it was asked.
-    template <class Erase, class C = SteadyClock>
-    void replay(Erase&& erase, const C& clock = {}) {
-        attempt((std::numeric_limits<std::size_t>::max)(), clock, [&](const Due& due) {
-            for (std::size_t i = 0; i < due.keys.size(); ++i) {
-                erase(due.keys[i], [&] { forget(due.keys[i], due.moments[i]); });
-            }
-        });
-    }
-
-    /// The same for a store that erases many at once: `erase(span)` takes `most` at a time, so that
-    /// whoever happens to replay is not held up by all that was missed.
-    template <class Erase, class C = SteadyClock>
-    void replay_some(std::size_t most, Erase&& erase, const C& clock = {}) {
-        attempt(most, clock, [&](const Due& due) {
-            erase(std::span<const K>{due.keys});
-            for (std::size_t i = 0; i < due.keys.size(); ++i) {
-                forget(due.keys[i], due.moments[i]);
-            }
-        });
-    }
-
-    /// The store was told after `moment`: a drop that it has missed since is still to come, for
+    /// The store's copy went after `moment`: a drop that it has missed since is still to come, for
     /// another process may have filled the key in between.
-    void forget(const K& key, Moment moment) {
-        if (!empty()) {
-            const std::scoped_lock lock{mutex_};
-            if (const auto at = keys_.find(key); at != keys_.end() && at->second <= moment) {
-                keys_.erase(at);
-                size_.store(keys_.size(), std::memory_order_release);
-            }
-        }
-    }
-    /// The same where nobody can have missed a drop of the key since the store was told.
-    void forget(const K& key) { forget(key, (std::numeric_limits<Moment>::max)()); }
-
-private:
-    using Wait = std::chrono::steady_clock::duration;
-
-    struct Due {
-        std::vector<K> keys{};
-        std::vector<Moment> moments{};
-    };
-
-    template <class C, class Go>
-    void attempt(std::size_t most, const C& clock, Go&& go) {
+    void forget(const K& key, Instant now, Moment moment = (std::numeric_limits<Moment>::max)()) {
         if (empty()) {
             return;
         }
-        Due due;
-        {
-            const std::scoped_lock lock{mutex_};
-            if (replaying_ || clock.now() < next_try_) {
-                return;
-            }
-            for (const auto& [key, moment] : keys_) {
-                if (due.keys.size() == most) {
-                    break;
-                }
-                due.keys.push_back(key);
-                due.moments.push_back(moment);
-            }
-            replaying_ = true;
+        const std::scoped_lock lock{mutex_};
+        if (const auto at = keys_.find(key); at != keys_.end() && at->second.tickets.empty()) {
+            told(at, now, moment);
+        }
+    }
+
+    /// Tells the store of `most` drops at most, if a try is due: at once after a success, else after
+    /// 10 ms, doubled up to `longest_wait`, from when the store has failed and not from when it was
+    /// asked. A key leaves the queue only when it was told.
+    ///
+    /// @param tell   takes `at_once` drops at most; throws while the store is down
+    /// @param clear  drops every copy of the store, where drops were missed and not remembered
+    template <class Tell, class Clear, class Time = SteadyClock>
+    void replay(std::size_t most, std::size_t at_once, Instant now, Tell&& tell, Clear&& clear,
+                const Time& time = {}) {
+        if (empty() || !begin(now, time.now())) {
+            return;
         }
         bool succeeded = true;
         try {
-            go(due);
+            const std::vector<Drop> drops = due(most, now);
+            const std::span<const Drop> all{drops};
+            for (std::size_t i = 0; i < all.size(); i += at_once) {
+                const auto some = all.subspan(i, (std::min)(at_once, all.size() - i));
+                tell(some);
+                forget(some, now);
+            }
+            clear_lost(clear);
         } catch (...) {
             succeeded = false;
         }
+        end(succeeded, time.now());
+    }
+
+    /// When somebody is to replay, from now on; none: nothing is queued.
+    [[nodiscard]] std::optional<Wait> next(Instant now, Instant time) const {
         const std::scoped_lock lock{mutex_};
-        replaying_ = false;
-        wait_ = succeeded ? Wait::zero()
-                          : std::clamp(2 * wait_, Wait{std::chrono::milliseconds{10}},
-                                       Wait{std::chrono::seconds{1}});
-        next_try_ = clock.now() + wait_;
+        if (empty()) {
+            return {};
+        }
+        const Wait wait =
+            replaying() ? first_wait : (std::max)(left(next_try_, time), left(quiet_until_, now));
+        return std::clamp(wait, Wait::zero(), longest_wait);
+    }
+
+private:
+    static constexpr Wait first_wait = std::chrono::milliseconds{10};
+    static constexpr Instant always = (Instant::min)();  // a moment that has passed
+
+    struct Waiting {
+        Moment moment = 0;
+        Instant due = always;         // to be told then,
+        Instant held_until = always;  // and again when no write can take effect any more
+        std::vector<Ticket> tickets{};
+    };
+    using Keys = std::unordered_map<K, Waiting, KeyHash, std::equal_to<>>;
+
+    // A slot holds no more by name.
+    static void add_ticket(std::vector<Ticket>& tickets, const Ticket& ticket) {
+        const auto same = [&](const Ticket& other) { return other.id == ticket.id; };
+        if (ticket && tickets.size() < Claim::most_tickets &&
+            std::none_of(tickets.begin(), tickets.end(), same)) {
+            tickets.push_back(ticket);
+        }
+    }
+
+    // A parent's replay does not go on in a child that was forked off.
+    [[nodiscard]] bool replaying() const noexcept { return replaying_ == forks() + 1; }
+
+    bool begin(Instant now, Instant time) {
+        const std::scoped_lock lock{mutex_};
+        if (replaying() || time < next_try_ || now < quiet_until_) {
+            return false;
+        }
+        replaying_ = forks() + 1;
+        return true;
+    }
+
+    void end(bool succeeded, Instant time) noexcept {
+        const std::scoped_lock lock{mutex_};
+        replaying_ = 0;
+        wait_ = succeeded ? Wait::zero() : std::clamp(2 * wait_, first_wait, longest_wait);
+        next_try_ = time + wait_;
+    }
+
+    template <class Clear>
+    void clear_lost(Clear&& clear) {
+        Moment lost_at = 0;
+        {
+            const std::scoped_lock lock{mutex_};
+            lost_at = lost_at_;
+        }
+        if (lost_at != 0) {
+            clear();
+            const std::scoped_lock lock{mutex_};
+            lost_at_ = lost_at_ == lost_at ? 0 : lost_at_;
+            count();
+        }
+    }
+
+    // If nothing is due, it is known from when on something will be.
+    std::vector<Drop> due(std::size_t most, Instant now) {
+        const std::scoped_lock lock{mutex_};
+        std::vector<Drop> drops;
+        Instant first = (Instant::max)();
+        for (const auto& [key, waiting] : keys_) {
+            if (drops.size() == most) {
+                break;
+            }
+            if (waiting.due <= now) {
+                drops.push_back({key, waiting.tickets, waiting.moment});
+            } else {
+                first = (std::min)(first, waiting.due);
+            }
+        }
+        if (drops.empty() && lost_at_ == 0) {
+            quiet_until_ = first;
+        }
+        return drops;
+    }
+
+    void forget(std::span<const Drop> drops, Instant now) {
+        const std::scoped_lock lock{mutex_};
+        for (const Drop& drop : drops) {
+            if (const auto at = keys_.find(drop.key); at != keys_.end()) {
+                told(at, now, drop.moment);
+            }
+        }
+    }
+
+    void told(typename Keys::iterator at, Instant now, Moment moment) {
+        Waiting& waiting = at->second;
+        if (waiting.moment > moment) {
+            return;
+        }
+        if (waiting.held_until > now) {
+            waiting.tickets.clear();
+            waiting.due = waiting.held_until;
+        } else {
+            keys_.erase(at);
+            count();
+        }
+    }
+
+    void count() noexcept {
+        size_.store(keys_.size() + (lost_at_ != 0 ? 1U : 0U), std::memory_order_release);
     }
 
     mutable std::mutex mutex_{};
-    std::unordered_map<K, Moment, KeyHash, std::equal_to<>> keys_{};
+    Keys keys_{};
     Moment last_ = 0;
+    Moment lost_at_ = 0;  // a drop that could not be remembered: until the store was cleared
     std::atomic<std::size_t> size_{0};
-    bool replaying_ = false;
+    std::uint64_t replaying_ = 0;
     Wait wait_{};
-    std::chrono::steady_clock::time_point next_try_{};
+    Instant next_try_{};            // in real time
+    Instant quiet_until_ = always;  // nothing is due before, by the store's clock
 };
 
 }  // namespace detail

@@ -15,21 +15,41 @@ LARDER_NS_BEGIN
 
 namespace detail {
 
-/// `from + by`, or the end of time where that lies beyond it: an endless lifetime is one.
-[[nodiscard]] inline std::chrono::steady_clock::time_point later(
-    std::chrono::steady_clock::time_point from, Ttl by) noexcept {
-    constexpr auto end = (std::chrono::steady_clock::time_point::max)();
-    return by >= std::chrono::duration_cast<Ttl>(end - from) ? end : from + by;
-}
-
-/// A life as every store and clock can hold it: a hundred years stand for all that is longer.
-[[nodiscard]] constexpr Ttl cut(Ttl life) noexcept {
-    constexpr Ttl longest = std::chrono::hours{24 * 365 * 100};
-    return life < longest ? life : longest;
-}
-
 /// Time that a copy has left, as exact as the clock; zero or less: stale.
 using Remaining = std::chrono::steady_clock::duration;
+
+/// An endless life is this long: what every store and every clock can hold, grace included.
+inline constexpr Ttl longest_life = std::chrono::hours{24 * 365 * 100};
+
+/// A life, or what is left of one, as long as stores take it.
+[[nodiscard]] constexpr Ttl cut(Ttl life) noexcept {
+    return life > longest_life ? longest_life : life < -longest_life ? -longest_life : life;
+}
+[[nodiscard]] constexpr Lifetime cut(const Lifetime& life) noexcept {
+    return {cut(life.fresh), cut(life.grace)};
+}
+
+/// `from + by`, or the end of time where that lies beyond it.
+[[nodiscard]] constexpr std::chrono::steady_clock::time_point later(
+    std::chrono::steady_clock::time_point from, Ttl by) noexcept {
+    using Instant = std::chrono::steady_clock::time_point;
+    const Remaining step = cut(by);
+    return step > Remaining::zero()
+               ? from > (Instant::max)() - step ? (Instant::max)() : from + step
+           : from < (Instant::min)() - step ? (Instant::min)()
+                                            : from + step;
+}
+
+/// `until - now`, or all the time there is.
+[[nodiscard]] constexpr Remaining left(std::chrono::steady_clock::time_point until,
+                                       std::chrono::steady_clock::time_point now) noexcept {
+    const Remaining at = until.time_since_epoch();
+    const Remaining from = now.time_since_epoch();
+    if (from < Remaining::zero()) {
+        return at > (Remaining::max)() + from ? (Remaining::max)() : at - from;
+    }
+    return at < (Remaining::min)() + from ? (Remaining::min)() : at - from;
+}
 
 /// In whole milliseconds, rounded up: what has not ended has some time left.
 [[nodiscard]] constexpr Ttl whole(Remaining remaining) noexcept {

@@ -11,8 +11,10 @@
 #include <larder/version.hpp>
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -135,6 +137,20 @@ struct Missed {
     /// Queued even beyond the bound: the database has been written.
     bool force = false;
 };
+
+/// What is out of a store, for tests: nothing, once nothing runs.
+struct InHand {
+    std::size_t leases = 0;
+    std::size_t tickets = 0;
+
+    friend bool operator==(const InHand&, const InHand&) = default;
+};
+
+/// False for a NaN: a copy of such a key would never be found again, so none is kept.
+template <class Equal = std::equal_to<>, class K>
+[[nodiscard]] bool equals_itself(const K& key) {
+    return Equal{}(key, key);
+}
 
 /// How a write leaves its slot.
 enum class Finish : std::uint8_t {

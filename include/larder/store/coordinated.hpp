@@ -9,7 +9,7 @@
 #include <larder/clock.hpp>
 #include <larder/concepts.hpp>
 #include <larder/detail/claims.hpp>
-#include <larder/detail/drop_queue.hpp>
+#include <larder/detail/drop_replay.hpp>
 #include <larder/detail/key_text.hpp>
 #include <larder/detail/later.hpp>
 #include <larder/detail/requires.hpp>
@@ -108,15 +108,15 @@ public:
             erase(key);
             return;
         }
-        Step step{*this, key, Make::no};
-        if (step.grip->put() == detail::Then::store) {
+        Step step{*state_, key, Make::no};
+        if (detail::equals_itself(key) && step.grip->put() == detail::Then::store) {
             step.store(std::move(value), life);
             state_->drops.forget(key);  // what was to go has gone
         }
     }
 
     bool erase(const key_type& key) {
-        Step step{*this, key, Make::no};
+        Step step{*state_, key, Make::no};
         step.grip->erase();
         const bool had = ask(key, [&] { return plain().erase(key); });
         state_->drops.forget(key);
@@ -161,7 +161,7 @@ public:
         std::size_t had = 0;
         if constexpr (erases_many) {
             if (!keys.empty()) {
-                const Batch batch{*this, keys};
+                const Batch batch{*state_, keys};
                 batch.each(Make::no, [](std::size_t, Grip& grip) { grip->erase(); });
                 had = ask(keys.front(),
                           [&] { return static_cast<std::size_t>(plain().erase_many(keys)); });
@@ -229,7 +229,7 @@ public:
         if (queued(key)) {
             return nullptr;
         }
-        Step step{*this, key, Make::no};
+        Step step{*state_, key, Make::no};
         try {
             step.settle_refresh();
         } catch (const StoreError&) {
@@ -248,26 +248,17 @@ public:
     [[nodiscard]] std::vector<Opening> open_many(std::span<const key_type> keys, Look = {}) {
         std::vector<Opening> openings;
         openings.reserve(keys.size());
-        try {
-            if constexpr (finds_many) {
-                open_batch(keys, openings);
-            } else {
-                for (const key_type& key : keys) {
-                    try {
-                        openings.push_back(open(key));
-                    } catch (const StoreError&) {
-                        failed();
-                        openings.emplace_back();
-                    }
+        if constexpr (finds_many) {
+            open_batch(keys, openings);
+        } else {
+            for (const key_type& key : keys) {
+                try {
+                    openings.push_back(open(key));
+                } catch (const StoreError&) {
+                    failed();
+                    openings.emplace_back();
                 }
             }
-        } catch (...) {
-            for (std::size_t i = 0; i < openings.size(); ++i) {
-                if (openings[i].slot == detail::Slot::lead) {
-                    release(keys[i], openings[i].lease);
-                }
-            }
-            throw;
         }
         return openings;
     }
@@ -280,40 +271,42 @@ public:
     detail::Filled fill(const key_type& key, const detail::Lease& lease,
                         std::optional<value_type> value, detail::Keeping keeping) {
         if (!keeping.tags.empty()) {
-            release(key, lease);
+            withdraw(key, lease);
             throw Error{Errc::tags_unsupported,
                         "key " + detail::key_text(key) + " has tags, but this store keeps none"};
         }
-        Step step{*this, key, Make::no};
+        Step step{*state_, key, Make::no};
         try {
             step.settle_refresh();
         } catch (...) {
-            step.grip->release(lease.id);
+            if (step.grip->withdraw(lease.id) == detail::Then::drop) {
+                step.drop_or_queue();
+            }
             throw;
         }
         if (step.grip->fill(lease.id) != detail::Then::store) {
             return {};
         }
         if (!keeping.kept()) {
-            step.drop();
+            step.drop_or_queue();
             return {};
         }
         step.store(std::move(value), keeping.life);
         return {true, true};
     }
     void release(const key_type& key, const detail::Lease& lease) {
-        Step step{*this, key, Make::no};
+        Step step{*state_, key, Make::no};
         step.grip->release(lease.id);
     }
     /// A copy that cannot be dropped now is not trusted until it is.
     void withdraw(const key_type& key, const detail::Lease& lease) {
-        Step step{*this, key, Make::no};
+        Step step{*state_, key, Make::no};
         if (step.grip->withdraw(lease.id) == detail::Then::drop) {
-            drop_or_queue(key);
+            step.drop_or_queue();
         }
     }
     void close_refresh(const key_type& key, const detail::Lease& lease) {
-        Step step{*this, key, Make::no};
+        Step step{*state_, key, Make::no};
         const detail::Held held = step.find() ? detail::Held::fresh : detail::Held::nothing;
         step.grip->settle(held, state_->clock.now());
         if (step.grip->close_refresh(lease.id, held) == detail::Then::drop) {
@@ -325,7 +318,7 @@ public:
     [[nodiscard]] detail::Ticket begin_write(const key_type& key, Ttl life) {
         const detail::Ticket ticket{state_->next_id(), {}};
         const auto deadline = detail::later(state_->clock.now(), life);
-        Step step{*this, key, Make::yes};
+        Step step{*state_, key, Make::yes};
         step.grip->begin_write(ticket.id, deadline);
         try {
             step.drop();
@@ -349,8 +342,7 @@ public:
             }
         } catch (...) {
             for (std::size_t i = 0; i < tickets.size(); ++i) {
-                Step step{*this, keys[i], Make::no};
-                step.grip->finish_write(tickets[i].id, false);
+                give_back(keys[i], tickets[i]);
             }
             throw;
         }
@@ -358,7 +350,7 @@ public:
     }
     bool finish_write(const key_type& key, const detail::Ticket& ticket, detail::Finish how,
                       std::optional<value_type> value, detail::Keeping keeping) {
-        Step step{*this, key, Make::no};
+        Step step{*state_, key, Make::no};
         // A copy without its tags would outlive them.
         const bool leaves = how == detail::Finish::value && keeping.kept() && keeping.tags.empty();
         const auto finished = step.grip->finish_write(ticket.id, leaves);
@@ -367,19 +359,40 @@ public:
         } else if (!finished.found) {
             step.drop();
         }
-        return finished.found;
+        return finished.found || !detail::equals_itself(key);
     }
 
-    /// Remembers a drop that the plain store missed. Loads in flight will not fill.
+    /// Remembers a drop that the plain store missed. Loads in flight will not fill. One that is forced
+    /// is never lost: where it cannot be remembered, no copy is trusted until the plain store was
+    /// cleared; for good, if it has no `clear()`.
     bool queue_drop(const key_type& key, std::size_t most, const detail::Missed& missed) {
-        Step step{*this, key, Make::no};
-        if (!state_->drops.add(key, most, missed.force)) {
-            return false;
+        try {
+            Step step{*state_, key, Make::no};
+            if (!state_->drops.add(key, most, missed)) {
+                return false;
+            }
+            step.grip->erase();
+        } catch (...) {
+            if (!missed.force) {
+                throw;
+            }
+            state_->drops.lose();
         }
-        step.grip->erase();
         return true;
     }
     [[nodiscard]] std::size_t queued_drops() const noexcept { return state_->drops.size(); }
+
+    /// Leases and tickets that are out.
+    [[nodiscard]] detail::InHand in_hand() const {
+        detail::InHand all;
+        for (Stripe& stripe : state_->stripes) {
+            const std::scoped_lock lock{stripe.mutex};
+            const detail::InHand some = stripe.claims.in_hand(state_->clock.now());
+            all.leases += some.leases;
+            all.tickets += some.tickets;
+        }
+        return all;
+    }
 
 private:
     using KeyHash = Hash<key_type>;
@@ -403,6 +416,8 @@ private:
         Claims claims{};
     };
 
+    using Drops = detail::DropReplay<key_type, KeyHash, clock_type>;
+
     struct State {
         explicit State(S given) : store{std::move(given)}, clock{clock_of(store)} {}
 
@@ -416,6 +431,7 @@ private:
                 return clock_type{};
             }
         }
+        [[nodiscard]] Plain& plain() noexcept { return static_cast<Plain&>(store); }
         [[nodiscard]] std::uint64_t next_id() noexcept {
             return ids.fetch_add(1, std::memory_order_relaxed) + 1;
         }
@@ -424,51 +440,88 @@ private:
             return KeyHash{}(key) % std::tuple_size_v<decltype(stripes)>;
         }
 
+        void drop(const key_type& key) {
+            ask(key, [&] { return plain().erase(key); });
+        }
+        void drop_or_queue(const key_type& key) noexcept {
+            try {
+                drop(key);
+            } catch (...) {
+                drops.add(key, 0, {.force = true});
+            }
+        }
+
+        // What the plain store has missed.
+        void tell(const typename Drops::Drop& missed) {
+            Step step{*this, missed.key, Make::no};
+            for (const detail::Ticket& ticket : missed.tickets) {
+                step.grip->finish_write(ticket.id, false);
+            }
+            step.drop();
+        }
+        void clear() {
+            std::array<std::unique_lock<std::mutex>, std::tuple_size_v<decltype(stripes)>> locks;
+            for (std::size_t i = 0; i < locks.size(); ++i) {
+                locks[i] = std::unique_lock{stripes[i].mutex};
+                stripes[i].claims.each([](const key_type&, detail::Claim& c) { c.erase(); });
+            }
+            if constexpr (requires { plain().clear(); }) {
+                plain().clear();
+            } else {
+                throw StoreError{"it cannot be cleared"};
+            }
+        }
+
         S store;
         clock_type clock;
         std::array<Stripe, 64> stripes{};
-        detail::DropQueue<key_type, KeyHash> drops{};
         std::atomic<std::uint64_t> ids{0};
         std::atomic<std::uint64_t> failures{0};
+        // Owns no part of this, and ends first.
+        Drops drops{clock,
+                    {.tell = [this](auto missed) { tell(missed.front()); },
+                     .at_once = 1,
+                     .clear = [this] { clear(); }}};
     };
 
     // One step of one slot, under its stripe's lock: the claim and the plain store change together.
     struct Step {
-        Step(const Coordinated& handle, const key_type& k, Make make)
-            : self{handle},
+        Step(State& all, const key_type& k, Make make)
+            : state{all},
               key{k},
-              stripe{self.state_->stripes[State::place(k)]},
+              stripe{all.stripes[State::place(k)]},
               lock{stripe.mutex},
               // What the plain store holds is asked for only where it matters.
-              grip{stripe.claims, k, detail::Held::fresh, self.state_->clock.now(), make} {}
+              grip{stripe.claims, k, detail::Held::fresh, all.clock.now(), make} {}
 
         std::optional<Entry<value_type>> find() {
-            return self.ask(key, [&] { return self.plain().find(key); });
+            return ask(key, [&] { return state.plain().find(key); });
         }
 
         // A refresh ends with the value that it was to replace, which the plain store may have lost.
         void settle_refresh() {
             if (grip->refreshing() && !find()) {
-                grip->settle(detail::Held::nothing, self.state_->clock.now());
+                grip->settle(detail::Held::nothing, state.clock.now());
             }
         }
 
         // The claim is gone by now. A put that throws leaves what nobody knows: then the copy goes,
         // or is distrusted until it has gone.
-        void store(std::optional<value_type> value, Lifetime life) {
+        void store(std::optional<value_type> value, const Lifetime& life) {
             try {
-                self.ask(key, [&] {
-                    self.plain().put(key, std::move(value), life);
+                ask(key, [&] {
+                    state.plain().put(key, std::move(value), detail::cut(life));
                     return true;
                 });
             } catch (...) {
-                self.drop_or_queue(key);
+                drop_or_queue();
                 throw;
             }
         }
-        void drop() { self.drop(key); }
+        void drop() { state.drop(key); }
+        void drop_or_queue() noexcept { state.drop_or_queue(key); }
 
-        const Coordinated& self;
+        State& state;
         const key_type& key;
         Stripe& stripe;
         std::unique_lock<std::mutex> lock;
@@ -477,7 +530,7 @@ private:
 
     // One step of many slots: their stripes are locked in one order.
     struct Batch {
-        Batch(const Coordinated& handle, std::span<const key_type> ks) : self{handle}, keys{ks} {
+        Batch(State& all, std::span<const key_type> ks) : state{all}, keys{ks} {
             std::vector<std::size_t> places;
             places.reserve(keys.size());
             for (const key_type& key : keys) {
@@ -487,25 +540,25 @@ private:
             places.erase(std::unique(places.begin(), places.end()), places.end());
             locks.reserve(places.size());
             for (const std::size_t place : places) {
-                locks.emplace_back(self.state_->stripes[place].mutex);
+                locks.emplace_back(state.stripes[place].mutex);
             }
         }
 
         template <class Each>
         void each(Make make, Each&& visit) const {
             for (std::size_t i = 0; i < keys.size(); ++i) {
-                Grip grip{self.state_->stripes[State::place(keys[i])].claims, keys[i],
-                          detail::Held::fresh, self.state_->clock.now(), make};
+                Grip grip{state.stripes[State::place(keys[i])].claims, keys[i], detail::Held::fresh,
+                          state.clock.now(), make};
                 visit(i, grip);
             }
         }
 
-        const Coordinated& self;
+        State& state;
         std::span<const key_type> keys;
         std::vector<std::unique_lock<std::mutex>> locks{};
     };
 
-    [[nodiscard]] Plain& plain() const noexcept { return static_cast<Plain&>(state_->store); }
+    [[nodiscard]] Plain& plain() const noexcept { return state_->plain(); }
     void failed() const noexcept { state_->failures.fetch_add(1, std::memory_order_relaxed); }
 
     // Carries out an operation of the plain store; whatever it throws becomes a StoreError.
@@ -539,7 +592,7 @@ private:
         if (queued(key)) {
             return {};
         }
-        Step step{*this, key, Make::yes};
+        Step step{*state_, key, Make::yes};
         if (state_->drops.contains(key)) {
             return {};  // since we asked: drops are queued under the lock
         }
@@ -586,7 +639,7 @@ private:
             return;
         }
         const std::vector<bool> distrusted = queued_of(keys);
-        const Batch batch{*this, keys};
+        const Batch batch{*state_, keys};
         std::vector<std::optional<Entry<value_type>>> entries;
         try {
             entries = ask_many(keys);
@@ -616,7 +669,7 @@ private:
             return;
         }
         const auto deadline = detail::later(state_->clock.now(), life);
-        const Batch batch{*this, keys};
+        const Batch batch{*state_, keys};
         batch.each(Make::yes, [&](std::size_t, Grip& grip) {
             const detail::Ticket ticket{state_->next_id(), {}};
             grip->begin_write(ticket.id, deadline);
@@ -631,11 +684,11 @@ private:
         for (const Pair& pair : pairs) {
             keys.push_back(pair.first);
         }
-        const Batch batch{*this, keys};
+        const Batch batch{*state_, keys};
         std::vector<Pair> stored;
         stored.reserve(pairs.size());
         batch.each(Make::no, [&](std::size_t i, Grip& grip) {
-            if (grip->put() == detail::Then::store) {
+            if (detail::equals_itself(keys[i]) && grip->put() == detail::Then::store) {
                 stored.push_back(pairs[i]);
             }
         });
@@ -644,12 +697,12 @@ private:
         }
         try {
             ask(stored.front().first, [&] {
-                plain().put_many(std::span<const Pair>{stored}, life);
+                plain().put_many(std::span<const Pair>{stored}, detail::cut(life));
                 return true;
             });
         } catch (...) {
             for (const Pair& pair : stored) {
-                drop_or_queue(pair.first);
+                state_->drop_or_queue(pair.first);
             }
             throw;
         }
@@ -658,15 +711,11 @@ private:
         }
     }
 
-    void drop(const key_type& key) const {
-        ask(key, [&] { return plain().erase(key); });
-    }
-    void drop_or_queue(const key_type& key) const {
+    void give_back(const key_type& key, const detail::Ticket& ticket) noexcept {
         try {
-            drop(key);
-        } catch (...) {
-            state_->drops.add(key, 0, true);
-        }
+            Step step{*state_, key, Make::no};
+            step.grip->finish_write(ticket.id, false);
+        } catch (...) {}  // it ends at its deadline
     }
 
     template <class See>
@@ -675,7 +724,7 @@ private:
             return false;
         }
         const value_type* const value = entry->value ? std::addressof(*entry->value) : nullptr;
-        see(value, detail::Remaining{entry->remaining}, Ttl::zero(), false);
+        see(value, detail::Remaining{detail::cut(entry->remaining)}, Ttl::zero(), false);
         return true;
     }
 
@@ -684,27 +733,20 @@ private:
         if (state_->drops.empty()) {
             return false;
         }
-        replay();
+        state_->drops.help();
         return state_->drops.contains(key);
     }
     // The same for many; empty where nothing is queued at all.
     [[nodiscard]] std::vector<bool> queued_of(std::span<const key_type> keys) const {
         std::vector<bool> queued;
         if (!state_->drops.empty()) {
-            replay();
+            state_->drops.help();
             queued.reserve(keys.size());
             for (const key_type& key : keys) {
                 queued.push_back(state_->drops.contains(key));
             }
         }
         return queued;
-    }
-    void replay() const {
-        state_->drops.replay([this](const key_type& key, auto&& done) {
-            Step step{*this, key, Make::no};
-            step.drop();
-            done();
-        });
     }
 
     std::shared_ptr<State> state_;

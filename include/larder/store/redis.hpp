@@ -139,9 +139,9 @@ public:
     template <class Q = K>
     bool erase(const Q& key) {
         const std::string name = slot(key);
-        const auto moment = state_->drops.now();
+        const auto moment = state_->drops.moment();
         const bool had = erase_slots(std::span{&name, 1}) == 1;
-        state_->drops.forget(K(key), moment);
+        state_->drops.forget(K(key), state_->clock.now(), moment);
         return had;
     }
 
@@ -168,18 +168,18 @@ public:
                 redis::detail::add_script(pipeline, scripts().erase, {name}, {});
             }
         }
-        const auto moment = state_->drops.now();
+        const auto moment = state_->drops.moment();
         static_cast<void>(state_->run(pipeline));
         for (const auto& [key, value] : pairs) {
             state_->leases.lose(slot(key));
-            state_->drops.forget(key, moment);
+            state_->drops.forget(key, state_->clock.now(), moment);
         }
     }
     std::size_t erase_many(std::span<const K> keys) {
-        const auto moment = state_->drops.now();
+        const auto moment = state_->drops.moment();
         const std::size_t had = erase_slots(slots_of(keys));
         for (const K& key : keys) {
-            state_->drops.forget(key, moment);
+            state_->drops.forget(key, state_->clock.now(), moment);
         }
         return had;
     }
@@ -438,16 +438,18 @@ public:
 
     /// Remembers a drop that the server missed. Loads in flight here will not fill.
     bool queue_drop(const K& key, std::size_t most, const detail::Missed& missed) {
-        return state_->drops.add(key, most, missed.force);
+        return state_->drops.add(key, most, missed, state_->clock.now());
     }
     [[nodiscard]] std::size_t queued_drops() const noexcept { return state_->drops.size(); }
 
 private:
+    using Drops = detail::DropQueue<K, Hash<K>>;
+
     struct State : redis::detail::StoreState<V, C> {
         using redis::detail::StoreState<V, C>::StoreState;
 
         clock_type clock{};
-        detail::DropQueue<K, Hash<K>> drops{};
+        Drops drops{};
     };
 
     // A lease ends with what is done to it, whatever becomes of that.
@@ -651,8 +653,16 @@ private:
             return false;
         }
         constexpr std::size_t batch = 256;
-        state_->drops.replay_some(batch,
-                                  [this](std::span<const K> keys) { erase_slots(slots_of(keys)); });
+        const auto tell = [this](std::span<const typename Drops::Drop> drops) {
+            std::vector<std::string> slots;
+            slots.reserve(drops.size());
+            for (const auto& drop : drops) {
+                slots.push_back(slot(drop.key));
+            }
+            erase_slots(slots);
+        };
+        const auto clear = [this] { RedisStore{*this}.clear(); };
+        state_->drops.replay(batch, batch, state_->clock.now(), tell, clear);
         return state_->drops.contains(K(key));
     }
 
