@@ -75,6 +75,10 @@ struct Stats {
     Breaker breaker{Breaker::closed};
     LoadTimes load_times{};
 
+    std::size_t entries{0};   ///< what a store in memory holds,
+    std::size_t weight{0};    ///< where entries are weighed: their weight,
+    std::size_t capacity{0};  ///< and the most entries that it may hold
+
     std::uint64_t pending{0};             ///< write-behind: changes not yet in the database
     std::chrono::milliseconds oldest{0};  ///< the age of the first of them
     std::uint64_t retries{0};             ///< writes that were tried again

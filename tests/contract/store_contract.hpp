@@ -20,9 +20,11 @@
 
 #include "support/catch.hpp"
 #include "support/history.hpp"
+#include "support/leading.hpp"
 
 #include <larder/larder.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <barrier>
 #include <chrono>
@@ -133,20 +135,8 @@ struct Bench {
     }
     Slot slot() { return peek().there ? Slot::hit : store.open(k).slot; }
 
-    Lease lead() {
-        Opening opening = store.open(k);
-        REQUIRE(opening.slot == Slot::lead);
-        REQUIRE(opening.lease);
-        REQUIRE(opening.flight);
-        return opening.lease;
-    }
-    Lease lead_refresh(bool force = false) {
-        Opening opening = store.open_refresh(k, force);
-        REQUIRE(opening.slot == Slot::lead);
-        REQUIRE(opening.lease);
-        REQUIRE(opening.flight);
-        return opening.lease;
-    }
+    Leading<V> lead() { return Leading<V>{store.open(k)}; }
+    Leading<V> lead_refresh(bool force = false) { return Leading<V>{store.open_refresh(k, force)}; }
     bool fill(const Lease& lease, int i, Lifetime life = minute) {
         return store.fill(k, lease, value(i), {life}).kept;
     }
@@ -170,8 +160,9 @@ struct Bench {
         if (opening.slot == Slot::lead) {
             store.release(k, opening.lease);
         }
-        return opening.slot == Slot::lead;
+        return opening.slot == Slot::lead && nothing_in_hand();
     }
+    bool nothing_in_hand() { return store.in_hand() == larder::detail::InHand{}; }
 };
 
 /// Runs `work(i)` on as many threads at once.
@@ -380,7 +371,7 @@ void lease_contract(Rig<S>& rig) {
         const auto opening = store.open(b.k);
         CHECK(opening.slot == Slot::lead);
         CHECK(opening.lease);
-        CHECK(opening.flight);
+        CHECK(opening.lead);
         CHECK_FALSE(opening.copy);
     }
     SECTION("open, fresh Value: there it is") {
@@ -407,9 +398,9 @@ void lease_contract(Rig<S>& rig) {
         const auto first = store.open(b.k);
         const auto second = store.open(b.k);
         REQUIRE(second.slot == Slot::join);
-        CHECK(second.flight == first.flight);
+        CHECK(second.flight == first.lead.flight());
         CHECK(second.lease.id == first.lease.id);
-        CHECK(store.underway(b.k) == first.flight);
+        CHECK(store.underway(b.k) == first.lead.flight());
         CHECK_FALSE(b.peek().there);
     }
     SECTION("open, Writing: the caller loads and fills nothing") {
@@ -431,13 +422,13 @@ void lease_contract(Rig<S>& rig) {
         CHECK(first.copy->stale());
         const auto second = store.open(b.k);
         REQUIRE(second.slot == Slot::join);
-        CHECK(second.flight == first.flight);
+        CHECK(second.flight == first.lead.flight());
         REQUIRE(second.copy);
         CHECK(second.copy->stale());
         const auto seen = b.peek();
         CHECK(seen.there);
         CHECK_FALSE(seen.fresh);
-        CHECK(store.underway(b.k) == first.flight);
+        CHECK(store.underway(b.k) == first.lead.flight());
     }
     SECTION("open, past its grace: as Absent") {
         b.put(1, minute_with_grace);
@@ -449,17 +440,17 @@ void lease_contract(Rig<S>& rig) {
     }
     SECTION("open, a refresh whose value is gone: a new load") {
         b.put(1, minute);
-        const Lease old = b.lead_refresh();
+        const auto old = b.lead_refresh();
         rig.advance(60s);
         CHECK_FALSE(store.underway(b.k));
-        const Lease lease = b.lead();
+        const auto lease = b.lead();
         CHECK_FALSE(b.fill(old, 2));
         CHECK(b.fill(lease, 3));
         CHECK(b.has(3));
     }
 
     SECTION("fill, Loading: Value") {
-        const Lease lease = b.lead();
+        const auto lease = b.lead();
         const auto filled = store.fill(b.k, lease, b.value(1), {minute});
         CHECK(filled.kept);
         CHECK(filled.tags_stand);
@@ -471,27 +462,27 @@ void lease_contract(Rig<S>& rig) {
         CHECK(b.has(1));
     }
     SECTION("fill with a known absence") {
-        const Lease lease = b.lead();
+        const auto lease = b.lead();
         CHECK(store.fill(b.k, lease, std::nullopt, {minute}).kept);
         REQUIRE(store.find(b.k));
         CHECK_FALSE(store.find(b.k)->value);
     }
     SECTION("fill, stale Value+Refreshing: the new value") {
         b.put_stale(1);
-        const Lease lease = b.lead();
+        const auto lease = b.lead();
         CHECK(b.fill(lease, 2));
         CHECK(b.has(2));
         CHECK(b.slot() == Slot::hit);
         CHECK(b.peek().fresh);
     }
     SECTION("fill, after the key was invalidated: dropped") {
-        const Lease lease = b.lead();
+        const auto lease = b.lead();
         store.erase(b.k);
         CHECK_FALSE(b.fill(lease, 1));
         CHECK(b.is_free());
     }
     SECTION("fill, while the key is written: dropped") {
-        const Lease lease = b.lead();
+        const auto lease = b.lead();
         const Ticket ticket = b.begin();
         CHECK_FALSE(b.fill(lease, 1));
         CHECK(b.slot() == Slot::bypass);
@@ -500,15 +491,15 @@ void lease_contract(Rig<S>& rig) {
         CHECK(b.has(2));
     }
     SECTION("fill, after the key was written: dropped, whatever the writer left") {
-        const Lease lease = b.lead();
+        const auto lease = b.lead();
         b.finish_nothing(b.begin());
         CHECK_FALSE(b.fill(lease, 1));
         CHECK(b.is_free());
     }
     SECTION("fill, after somebody else took the lease: dropped, the other's counts") {
-        const Lease old = b.lead();
+        const auto old = b.lead();
         store.erase(b.k);
-        const Lease lease = b.lead();
+        const auto lease = b.lead();
         CHECK_FALSE(b.fill(old, 1));
         CHECK(b.slot() == Slot::join);
         CHECK(b.fill(lease, 2));
@@ -524,6 +515,30 @@ void lease_contract(Rig<S>& rig) {
     SECTION("fill with a life of nothing: nothing is kept, and the slot is free") {
         CHECK_FALSE(b.fill(b.lead(), 1, {}));
         CHECK(b.is_free());
+        b.put_stale(1);
+        CHECK_FALSE(b.fill(b.lead(), 2, {}));
+        CHECK(b.is_free());
+        b.put(1);
+        CHECK_FALSE(b.fill(b.lead_refresh(), 2, {Ttl{-1}, 60s}));
+        CHECK(b.is_free());
+    }
+    SECTION("fill and put with an endless life: a hundred years") {
+        constexpr Lifetime endless{(Ttl::max)(), (Ttl::max)()};
+        CHECK(b.fill(b.lead(), 1, endless));
+        const auto lives = [&] {
+            const auto entry = store.find(b.k);
+            return entry && b.lasts(entry->remaining, larder::detail::longest_life) &&
+                   b.store.open(b.k).slot == Slot::hit;
+        };
+        CHECK(lives());
+        b.put(2, endless);
+        CHECK(lives());
+        const Ticket ticket = b.begin((Ttl::max)());
+        CHECK(store.finish_write(b.k, ticket, Finish::value, b.value(3), {endless}));
+        CHECK(lives());
+        CHECK(b.has(3));
+        rig.advance(std::chrono::hours{24 * 365});
+        CHECK(b.has(3));
     }
 
     SECTION("release, Loading: Absent") {
@@ -532,7 +547,7 @@ void lease_contract(Rig<S>& rig) {
     }
     SECTION("release, stale Value+Refreshing: the stale Value") {
         b.put_stale(1);
-        const Lease lease = b.lead();
+        const auto lease = b.lead();
         store.release(b.k, lease);
         CHECK(b.has(1));
         CHECK_FALSE(store.underway(b.k));
@@ -541,9 +556,9 @@ void lease_contract(Rig<S>& rig) {
         CHECK(store.open(b.k).slot == Slot::lead);
     }
     SECTION("release of a lease that is gone: nothing") {
-        const Lease old = b.lead();
+        const auto old = b.lead();
         store.erase(b.k);
-        const Lease lease = b.lead();
+        const auto lease = b.lead();
         store.release(b.k, old);
         CHECK(b.fill(lease, 2));
         store.release(b.k, lease);
@@ -555,9 +570,59 @@ void lease_contract(Rig<S>& rig) {
         CHECK(b.has(3));
     }
 
+    SECTION("withdraw, Loading: Absent") {
+        store.withdraw(b.k, b.lead());
+        CHECK(b.is_free());
+    }
+    SECTION("withdraw, Value+Refreshing: Absent, for the source has said otherwise") {
+        b.put_stale(1);
+        SECTION("stale") {
+            store.withdraw(b.k, b.lead());
+        }
+        SECTION("fresh") {
+            b.put(1);
+            store.withdraw(b.k, b.lead_refresh());
+        }
+        SECTION("by name") {
+            store.withdraw(b.k, b.lead_refresh(true));
+        }
+        CHECK(b.is_free());
+    }
+    SECTION("withdraw of a lease that is gone: nothing") {
+        const auto old = b.lead();
+        store.erase(b.k);
+        store.withdraw(b.k, old);
+        CHECK(b.is_free());
+        const auto lease = b.lead();
+        store.withdraw(b.k, old);
+        store.withdraw(b.k, {});
+        CHECK(b.fill(lease, 2));
+        store.withdraw(b.k, lease);
+        CHECK(b.has(2));
+        const Ticket ticket = b.begin();
+        store.withdraw(b.k, lease);
+        CHECK(b.slot() == Slot::bypass);
+        CHECK(b.finish(ticket, 3));
+        CHECK(b.has(3));
+    }
+
+    SECTION("a lease ends with its load") {
+        b.lead();
+        CHECK(b.nothing_in_hand());
+        CHECK_FALSE(store.underway(b.k));
+        const auto lease = b.lead();
+        CHECK(b.fill(lease, 1));
+        b.lead_refresh();
+        CHECK_FALSE(store.underway(b.k));
+        CHECK(b.has(1));
+        const auto again = b.lead_refresh();
+        CHECK(b.fill(again, 2));
+        CHECK(b.has(2));
+    }
+
     SECTION("the store lets go of a flight whose lease is gone") {
         const auto opening = store.open(b.k);
-        REQUIRE(opening.flight.use_count() == 2);
+        REQUIRE(opening.lead.flight().use_count() == 2);
         SECTION("filled") {
             b.fill(opening.lease, 1);
         }
@@ -576,7 +641,7 @@ void lease_contract(Rig<S>& rig) {
         SECTION("taken by a refresh") {
             b.lead_refresh(true);
         }
-        CHECK(opening.flight.use_count() == 1);
+        CHECK(opening.lead.flight().use_count() == 1);
     }
 
     SECTION("a batch opens each of its keys as that key is") {
@@ -587,19 +652,19 @@ void lease_contract(Rig<S>& rig) {
         at(2);
         b.put(2);
         at(3);
-        const Lease loading = b.lead();
+        const auto loading = b.lead();
         at(4);
         b.begin();
         const std::vector keys{at(1), at(2), at(3), at(4)};
         auto openings = store.open_many(keys);
         REQUIRE(openings.size() == 4);
         CHECK(openings[0].slot == Slot::lead);
-        CHECK(openings[0].flight);
+        CHECK(openings[0].lead);
         CHECK(openings[1].slot == Slot::hit);
         REQUIRE(openings[1].copy);
         CHECK(openings[1].copy->entry.value == b.value(2));
         CHECK(openings[2].slot == Slot::join);
-        CHECK(openings[2].lease.id == loading.id);
+        CHECK(openings[2].lease.id == loading->lease.id);
         CHECK(openings[3].slot == Slot::bypass);
         CHECK(openings[3].writing);
         at(1);
@@ -622,23 +687,24 @@ void lease_contract(Rig<S>& rig) {
             b.k = b.key(round);
             std::atomic<int> leads{0};
             std::atomic<int> joins{0};
-            std::vector<std::shared_ptr<larder::detail::Flight<typename Bench<S>::V>>> flights(8);
+            std::vector<typename Bench<S>::Opening> openings(8);
             at_once(8, [&](int who) {
-                auto opening = store.open(b.k);
+                auto& opening = openings[static_cast<std::size_t>(who)];
+                opening = store.open(b.k);
                 leads += opening.slot == Slot::lead ? 1 : 0;
                 joins += opening.slot == Slot::join ? 1 : 0;
-                flights[static_cast<std::size_t>(who)] = opening.flight;
             });
             CHECK(leads == 1);
             CHECK(joins == 7);
-            for (const auto& flight : flights) {
-                CHECK(flight == flights[0]);
+            const auto underway = store.underway(b.k);
+            for (const auto& opening : openings) {
+                CHECK((opening.lead ? opening.lead.flight() : opening.flight) == underway);
             }
         }
     }
     SECTION("a fill that races an invalidation leaves nothing") {
         for (int round = 0; round < 100; ++round) {
-            const Lease lease = b.lead();
+            const auto lease = b.lead();
             at_once(2, [&](int who) {
                 if (who == 0) {
                     b.fill(lease, round);
@@ -651,7 +717,7 @@ void lease_contract(Rig<S>& rig) {
     }
     SECTION("a fill that races a write leaves nothing beside it") {
         for (int round = 0; round < 100; ++round) {
-            const Lease lease = b.lead();
+            const auto lease = b.lead();
             Ticket ticket;
             at_once(2, [&](int who) {
                 if (who == 0) {
@@ -776,7 +842,7 @@ void ticket_contract(Rig<S>& rig) {
     SECTION("a ticket that is gone ends a load that has begun") {
         const Ticket slow = b.begin(10s);
         rig.advance(11s);
-        const Lease lease = b.lead();
+        const auto lease = b.lead();
         CHECK_FALSE(b.finish(slow, 1));
         CHECK_FALSE(b.fill(lease, 2));
         CHECK(b.is_free());
@@ -836,7 +902,7 @@ void ticket_contract(Rig<S>& rig) {
         CHECK(b.is_free());
     }
     SECTION("put, Loading: the value, and the load is fenced") {
-        const Lease lease = b.lead();
+        const auto lease = b.lead();
         b.put(1);
         CHECK(b.slot() == Slot::hit);
         CHECK_FALSE(b.fill(lease, 2));
@@ -844,7 +910,7 @@ void ticket_contract(Rig<S>& rig) {
     }
     SECTION("put, Value+Refreshing: the value, and the refresh is fenced") {
         b.put(1);
-        const Lease lease = b.lead_refresh();
+        const auto lease = b.lead_refresh();
         b.put(2);
         CHECK_FALSE(b.fill(lease, 3));
         CHECK(b.has(2));
@@ -861,7 +927,7 @@ void ticket_contract(Rig<S>& rig) {
             store.put(key, b.value(0), minute);
         }
         b.k = b.key(2);
-        const Lease lease = b.lead_refresh();
+        const auto lease = b.lead_refresh();
         const std::vector<Ticket> tickets = store.begin_write_many(keys, 30s);
         REQUIRE(tickets.size() == 3);
         CHECK_FALSE(b.fill(lease, 9));
@@ -879,7 +945,7 @@ void ticket_contract(Rig<S>& rig) {
         b.k = b.key(1);
         b.put(1);
         b.k = b.key(2);
-        const Lease lease = b.lead();
+        const auto lease = b.lead();
         b.k = b.key(3);
         const Ticket ticket = b.begin();
         CHECK(store.erase_many(keys) == 1);
@@ -913,7 +979,7 @@ void refresh_contract(Rig<S>& rig) {
 
     SECTION("background, fresh Value: one leads, and the copy is served meanwhile") {
         b.put(1);
-        const Lease lease = b.lead_refresh();
+        const auto lease = b.lead_refresh();
         CHECK(b.has(1));
         CHECK(b.peek().fresh);
         CHECK(b.slot() == Slot::hit);
@@ -931,7 +997,7 @@ void refresh_contract(Rig<S>& rig) {
             CHECK(b.is_free());
         }
         SECTION("Loading") {
-            const Lease lease = b.lead();
+            const auto lease = b.lead();
             CHECK(store.open_refresh(b.k, false).slot != Slot::lead);
             CHECK(b.fill(lease, 1));
         }
@@ -956,14 +1022,14 @@ void refresh_contract(Rig<S>& rig) {
     }
     SECTION("a refresh does not resurrect what was invalidated") {
         b.put(1);
-        const Lease lease = b.lead_refresh();
+        const auto lease = b.lead_refresh();
         CHECK(store.erase(b.k));
         CHECK_FALSE(b.fill(lease, 1));
         CHECK(b.is_free());
     }
     SECTION("a refresh does not overwrite what was written") {
         b.put(1);
-        const Lease lease = b.lead_refresh();
+        const auto lease = b.lead_refresh();
         const Ticket ticket = b.begin();
         CHECK(b.finish(ticket, 2));
         CHECK_FALSE(b.fill(lease, 1));
@@ -971,7 +1037,7 @@ void refresh_contract(Rig<S>& rig) {
     }
     SECTION("a refresh outlives the freshness of its copy, not the copy") {
         b.put(1, minute_with_grace);
-        const Lease lease = b.lead_refresh();
+        const auto lease = b.lead_refresh();
         rig.advance(61s);
         const auto opening = store.open(b.k);
         CHECK(opening.slot == Slot::join);
@@ -982,7 +1048,7 @@ void refresh_contract(Rig<S>& rig) {
     }
 
     SECTION("by name, Absent: Loading") {
-        const Lease lease = b.lead_refresh(true);
+        const auto lease = b.lead_refresh(true);
         CHECK(b.slot() == Slot::join);
         CHECK(b.fill(lease, 1));
         CHECK(b.has(1));
@@ -993,15 +1059,15 @@ void refresh_contract(Rig<S>& rig) {
         REQUIRE(forced.slot == Slot::lead);
         const auto joined = store.open(b.k);
         REQUIRE(joined.slot == Slot::join);
-        CHECK(joined.flight == forced.flight);
-        CHECK(joined.flight != old.flight);
+        CHECK(joined.flight == forced.lead.flight());
+        CHECK(joined.flight != old.lead.flight());
         CHECK_FALSE(b.fill(old.lease, 1));
         CHECK(b.fill(forced.lease, 2));
         CHECK(b.has(2));
     }
     SECTION("by name, Value: it is served until the load is done") {
         b.put(1);
-        const Lease lease = b.lead_refresh(true);
+        const auto lease = b.lead_refresh(true);
         CHECK(b.has(1));
         CHECK(b.slot() == Slot::hit);
         CHECK(b.fill(lease, 2));
@@ -1009,8 +1075,8 @@ void refresh_contract(Rig<S>& rig) {
     }
     SECTION("by name, Value+Refreshing: the older refresh is fenced") {
         b.put(1);
-        const Lease old = b.lead_refresh();
-        const Lease lease = b.lead_refresh(true);
+        const auto old = b.lead_refresh();
+        const auto lease = b.lead_refresh(true);
         CHECK_FALSE(b.fill(old, 2));
         CHECK(b.has(1));
         CHECK(b.fill(lease, 3));
@@ -1018,7 +1084,7 @@ void refresh_contract(Rig<S>& rig) {
     }
     SECTION("by name, stale Value: as Value") {
         b.put_stale(1);
-        const Lease lease = b.lead_refresh(true);
+        const auto lease = b.lead_refresh(true);
         const auto opening = store.open(b.k);
         CHECK(opening.slot == Slot::join);
         CHECK(opening.copy);
@@ -1035,7 +1101,7 @@ void refresh_contract(Rig<S>& rig) {
     }
 
     SECTION("close, Value: Absent") {
-        const Lease lease = b.lead_refresh(true);
+        const auto lease = b.lead_refresh(true);
         store.erase(b.k);
         b.put(1);
         CHECK_FALSE(b.fill(lease, 2));
@@ -1044,9 +1110,9 @@ void refresh_contract(Rig<S>& rig) {
     }
     SECTION("close, Value+Refreshing of another: its value goes, its lease stands") {
         b.put(1);
-        const Lease lease = b.lead_refresh(true);
+        const auto lease = b.lead_refresh(true);
         b.put(2);
-        const Lease other = b.lead_refresh();
+        const auto other = b.lead_refresh();
         CHECK_FALSE(b.fill(lease, 3));
         store.close_refresh(b.k, lease);
         CHECK(b.absent());
@@ -1055,16 +1121,16 @@ void refresh_contract(Rig<S>& rig) {
         CHECK(b.has(4));
     }
     SECTION("close, Loading of another: nothing") {
-        const Lease lease = b.lead_refresh(true);
+        const auto lease = b.lead_refresh(true);
         store.erase(b.k);
-        const Lease other = b.lead();
+        const auto other = b.lead();
         store.close_refresh(b.k, lease);
         CHECK(b.slot() == Slot::join);
         CHECK(b.fill(other, 1));
         CHECK(b.has(1));
     }
     SECTION("close, Writing: nothing") {
-        const Lease lease = b.lead_refresh(true);
+        const auto lease = b.lead_refresh(true);
         const Ticket ticket = b.begin();
         store.close_refresh(b.k, lease);
         CHECK(b.slot() == Slot::bypass);
@@ -1073,14 +1139,14 @@ void refresh_contract(Rig<S>& rig) {
     }
     SECTION("close, its own lease: nothing") {
         b.put(1);
-        const Lease lease = b.lead_refresh(true);
+        const auto lease = b.lead_refresh(true);
         store.close_refresh(b.k, lease);
         CHECK(b.has(1));
         CHECK(b.fill(lease, 2));
         CHECK(b.has(2));
     }
     SECTION("close, Absent: nothing") {
-        const Lease lease = b.lead_refresh(true);
+        const auto lease = b.lead_refresh(true);
         store.erase(b.k);
         store.close_refresh(b.k, lease);
         CHECK(b.is_free());
@@ -1088,22 +1154,24 @@ void refresh_contract(Rig<S>& rig) {
     SECTION("of all who refresh in the background at once, one leads") {
         for (int round = 0; round < 20; ++round) {
             b.put(round);
-            std::atomic<int> leads{0};
-            at_once(6, [&](int) {
-                leads += store.open_refresh(b.k, false).slot == Slot::lead ? 1 : 0;
+            std::vector<typename Bench<S>::Opening> openings(6);
+            at_once(6, [&](int who) {
+                openings[static_cast<std::size_t>(who)] = store.open_refresh(b.k, false);
             });
-            CHECK(leads == 1);
+            CHECK(std::count_if(openings.begin(), openings.end(), [](const auto& opening) {
+                      return opening.slot == Slot::lead;
+                  }) == 1);
         }
     }
     SECTION("of all who refresh by name at once, each leads, and one fills") {
         for (int round = 0; round < 20; ++round) {
-            std::vector<Lease> leases(6);
+            std::vector<typename Bench<S>::Opening> openings(6);
             at_once(6, [&](int who) {
-                leases[static_cast<std::size_t>(who)] = store.open_refresh(b.k, true).lease;
+                openings[static_cast<std::size_t>(who)] = store.open_refresh(b.k, true);
             });
             std::atomic<int> kept{0};
             at_once(6, [&](int who) {
-                kept += b.fill(leases[static_cast<std::size_t>(who)], who) ? 1 : 0;
+                kept += b.fill(openings[static_cast<std::size_t>(who)].lease, who) ? 1 : 0;
             });
             CHECK(kept == 1);
             store.erase(b.k);
@@ -1123,7 +1191,7 @@ void tag_contract(Rig<S>& rig) {
     if constexpr (!B::Store::keeps_tags) {
         static_assert(!larder::TaggingStore<typename B::Store>);
         SECTION("a fill with tags is refused, and its lease let go") {
-            const Lease lease = b.lead();
+            const auto lease = b.lead();
             try {
                 store.fill(b.k, lease, b.value(1), {minute, tags});
                 FAIL("nothing was thrown");
@@ -1170,7 +1238,7 @@ void tag_contract(Rig<S>& rig) {
             CHECK(b.has(2));
         }
         SECTION("a load that met it is dropped, and told so") {
-            const Lease lease = b.lead();
+            const auto lease = b.lead();
             invalidate("shoes");
             const auto filled = fill(lease, 1);
             CHECK_FALSE(filled.kept);
@@ -1178,7 +1246,7 @@ void tag_contract(Rig<S>& rig) {
             CHECK(b.is_free());
         }
         SECTION("a load is told whether its tags stand even if its lease was lost") {
-            const Lease lease = b.lead();
+            const auto lease = b.lead();
             store.erase(b.k);
             CHECK(fill(lease, 1).tags_stand);
             invalidate("shoes");
@@ -1215,7 +1283,7 @@ void tag_contract(Rig<S>& rig) {
             CHECK(b.absent());
         }
         SECTION("a stale copy whose tag was invalidated is not kept for a failure") {
-            const Lease lease = b.lead();
+            const auto lease = b.lead();
             CHECK(store.fill(b.k, lease, b.value(1), {minute_with_grace, tags}).kept);
             rig.advance(61s);
             invalidate("sale");
@@ -1251,10 +1319,10 @@ void history_contract(Rig<S>& rig) {
         if (forced && !kept) {
             store.close_refresh(b.k, opening.lease);
         }
-        opening.flight->land(larder::Fetched<V>{b.value(version), {}, {}, {}}, false);
+        opening.lead.complete(larder::Fetched<V>{b.value(version), {}, {}, {}});
         return version;
     };
-    const auto get = [&](int n) {
+    const auto look = [&](int n) {
         int version = -1;
         store.peek(b.k, [&](const V* value, auto remaining, Ttl, bool) {
             if (value != nullptr && remaining > remaining.zero()) {
@@ -1270,9 +1338,18 @@ void history_contract(Rig<S>& rig) {
             case Slot::lead: return load(opening, n, false);
             case Slot::join:
                 opening.flight->wait({}, {});
-                return b.number(*opening.flight->outcome().fetched.value);
+                return opening.flight->result() != nullptr
+                           ? b.number(*opening.flight->result()->value)
+                           : -1;
             default: return row.load();
         }
+    };
+    const auto get = [&](int n) {
+        int version = look(n);
+        while (version < 0) {  // whom it waited for has gone
+            version = look(n);
+        }
+        return version;
     };
     const auto refresh = [&](int n) {
         typename B::Opening opening = store.open_refresh(b.k, true);
@@ -1306,6 +1383,7 @@ void history_contract(Rig<S>& rig) {
         CHECK(history.unexplained() == std::vector<std::string>{});
         CHECK(history.size() == 6 * 200);
         CHECK(get(0) == row);
+        CHECK(b.nothing_in_hand());
     }
 }
 

@@ -91,6 +91,12 @@ public:
         }
     }
 
+    void withdraw(std::uint64_t l) {
+        if (stands(l)) {
+            to_absent();
+        }
+    }
+
     void erase() {
         if (slot == Kind::writing) {
             overlapped = true;

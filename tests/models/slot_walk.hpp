@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <random>
 #include <string>
@@ -83,14 +82,16 @@ private:
         return all.empty() ? std::nullopt : std::optional<T>{all[draw(all.size())]};
     }
     template <class T>
-    void remember(std::vector<T>& all, T one) {
-        if (all.size() >= 6) {  // the oldest client forgets: it has died
+    bool remember(std::vector<Remembered<T>>& all, Remembered<T> one) {
+        const bool full = all.size() >= 6;
+        if (full) {  // the oldest client forgets: it has died
             all.erase(all.begin());
         }
         all.push_back(one);
+        return full;
     }
 
-    void opened(const char* what, const larder::detail::Opening<int>& theirs, Model::Answer mine,
+    void opened(const char* what, larder::detail::Opening<int> theirs, Model::Answer mine,
                 std::uint64_t id) {
         const bool same = (mine == Model::Answer::lead && theirs.slot == Slot::lead) ||
                           (mine == Model::Answer::join && theirs.slot == Slot::join) ||
@@ -103,11 +104,11 @@ private:
                 std::string{what} + ": the model answers " + std::to_string(static_cast<int>(mine));
         }
         if (theirs.slot == Slot::lead) {
-            remember(leases_, Remembered<larder::detail::Lease>{theirs.lease, id});
-            flights_.push_back(theirs.flight);
-            if (flights_.size() > 6) {
-                flights_.erase(flights_.begin());
+            if (remember(leases_, {theirs.lease, id})) {
+                model_.release(leads_.front().mine);  // a lease ends with its holder
+                leads_.pop_front();
             }
+            leads_.push_back({std::move(theirs.lead), id});
         }
         if (theirs.slot == Slot::join && !theirs.flight) {
             wrong_ = "a join without a flight";
@@ -121,7 +122,7 @@ private:
         const long gone = fresh + grace;
         const int value = ++values_;
         model_.expire(now_);
-        switch (draw(13)) {
+        switch (draw(14)) {
             case 0:
             case 1: {
                 const std::uint64_t id = ++ids_;
@@ -167,18 +168,24 @@ private:
                     store_.close_refresh(key, lease->theirs);
                 }
                 break;
-            case 8: {
+            case 8:
+                if (const auto lease = pick(leases_)) {
+                    note("withdraw lease " + std::to_string(lease->mine));
+                    model_.withdraw(lease->mine);
+                    store_.withdraw(key, lease->theirs);
+                }
+                break;
+            case 9: {
                 const std::uint64_t id = ++ids_;
                 const long ticket_life = static_cast<long>(1 + draw(12));
                 note("begin_write ticket " + std::to_string(id) + " until " +
                      std::to_string(now_ + ticket_life));
                 model_.begin_write(id, now_ + ticket_life);
-                remember(tickets_, Remembered<larder::detail::Ticket>{
-                                       store_.begin_write(key, ticket_life * unit_), id});
+                remember(tickets_, {store_.begin_write(key, ticket_life * unit_), id});
                 break;
             }
-            case 9:
             case 10:
+            case 11:
                 if (const auto ticket = pick(tickets_)) {
                     const bool leaves = draw(4) != 0;
                     note("finish_write ticket " + std::to_string(ticket->mine) +
@@ -194,7 +201,7 @@ private:
                     }
                 }
                 break;
-            case 11:
+            case 12:
                 switch (draw(3)) {
                     case 0:
                         note("erase");
@@ -261,7 +268,7 @@ private:
     int values_ = 0;
     std::vector<Remembered<larder::detail::Lease>> leases_{};
     std::vector<Remembered<larder::detail::Ticket>> tickets_{};
-    std::vector<std::shared_ptr<larder::detail::Flight<int>>> flights_{};
+    std::deque<Remembered<larder::detail::Lead<larder::Fetched<int>>>> leads_{};
     std::deque<std::string> history_{};
     std::string wrong_{};
 };

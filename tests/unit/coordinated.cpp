@@ -5,6 +5,7 @@
 
 #include "support/catch.hpp"
 #include "support/flaky_store.hpp"
+#include "support/leading.hpp"
 #include "support/plain_store.hpp"
 
 #include <larder/larder.hpp>
@@ -32,11 +33,13 @@ using larder::Errc;
 using larder::Lifetime;
 using larder::StoreError;
 using larder::detail::Finish;
+using larder::detail::InHand;
 using larder::detail::Lease;
 using larder::detail::Slot;
 using larder::detail::Ticket;
 using larder_test::BatchingStore;
 using larder_test::FlakyStore;
+using larder_test::Leading;
 using larder_test::PlainStore;
 
 namespace {
@@ -44,10 +47,8 @@ namespace {
 constexpr Lifetime minute{60s};
 
 template <class Store>
-Lease lead(Store& store, int key) {
-    auto opening = store.open(key);
-    REQUIRE(opening.slot == Slot::lead);
-    return opening.lease;
+Leading<int> lead(Store& store, int key) {
+    return Leading<int>{store.open(key)};
 }
 template <class Store>
 bool has(Store& store, int key, int value) {
@@ -98,7 +99,7 @@ TEST_CASE("a write erases the plain store's copy before it begins", "[coordinate
 TEST_CASE("a write that cannot begin leaves no ticket, and fences what loads", "[coordinated]") {
     FlakyStore plain;
     Coordinated store{plain};
-    const Lease lease = lead(store, 1);
+    const auto lease = lead(store, 1);
     plain.faults().writes_fail = true;
     CHECK_THROWS_AS(store.begin_write(1, 30s), StoreError);
     plain.faults().writes_fail = false;
@@ -168,12 +169,12 @@ TEST_CASE("a value that could not be stored leaves no claim, and no copy to trus
     FlakyStore plain;
     Coordinated store{plain};
     const auto store_it = GENERATE(0, 1, 2);
-    Lease lease;
+    std::optional<Leading<int>> lease;
     Ticket ticket;
     if (store_it == 0) {
         store.put(1, 10, {1s, 60s});
         larder::ManualClock{plain.clock()}.advance(2s);
-        lease = lead(store, 1);  // beside a stale copy
+        lease.emplace(store.open(1));  // beside a stale copy
     } else if (store_it == 1) {
         ticket = store.begin_write(1, 30s);
     } else {
@@ -183,7 +184,7 @@ TEST_CASE("a value that could not be stored leaves no claim, and no copy to trus
     plain.faults().foreign_exceptions = GENERATE(false, true);
     const auto go = [&] {
         switch (store_it) {
-            case 0: store.fill(1, lease, 11, {minute}); break;
+            case 0: store.fill(1, *lease, 11, {minute}); break;
             case 1: store.finish_write(1, ticket, Finish::value, 11, {minute}); break;
             default: store.put(1, 11, minute); break;
         }
@@ -199,6 +200,7 @@ TEST_CASE("a value that could not be stored leaves no claim, and no copy to trus
     CHECK(soon([&] { return store.open(1).slot == Slot::lead; }));
     CHECK(store.queued_drops() == 0);
     CHECK_FALSE(plain.find(1));
+    CHECK(store.in_hand() == InHand{});
 }
 
 TEST_CASE("a put that fails takes the copy with it where an erase gets through", "[coordinated]") {
@@ -218,7 +220,7 @@ TEST_CASE("a put that fails takes the copy with it where an erase gets through",
     };
     PutFails plain;
     Coordinated store{std::ref(plain)};
-    const Lease lease = lead(store, 1);
+    const auto lease = lead(store, 1);
     plain.full = true;
     CHECK_THROWS_AS(store.fill(1, lease, 10, {minute}), StoreError);
     CHECK_FALSE(plain.find(1));
@@ -234,7 +236,7 @@ TEST_CASE("a key whose drop is queued is not served, and its load is fenced", "[
     const Lease lease = store.open_refresh(1, false).lease;
     REQUIRE(lease);
     plain.faults().writes_fail = true;  // it still serves reads
-    CHECK(store.queue_drop(1, 10, false));
+    CHECK(store.queue_drop(1, 10, {}));
     CHECK(store.queued_drops() == 1);
 
     CHECK_FALSE(store.find(1));
@@ -264,7 +266,7 @@ TEST_CASE("a queued drop is shared by all copies of the handle", "[coordinated]"
     Coordinated other{store};
     store.put(1, 10, minute);
     plain.faults().writes_fail = true;
-    store.queue_drop(1, 10, false);
+    store.queue_drop(1, 10, {});
     CHECK_FALSE(other.find(1));
     const Ticket ticket = [&] {
         plain.faults().writes_fail = false;
@@ -279,15 +281,15 @@ TEST_CASE("the queue of drops is bounded", "[coordinated]") {
     FlakyStore plain;
     Coordinated store{plain};
     plain.faults().writes_fail = true;
-    const Lease lease = lead(store, 3);
-    CHECK(store.queue_drop(1, 2, false));
-    CHECK(store.queue_drop(2, 2, false));
-    CHECK(store.queue_drop(2, 2, false));
-    CHECK_FALSE(store.queue_drop(3, 2, false));
+    const auto lease = lead(store, 3);
+    CHECK(store.queue_drop(1, 2, {}));
+    CHECK(store.queue_drop(2, 2, {}));
+    CHECK(store.queue_drop(2, 2, {}));
+    CHECK_FALSE(store.queue_drop(3, 2, {}));
     plain.faults().writes_fail = false;
     CHECK(store.fill(3, lease, 30, {minute}).kept);  // nothing was promised of it
     plain.faults().writes_fail = true;
-    CHECK(store.queue_drop(3, 2, true));
+    CHECK(store.queue_drop(3, 2, {.force = true}));
     CHECK(store.queued_drops() == 3);
 }
 
@@ -295,7 +297,7 @@ TEST_CASE("an erase or a put that gets through settles a queued drop", "[coordin
     FlakyStore plain;
     Coordinated store{plain};
     store.put(1, 10, minute);
-    store.queue_drop(1, 10, false);
+    store.queue_drop(1, 10, {});
     SECTION("erase") {
         CHECK(store.erase(1));
     }
@@ -312,7 +314,7 @@ TEST_CASE("a batch does not serve a copy whose drop is replayed while it is read
     Coordinated store{plain};
     store.put(1, 10, minute);
     plain.script().fails = true;
-    store.queue_drop(1, 10, false);
+    store.queue_drop(1, 10, {});
     CHECK_FALSE(store.find(1));  // the replay fails: not due again for a moment
     plain.script().fails = false;
     // The answer holds the old copy; before it is looked at, another thread tells the store.
@@ -366,7 +368,7 @@ TEST_CASE("a batch that fails gives back what it took", "[coordinated]") {
     Batches plain;
     Coordinated store{plain};
     const std::vector keys{1, 2, 3};
-    const Lease lease = lead(store, 2);
+    const auto lease = lead(store, 2);
     plain.script().fails = true;
     CHECK_THROWS_AS(store.begin_write_many(keys, 30s), StoreError);
     CHECK_THROWS_AS(store.find_many(keys), StoreError);
@@ -479,17 +481,85 @@ TEST_CASE("a refresh of a copy that the plain store has lost is a load of nothin
     CHECK(store.open(1).slot == Slot::lead);
 }
 
-TEST_CASE("a refresh that the store fails for holds nothing", "[coordinated]") {
+TEST_CASE("a refresh that the store fails for holds nothing, and leaves nothing to trust",
+          "[coordinated]") {
     FlakyStore plain;
     Coordinated store{plain};
     store.put(1, 10, minute);
-    const Lease lease = store.open_refresh(1, false).lease;
+    const Leading<int> lease{store.open_refresh(1, false)};
     plain.down(true);
     CHECK_THROWS_AS(store.fill(1, lease, 11, {minute}), StoreError);
-    plain.down(false);
+    CHECK(store.in_hand() == InHand{});
+    plain.faults().reads_fail = false;
     CHECK_FALSE(store.underway(1));
-    CHECK(has(store, 1, 10));
-    CHECK(store.open_refresh(1, false).slot == Slot::lead);
+    CHECK_FALSE(store.find(1));  // the source has answered otherwise
+    plain.down(false);
+    CHECK(soon([&] { return store.queued_drops() == 0; }));
+    CHECK_FALSE(plain.find(1));
+}
+
+TEST_CASE("an answer that is not kept takes the copy with it, or the trust in it",
+          "[coordinated]") {
+    FlakyStore plain;
+    Coordinated store{plain};
+    store.put(1, 10, minute);
+    const Leading<int> lease{store.open_refresh(1, false)};
+    plain.faults().writes_fail = true;
+    SECTION("withdrawn") {
+        store.withdraw(1, lease);
+    }
+    SECTION("of no life") {
+        CHECK_FALSE(store.fill(1, lease, 11, {}).kept);
+    }
+    SECTION("with tags, which this store keeps none of") {
+        CHECK_THROWS_AS(store.fill(1, lease, 11, {minute, {"tag"}}), larder::Error);
+    }
+    CHECK(store.queued_drops() == 1);
+    CHECK_FALSE(store.find(1));
+    CHECK(has(plain, 1, 10));
+    plain.faults().writes_fail = false;
+    CHECK(soon([&] { return store.queued_drops() == 0; }));  // nobody calls
+    CHECK_FALSE(plain.find(1));
+    CHECK(store.in_hand() == InHand{});
+}
+
+TEST_CASE("a replay ends the writes whose end the store has not heard", "[coordinated]") {
+    FlakyStore plain;
+    Coordinated store{plain};
+    const Ticket ticket = store.begin_write(1, 30s);
+    CHECK(store.in_hand() == InHand{0, 1});
+    CHECK(store.queue_drop(1, 10, {.ticket = ticket, .force = true}));
+    CHECK(soon([&] { return store.in_hand() == InHand{}; }));
+    CHECK(soon([&] { return store.open(1).slot == Slot::lead; }));
+}
+
+TEST_CASE("a write that may still take effect hides its key", "[coordinated]") {
+    FlakyStore plain;
+    Coordinated store{plain};
+    store.put(1, 10, minute);
+    CHECK(store.queue_drop(1, 10, {.hold = 30s, .force = true}));
+    CHECK(soon([&] { return !plain.find(1); }));
+    store.put(1, 11, minute);
+    CHECK_FALSE(store.find(1));
+    CHECK(store.open(1).slot == Slot::bypass);
+    larder::ManualClock{plain.clock()}.advance(30s);
+    CHECK(soon([&] { return store.queued_drops() == 0; }));
+    CHECK_FALSE(plain.find(1));
+    CHECK(store.open(1).slot == Slot::lead);
+}
+
+TEST_CASE("a handle that goes while its store is down ends its replay", "[coordinated]") {
+    FlakyStore plain;
+    std::optional<Coordinated<FlakyStore>> store{plain};
+    plain.down(true);
+    CHECK(store->queue_drop(1, 10, {}));
+    CHECK(soon([&] { return plain.faults().erases > 0; }));
+    store.reset();
+    const int erases = plain.faults().erases;
+    plain.down(false);
+    Coordinated other{plain};
+    CHECK(other.open(1).slot == Slot::lead);
+    CHECK(plain.faults().erases == erases);
 }
 
 TEST_CASE("a refresh that was dropped while the store is down cannot be closed in silence",

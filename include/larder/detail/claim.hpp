@@ -57,6 +57,12 @@ public:
         return lease != 0 && lease == lease_ && (loading() || refreshing());
     }
 
+    /// True if the write of `ticket` may leave a value, as things are.
+    [[nodiscard]] bool may_leave(std::uint64_t ticket) const noexcept {
+        return writing() && !overlapped_ && unnamed_until_ == none && tickets_.size() == 1 &&
+               tickets_.front().id == ticket;
+    }
+
     /// Lets go of what time has ended: tickets past their deadline, the refresh of a value that is
     /// gone. Overlap is not forgotten with the tickets that met.
     void settle(Held held, Instant now) {
@@ -147,7 +153,7 @@ public:
             return {Then::drop, false};
         }
         tickets_.erase(at);
-        if (!tickets_.empty() || unnamed_until_ != Instant{}) {
+        if (!tickets_.empty() || unnamed_until_ != none) {
             return {Then::drop, true};
         }
         const Then then = !overlapped_ && leaves ? Then::store : Then::drop;
@@ -216,13 +222,15 @@ private:
         Instant deadline;
     };
 
+    static constexpr Instant none = (Instant::min)();
+
     // Keeps the room of the tickets: a slot that is claimed again allocates none.
     void clear() noexcept {
         kind_ = Kind::none;
         overlapped_ = false;
         lease_ = 0;
         tickets_.clear();
-        unnamed_until_ = {};
+        unnamed_until_ = none;
     }
 
     void take(Held held, std::uint64_t id) noexcept {
@@ -235,7 +243,7 @@ private:
     bool overlapped_ = false;
     std::uint64_t lease_ = 0;
     std::vector<TicketHeld> tickets_{};
-    Instant unnamed_until_{};  // of the tickets beyond the most that are kept by name
+    Instant unnamed_until_ = none;  // of the tickets beyond the most that are kept by name
 };
 
 }  // namespace detail

@@ -73,7 +73,7 @@ public:
         }
     }
     /// True, once, if the hash is remembered.
-    bool take(Hash hash) { return counts_.erase(hash) > 0; }
+    bool take(Hash hash) noexcept { return counts_.erase(hash) > 0; }
 
 private:
     void forget(Hash hash) {
@@ -96,7 +96,7 @@ private:
 template <class Entry>
 class Eviction {
 public:
-    void insert(Evictable& entry, std::size_t hash) {
+    void insert(Evictable& entry, std::size_t hash) noexcept {
         entry.uses = 0;
         entry.settled = ghosts_.take(hash);
         queue_of(entry).push(entry);
@@ -105,11 +105,14 @@ public:
     /// For an entry that leaves for another reason than lack of room.
     void remove(Evictable& entry) noexcept { queue_of(entry).remove(entry); }
 
+    /// For when all entries leave at once.
+    void forget() noexcept { small_ = main_ = {}; }
+
     /// Unlists the entry that is to go; null if there is none.
     ///
     /// @param hash_of  the hash of an entry's key
     template <class HashOf>
-    Entry* evict(HashOf&& hash_of) {
+    Entry* evict(HashOf&& hash_of) noexcept {
         while (small_.size() + main_.size() > 0) {
             const bool from_small =
                 main_.size() == 0 || small_.size() * 10 > small_.size() + main_.size();

@@ -81,8 +81,10 @@ struct MemoryStoreOptions {
 /// ```
 ///
 /// Thread safety: all members may run concurrently; operations on one key are linearizable.
-/// Exceptions: what a copy constructor, hash or comparison throws passes through; the entry is then
-/// as it was, or absent.
+/// Exceptions: what a copy or move, a hash, a comparison, `weigh` or the clock throws passes through;
+/// the entry is then as it was, or absent.
+///
+/// A key that does not equal itself, such as a NaN, is never kept.
 ///
 /// @tparam C         where the time comes from; an expiry is as exact as its `now`
 /// @tparam KeyHash   a hash of well-mixed bits; lookups by other types need it transparent
@@ -134,7 +136,8 @@ public:
             return;
         }
         change(
-            key, std::move(value), life, nullptr, [](detail::Claim&) { return true; },
+            key, std::move(value), life, nullptr,
+            [](const detail::Claim& claim) { return !claim.writing(); },
             [](detail::Claim& claim) { return claim.put(); });
     }
 
@@ -146,11 +149,12 @@ public:
         const Probe<Q> probe{key, state_->hash(key)};
         Shard& shard = state_->shard(probe.hash);
         const std::scoped_lock lock{shard.mutex};
+        const Instant now = state_->now();
         const auto at = shard.entries.find(probe);
-        const bool had = at != shard.entries.end() && shard.live(at->second, state_->now());
+        const bool had = at != shard.entries.end() && shard.live(at->second, now);
         if (!shard.claims.empty()) {
             const K& whole = at != shard.entries.end() ? at->first.key : K(key);
-            Grip grip{shard.claims, whole, held(had), state_->now(), Make::no};
+            Grip grip{shard.claims, whole, held(had), now, Make::no};
             grip->erase();
         }
         if (at != shard.entries.end()) {
@@ -199,11 +203,18 @@ public:
     /// Erases every key that is there, or that somebody has in hand.
     void clear() {
         for (Shard& shard : state_->shards) {
-            Gone gone{*state_};
-            const std::scoped_lock lock{shard.mutex};
-            shard.claims.each([](const K&, detail::Claim& claim) { claim.erase(); });
-            while (!shard.entries.empty()) {
-                take_out(shard, shard.entries.begin(), RemovalCause::cleared, gone);
+            Entries gone;
+            {
+                const std::scoped_lock lock{shard.mutex};
+                shard.claims.each([](const K&, detail::Claim& claim) { claim.erase(); });
+                gone.swap(shard.entries);
+                shard.eviction.forget();
+                for (const auto& [key, entry] : gone) {
+                    release_room(entry.weight);
+                }
+            }
+            for (const auto& [key, entry] : gone) {
+                state_->report(key.key, entry.value, RemovalCause::cleared);
             }
         }
     }
@@ -224,9 +235,12 @@ public:
     void invalidate_tags(std::span<const std::string> tags) { state_->tags.invalidate(tags); }
 
     /// Hits and misses of `find`, `visit` and policies' reads; evictions, expirations, values
-    /// heavier than the store.
+    /// heavier than the store; entries, their weight, and the most there may be.
     [[nodiscard]] Stats stats() const {
         Stats stats;
+        stats.entries = size();
+        stats.weight = weight();
+        stats.capacity = capacity();
         for (Shard& shard : state_->shards) {
             const std::scoped_lock lock{shard.mutex};
             stats.hits += shard.counts.hits;
@@ -259,42 +273,42 @@ public:
     }
 
     [[nodiscard]] Opening open(const K& key, Look = {}) {
-        return lease_out(key, [](detail::Claim& claim, detail::Held held, std::uint64_t id) {
+        return lease_out(key, true, [](detail::Claim& claim, detail::Held held, std::uint64_t id) {
             return claim.open(held, id);
         });
     }
     [[nodiscard]] std::vector<Opening> open_many(std::span<const K> keys, Look = {}) {
         std::vector<Opening> openings;
         openings.reserve(keys.size());
-        try {
-            for (const K& key : keys) {
-                openings.push_back(open(key));
-            }
-        } catch (...) {
-            for (std::size_t i = 0; i < openings.size(); ++i) {
-                if (openings[i].slot == detail::Slot::lead) {
-                    release(keys[i], openings[i].lease);
-                }
-            }
-            throw;
+        for (const K& key : keys) {
+            openings.push_back(open(key));
         }
         return openings;
     }
     [[nodiscard]] Opening open_refresh(const K& key, bool force) {
-        return lease_out(key, [force](detail::Claim& claim, detail::Held held, std::uint64_t id) {
-            return force ? claim.force_refresh(held, id) : claim.open_refresh(held, id);
-        });
+        return lease_out(
+            key, false, [force](detail::Claim& claim, detail::Held held, std::uint64_t id) {
+                return force ? claim.force_refresh(held, id) : claim.open_refresh(held, id);
+            });
     }
 
+    /// A value that could not be stored is withdrawn.
     detail::Filled fill(const K& key, const detail::Lease& lease, std::optional<V> value,
                         detail::Keeping keeping) {
-        std::unique_ptr<detail::TagMarks> marks = state_->tags.mark(keeping.tags, lease.epoch);
-        detail::Filled filled{};
-        filled.kept = change(
-            key, std::move(value), keeping.life, std::move(marks),
-            [&](detail::Claim& claim) { return claim.stands(lease.id); },
-            [&](detail::Claim& claim) { return claim.fill(lease.id); }, &filled.tags_stand);
-        return filled;
+        try {
+            std::unique_ptr<detail::TagMarks> marks = state_->tags.mark(keeping.tags, lease.epoch);
+            detail::Filled filled{};
+            filled.kept = change(
+                key, std::move(value), keeping.life, std::move(marks),
+                [&](const detail::Claim& claim) { return claim.stands(lease.id); },
+                [&](detail::Claim& claim) { return claim.fill(lease.id); }, &filled.tags_stand);
+            return filled;
+        } catch (...) {
+            try {
+                withdraw(key, lease);
+            } catch (...) {}  // it ends with its load
+            throw;
+        }
     }
     void release(const K& key, const detail::Lease& lease) {
         with_claim(key, Make::no, [&](Grip& grip, const Found&) { grip->release(lease.id); });
@@ -302,9 +316,6 @@ public:
     void withdraw(const K& key, const detail::Lease& lease) {
         Gone gone{*state_};
         with_claim(key, Make::no, [&](Grip& grip, Found& found) {
-            if (grip->stands(lease.id)) {
-                gone.reserve_one();
-            }
             if (grip->withdraw(lease.id) == detail::Then::drop) {
                 take_out(found, RemovalCause::erased, gone);
             }
@@ -322,11 +333,9 @@ public:
     [[nodiscard]] detail::Ticket begin_write(const K& key, Ttl life) {
         const detail::Ticket ticket{state_->next_id(), state_->tags.now()};
         Gone gone{*state_};
-        with_claim(key, Make::yes, [&](Grip& grip, const Found& found) {
-            if (found.there) {
-                vacate(found.at->second, key, gone);
-            }
+        with_claim(key, Make::yes, [&](Grip& grip, Found& found) {
             grip->begin_write(ticket.id, detail::later(found.now, life));
+            vacate(found, key, gone);
         });
         return ticket;
     }
@@ -339,26 +348,35 @@ public:
             }
         } catch (...) {
             for (std::size_t i = 0; i < tickets.size(); ++i) {
-                finish_write(keys[i], tickets[i], detail::Finish::nothing, {}, {});
+                give_back(keys[i], tickets[i]);
             }
             throw;
         }
         return tickets;
     }
+    /// A value that could not be stored leaves nothing.
     bool finish_write(const K& key, const detail::Ticket& ticket, detail::Finish how,
                       std::optional<V> value, detail::Keeping keeping) {
-        std::unique_ptr<detail::TagMarks> marks = state_->tags.mark(keeping.tags, ticket.epoch);
-        const bool leaves = how == detail::Finish::value && keeping.kept();
-        bool stood = false;
-        change(
-            key, std::move(value), keeping.life, std::move(marks),
-            [](detail::Claim&) { return true; },
-            [&](detail::Claim& claim) {
-                const auto finished = claim.finish_write(ticket.id, leaves);
-                stood = finished.found;
-                return finished.then;
-            });
-        return stood;
+        try {
+            std::unique_ptr<detail::TagMarks> marks = state_->tags.mark(keeping.tags, ticket.epoch);
+            const bool leaves = how == detail::Finish::value && keeping.kept();
+            return finish(key, ticket, leaves, std::move(value), keeping.life, std::move(marks));
+        } catch (...) {
+            give_back(key, ticket);
+            throw;
+        }
+    }
+
+    /// Leases and tickets that are out.
+    [[nodiscard]] detail::InHand in_hand() const {
+        detail::InHand all;
+        for (Shard& shard : state_->shards) {
+            const std::scoped_lock lock{shard.mutex};
+            const detail::InHand some = shard.claims.in_hand(state_->now());
+            all.leases += some.leases;
+            all.tickets += some.tickets;
+        }
+        return all;
     }
 
 private:
@@ -374,6 +392,11 @@ private:
         const Q& key;
         std::size_t hash;
     };
+    // Finds an entry by where it is: the user's comparison is not asked.
+    struct Itself {
+        const Keyed& key;
+        std::size_t hash = key.hash;
+    };
     struct KeyedHash {
         using is_transparent = void;
         template <class P>
@@ -387,6 +410,8 @@ private:
         bool operator()(const A& a, const B& b) const {
             return a.hash == b.hash && KeyEqual{}(a.key, b.key);
         }
+        bool operator()(const Itself& a, const Keyed& b) const noexcept { return &a.key == &b; }
+        bool operator()(const Keyed& a, const Itself& b) const noexcept { return &a == &b.key; }
     };
 
     // What a hit reads comes first, beside the key.
@@ -399,9 +424,14 @@ private:
         const Keyed* key = nullptr;
         std::size_t weight = 0;
 
+        static constexpr Instant never = (Instant::min)();
+
         /// Without a value: a write in flight has taken it.
-        [[nodiscard]] bool vacant() const noexcept { return fresh_until == Instant{}; }
+        [[nodiscard]] bool vacant() const noexcept { return fresh_until == never; }
     };
+    // A place may change its value: that cannot fail in the middle.
+    static constexpr bool keeps_place =
+        std::is_nothrow_move_constructible_v<V> && std::is_nothrow_move_assignable_v<V>;
     using Entries = std::unordered_map<Keyed, Item, KeyedHash, KeyedEqual>;
     using At = typename Entries::iterator;
     using Claims = detail::Claims<K, V, KeyHash, KeyEqual>;
@@ -454,6 +484,13 @@ private:
         [[nodiscard]] static std::size_t hash(const Q& key) {
             return KeyHash{}(key);
         }
+        void report(const K& key, const std::optional<V>& value, RemovalCause cause) noexcept {
+            if (value && options.on_removal) {
+                try {
+                    options.on_removal(key, *value, cause);
+                } catch (...) {}
+            }
+        }
         // The high bits choose the shard: the table takes the low ones.
         [[nodiscard]] Shard& shard(std::size_t hash) const noexcept {
             return shards[(hash >> (sizeof(std::size_t) * 4)) & mask];
@@ -499,32 +536,30 @@ private:
         Gone(const Gone&) = delete;
         Gone& operator=(const Gone&) = delete;
         ~Gone() {
-            if (state_.options.on_removal) {
-                report(first_);
-                for (const Left& left : more_) {
-                    report(left);
-                }
-                if (key_ != nullptr) {
-                    report(*key_, value_, cause_);
-                }
+            report(first_);
+            for (const Left& left : more_) {
+                report(left);
+            }
+            if (key_ != nullptr) {
+                state_.report(*key_, value_, cause_);
             }
         }
-        /// An entry that left the table. Reserve first: then this does not throw.
-        void add(typename Entries::node_type node, RemovalCause cause) {
+        /// Room for an entry; for the first there always is.
+        void reserve_one() {
+            if (first_.node) {
+                more_.reserve(more_.size() + 1);
+            }
+        }
+        /// An entry that left the table, in room that is reserved.
+        void add(typename Entries::node_type node, RemovalCause cause) noexcept {
             if (!first_.node) {
                 first_ = {std::move(node), cause};
             } else {
                 more_.push_back({std::move(node), cause});
             }
         }
-        void reserve_one() {
-            if (first_.node) {
-                more_.reserve(more_.size() + 1);
-            }
-        }
-
         /// A value whose entry stays.
-        void add(const K& key, std::optional<V> value, RemovalCause cause) {
+        void add(const K& key, std::optional<V> value, RemovalCause cause) noexcept {
             key_ = &key;
             cause_ = cause;
             value_ = std::move(value);
@@ -538,14 +573,7 @@ private:
 
         void report(const Left& left) noexcept {
             if (left.node) {
-                report(left.node.key().key, left.node.mapped().value, left.cause);
-            }
-        }
-        void report(const K& key, const std::optional<V>& value, RemovalCause cause) noexcept {
-            if (value) {
-                try {
-                    state_.options.on_removal(key, *value, cause);
-                } catch (...) {}
+                state_.report(left.node.key().key, left.node.mapped().value, left.cause);
             }
         }
 
@@ -577,7 +605,7 @@ private:
         entry.used();
         ++shard.counts.hits;
         const V* const value = entry.value ? std::addressof(*entry.value) : nullptr;
-        see(value, entry.fresh_until - now, entry.life, entry.refreshing);
+        see(value, detail::left(entry.fresh_until, now), entry.life, entry.refreshing);
         return true;
     }
 
@@ -622,21 +650,15 @@ private:
     }
 
     template <class Ask>
-    Opening lease_out(const K& key, Ask&& ask) {
+    Opening lease_out(const K& key, bool with_value, Ask&& ask) {
         detail::Lead<Fetched<V>> lead{std::make_shared<detail::Flight<V>>()};
         const detail::Lease lease{state_->next_id(), state_->tags.now()};
         Gone gone{*state_};
         return with_claim(key, Make::yes, [&](Grip& grip, Found& found) {
             const detail::Held held = found.held;
             Opening opening;
-            if (found.there && held != detail::Held::nothing) {
-                const Item& entry = found.at->second;
-                opening.copy.emplace(
-                    detail::Copy<V>{{entry.value, detail::whole(entry.fresh_until - found.now)},
-                                    entry.life,
-                                    entry.refreshing});
-            } else if (found.there) {
-                gone.reserve_one();
+            if (held != detail::Held::nothing) {
+                show(found, with_value, opening.copy.emplace());
             }
             opening.slot = ask(grip.claim(), held, lease.id);
             switch (opening.slot) {
@@ -658,14 +680,49 @@ private:
             return opening;
         });
     }
+    static void show(const Found& found, bool with_value, detail::Copy<V>& copy) {
+        const Item& entry = found.at->second;
+        if (with_value && entry.value) {
+            copy.entry.value.emplace(*entry.value);
+        }
+        copy.entry.remaining = detail::whole(detail::left(entry.fresh_until, found.now));
+        copy.fresh = entry.life;
+        copy.refreshing = entry.refreshing;
+    }
+
+    bool finish(const K& key, const detail::Ticket& ticket, bool leaves, std::optional<V> value,
+                const Lifetime& life, std::unique_ptr<detail::TagMarks> marks) {
+        bool stood = false;
+        change(
+            key, std::move(value), life, std::move(marks),
+            [&](const detail::Claim& claim) { return leaves && claim.may_leave(ticket.id); },
+            [&](detail::Claim& claim) {
+                const auto finished = claim.finish_write(ticket.id, leaves);
+                stood = finished.found;
+                return finished.then;
+            });
+        return stood || !detail::equals_itself<KeyEqual>(key);
+    }
+    void give_back(const K& key, const detail::Ticket& ticket) noexcept {
+        try {
+            finish(key, ticket, false, std::nullopt, {}, nullptr);
+        } catch (...) {}  // it ends at its deadline
+    }
 
     // A write begins: the value goes, its place stays for the one that the write may leave.
-    void vacate(Item& entry, const K& key, Gone& gone) {
-        gone.add(key, std::exchange(entry.value, std::nullopt), RemovalCause::erased);
-        entry.marks.reset();
-        entry.fresh_until = {};
-        entry.grace = {};
-        release_weight(std::exchange(entry.weight, 0));
+    void vacate(Found& found, const K& key, Gone& gone) noexcept {
+        if constexpr (keeps_place) {
+            if (found.there) {
+                Item& entry = found.at->second;
+                gone.add(key, std::exchange(entry.value, std::nullopt), RemovalCause::erased);
+                entry.marks.reset();
+                entry.fresh_until = Item::never;
+                entry.grace = {};
+                release_weight(std::exchange(entry.weight, 0));
+            }
+        } else {
+            take_out(found, RemovalCause::erased, gone);
+        }
     }
 
     void take_out(Found& found, RemovalCause cause, Gone& gone) {
@@ -697,21 +754,19 @@ private:
     }
 
     // Evicts one entry; false if there is none here.
-    bool evict_one(Shard& shard, Gone& gone) {
+    bool evict_one(Shard& shard, Instant now, Gone& gone) {
         gone.reserve_one();
-        Item* const victim =
-            shard.eviction.evict([](const Item& entry) { return entry.key->hash; });
-        if (victim == nullptr) {
+        Item* const entry =
+            shard.eviction.evict([](const Item& item) noexcept { return item.key->hash; });
+        if (entry == nullptr) {
             return false;
         }
-        Item& entry = *victim;
-        const At at = shard.entries.find(*entry.key);
-        release_room(entry.weight);
-        const bool expired = !Shard::live(entry, state_->now());
-        if (!entry.vacant()) {
+        release_room(entry->weight);
+        const bool expired = !Shard::live(*entry, now);
+        if (!entry->vacant()) {
             ++(expired ? shard.counts.expirations : shard.counts.evictions);
         }
-        gone.add(shard.entries.extract(at),
+        gone.add(shard.entries.extract(shard.entries.find(Itself{*entry->key})),
                  expired ? RemovalCause::expired : RemovalCause::evicted);
         return true;
     }
@@ -745,7 +800,7 @@ private:
             if (&shard != &full) {
                 Gone gone{*state_};
                 const std::scoped_lock lock{shard.mutex};
-                if (evict_one(shard, gone)) {
+                if (evict_one(shard, state_->now(), gone)) {
                     return;
                 }
             }
@@ -753,73 +808,102 @@ private:
         std::this_thread::yield();  // all room is taken by entries about to be stored
     }
 
-    // The one way a value gets in. `wants` says whether the step is worth anything at all; `step`
-    // takes it and says whether the value stays. What may throw comes before the step.
-    template <class Wants, class Step>
-    bool change(const K& key, std::optional<V> value, Lifetime life,
-                std::unique_ptr<detail::TagMarks> marks, Wants&& wants, Step&& step,
+    // A value that is to get in.
+    struct Offer {
+        std::optional<V> value;
+        Lifetime life;
+        std::unique_ptr<detail::TagMarks> marks;
+        std::size_t weight;
+        bool keepable;  // it lives, and could be found again
+        bool oversized;
+    };
+
+    // The one way a value gets in. `stores` says whether the step would store it, if it is fit to be
+    // kept: nothing makes room for a value that is thrown away. `step` takes the step.
+    template <class Stores, class Step>
+    bool change(const K& key, std::optional<V> value, const Lifetime& life,
+                std::unique_ptr<detail::TagMarks> marks, Stores&& stores, Step&& step,
                 bool* tags_stand = nullptr) {
         const Probe<K> probe{key, State::hash(key)};
         Shard& shard = state_->shard(probe.hash);
         const std::size_t weight = weigh(key, value);
-        const bool oversized =
-            state_->options.max_weight != 0 && weight > state_->options.max_weight;
+        Offer offer{std::move(value),
+                    detail::cut(life),
+                    std::move(marks),
+                    weight,
+                    life.fresh > Ttl::zero() && detail::equals_itself<KeyEqual>(key),
+                    state_->options.max_weight != 0 && weight > state_->options.max_weight};
         for (;;) {
-            Gone gone{*state_};
-            std::unique_lock lock{shard.mutex};
-            const Instant now = state_->now();
-            Found found = find_slot(shard, probe, now);
-            Grip grip{shard.claims, key, found.held, now, Make::no};
-            const bool stand = !marks || marks->stand();
-            if (tags_stand != nullptr) {
-                *tags_stand = stand;
+            const std::optional<bool> stored =
+                try_change(shard, probe, offer, stores, step, tags_stand);
+            if (stored) {
+                return *stored;
             }
-            if (!wants(grip.claim())) {
-                return false;
-            }
-            const bool storable = stand && !oversized && life.fresh > Ttl::zero();
-            const bool expired =
-                found.held == detail::Held::nothing && !(found.there && found.at->second.vacant());
-            if (found.there && (!storable || expired || found.at->second.weight != weight)) {
-                take_out(found,
-                         expired    ? RemovalCause::expired
-                         : storable ? RemovalCause::replaced
-                                    : RemovalCause::erased,
-                         gone);
-            }
-            if (!storable) {
-                shard.counts.oversized += oversized ? 1U : 0U;
-                step(grip.claim());
-                return false;
-            }
-            if (found.there) {
-                gone.add(key, std::exchange(found.at->second.value, std::move(value)),
-                         RemovalCause::replaced);
-            } else {
-                bool room = take_room(weight);
-                while (!room && evict_one(shard, gone)) {
-                    room = take_room(weight);
-                }
-                if (!room) {
-                    lock.unlock();
-                    evict_elsewhere(shard);
-                    continue;
-                }
-                found.at = list(shard, key, probe.hash, std::move(value), weight);
-            }
-            Item& entry = found.at->second;
-            entry.fresh_until = detail::later(now, life.fresh);
-            entry.life = life.fresh;
-            entry.grace = life.grace;
-            entry.marks = std::move(marks);
-            entry.refreshing = false;
-            if (step(grip.claim()) != detail::Then::store) {
-                unlist(shard, found.at);  // nobody has seen it
-                return false;
-            }
-            sweep(shard, now, gone);
-            return true;
+            evict_elsewhere(shard);
         }
+    }
+
+    // Nothing if there is no room, in which case no step was taken. What may throw comes before the
+    // step.
+    template <class Stores, class Step>
+    std::optional<bool> try_change(Shard& shard, const Probe<K>& probe, Offer& offer,
+                                   Stores& stores, Step& step, bool* tags_stand) {
+        Gone gone{*state_};
+        const std::scoped_lock lock{shard.mutex};
+        const Instant now = state_->now();
+        Found found = find_slot(shard, probe, now);
+        Grip grip{shard.claims, probe.key, found.held, now, Make::no};
+        const bool stand = !offer.marks || offer.marks->stand();
+        if (tags_stand != nullptr) {
+            *tags_stand = stand;
+        }
+        if (!stand || !offer.keepable || offer.oversized || !stores(std::as_const(grip.claim()))) {
+            if (step(grip.claim()) != detail::Then::keep) {
+                shard.counts.oversized += offer.oversized ? 1U : 0U;
+                take_out(found, why(found, RemovalCause::erased), gone);
+            }
+            return false;
+        }
+        if (!place(found, probe, offer, gone)) {
+            return {};
+        }
+        Item& entry = found.at->second;
+        entry.fresh_until = detail::later(now, offer.life.fresh);
+        entry.life = offer.life.fresh;
+        entry.grace = offer.life.grace;
+        entry.marks = std::move(offer.marks);
+        entry.refreshing = false;
+        step(grip.claim());
+        sweep(shard, now, gone);
+        return true;
+    }
+
+    static RemovalCause why(const Found& found, RemovalCause cause) noexcept {
+        const bool expired =
+            found.there && found.held == detail::Held::nothing && !found.at->second.vacant();
+        return expired ? RemovalCause::expired : cause;
+    }
+
+    // Puts a value where the slot's last one was, or lists it; false if there is no room here.
+    bool place(Found& found, const Probe<K>& probe, Offer& offer, Gone& gone) {
+        const RemovalCause cause = why(found, RemovalCause::replaced);
+        if constexpr (keeps_place) {
+            if (found.there && cause == RemovalCause::replaced &&
+                found.at->second.weight == offer.weight) {
+                gone.add(probe.key, std::exchange(found.at->second.value, std::move(offer.value)),
+                         cause);
+                return true;
+            }
+        }
+        take_out(found, cause, gone);
+        bool room = take_room(offer.weight);
+        while (!room && evict_one(*found.shard, found.now, gone)) {
+            room = take_room(offer.weight);
+        }
+        if (room) {
+            found.at = list(*found.shard, probe, offer);
+        }
+        return room;
     }
 
     [[nodiscard]] std::size_t weigh(const K& key, const std::optional<V>& value) const {
@@ -831,41 +915,40 @@ private:
     }
 
     // A new entry in room already taken, which is given back if this throws.
-    At list(Shard& shard, const K& key, std::size_t hash, std::optional<V> value,
-            std::size_t weight) {
+    At list(Shard& shard, const Probe<K>& probe, Offer& offer) {
         try {
-            const At at = shard.entries.try_emplace(Keyed{key, hash}).first;
-            at->second.key = &at->first;
-            at->second.weight = weight;
+            const At at = shard.entries.try_emplace(Keyed{probe.key, probe.hash}).first;
             try {
-                at->second.value = std::move(value);
-                shard.eviction.insert(at->second, hash);
+                at->second.value = std::move(offer.value);
             } catch (...) {
                 shard.entries.erase(at);
                 throw;
             }
+            at->second.key = &at->first;
+            at->second.weight = offer.weight;
+            shard.eviction.insert(at->second, probe.hash);
             return at;
         } catch (...) {
-            release_room(weight);
+            release_room(offer.weight);
             throw;
         }
     }
-    void unlist(Shard& shard, At at) noexcept {
-        shard.eviction.remove(at->second);
-        release_room(at->second.weight);
-        shard.entries.erase(at);
-    }
 
     // A few of the table's buckets at each store: what has expired goes in time, without a stall.
-    void sweep(Shard& shard, Instant now, Gone& gone) {
-        for (int steps = 0; steps < 2; ++steps) {
-            shard.sweep_at = (shard.sweep_at + 1) % shard.entries.bucket_count();
-            for (auto in = shard.entries.begin(shard.sweep_at);
-                 in != shard.entries.end(shard.sweep_at); ++in) {
-                if (!Shard::live(in->second, now)) {
-                    take_out(shard, shard.entries.find(in->first), RemovalCause::expired, gone);
-                    break;  // the bucket has changed
-                }
+    void sweep(Shard& shard, Instant now, Gone& gone) noexcept {
+        try {
+            for (int steps = 0; steps < 2; ++steps) {
+                sweep_bucket(shard, now, gone);
+            }
+        } catch (...) {}  // there is no memory: another time
+    }
+    void sweep_bucket(Shard& shard, Instant now, Gone& gone) {
+        shard.sweep_at = (shard.sweep_at + 1) % shard.entries.bucket_count();
+        for (auto in = shard.entries.begin(shard.sweep_at); in != shard.entries.end(shard.sweep_at);
+             ++in) {
+            if (!Shard::live(in->second, now)) {
+                take_out(shard, shard.entries.find(Itself{in->first}), RemovalCause::expired, gone);
+                return;  // the bucket has changed
             }
         }
     }
