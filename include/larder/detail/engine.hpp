@@ -64,6 +64,16 @@ struct BackgroundWork {
     SingleFlight<K, V> loads{};
 };
 
+/// What a policy and its store have in hand; nothing once nothing runs. For tests.
+struct PolicyInHand {
+    InHand store{};
+    std::size_t loads = 0;  ///< keys with a load outside of a slot: queued, without lease, watched
+    std::size_t refreshes = 0;  ///< places taken
+    std::size_t tasks = 0;      ///< that have begun
+
+    friend bool operator==(const PolicyInHand&, const PolicyInHand&) = default;
+};
+
 /// The heart of a policy, on the heap, so that it outlives a move. Tasks touch it only with a pass of
 /// its scope: the policy's destructor waits for those, and then loader, observer and store handle go.
 ///
@@ -200,6 +210,10 @@ struct Engine {
         all.store_errors += of(Count::store_errors);
         all.load_times = load_times.read();
         return all;
+    }
+
+    [[nodiscard]] PolicyInHand in_hand() const {
+        return {store.in_hand(), loads().busy(), loads().refreshing(), background->scope.running()};
     }
 
 private:

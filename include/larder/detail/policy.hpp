@@ -84,6 +84,14 @@ concept RangeOf = requires(R&& range) {
     std::end(range);
 };
 
+/// Lets tests look into a policy.
+struct Inspect {
+    template <class P>
+    [[nodiscard]] static PolicyInHand in_hand(const P& policy) {
+        return policy.engine().in_hand();
+    }
+};
+
 /// The verbs of the strategies. Documented once, here, for all of them; the policies' own pages say
 /// what they do differently.
 ///
@@ -358,6 +366,7 @@ public:
     [[nodiscard]] Stats stats() const { return engine_->stats(); }
 
 protected:
+    friend struct Inspect;
     using Engine = detail::Engine<Store, L>;
 
     Policy(S store, L loader, Options options)

@@ -295,6 +295,9 @@ public:
         return all;
     }
 
+    /// Refreshes that are under way, or on their way.
+    [[nodiscard]] std::size_t refreshing() const noexcept { return refreshing_.load(); }
+
 private:
     enum Make : bool { make = true };
 
