@@ -148,11 +148,11 @@ private:
     void end() noexcept {
         if (flight_) {
             const Flight flight = std::exchange(flight_, nullptr);
-            if (flight.use_count() > 1 && !flight->over()) {
-                flight->end();
-            }
             if (carried_) {
                 flight->let_go();
+            }
+            if (flight.use_count() > 1 && !flight->over()) {
+                flight->end();
             }
         }
     }

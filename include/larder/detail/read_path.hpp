@@ -161,6 +161,7 @@ public:
     /// Loads now, never satisfied by a load that began earlier.
     template <class Load>
     Fetched<Value> reload(const Key& key, const Read& how, const Load& load) {
+        static_cast<void>(must_load_past(key));
         const Patience patience = patience_of(how);
         if (Load::outlives_call && !patience.endless()) {
             auto aside = std::make_shared<ExecutorLoad>(
@@ -715,6 +716,9 @@ private:
     template <class Load>
     Fetched<Value> resolve_aside(const Key& key, const Patience& patience, const Load& load,
                                  const std::optional<Copy<Value>>& stale) {
+        if (must_load_past(key)) {
+            return load_past(key, load);
+        }
         Patience mine = patience;
         if (stale && e_.options.load_timeout) {
             const auto soon = later(std::chrono::steady_clock::now(), *e_.options.load_timeout);
@@ -765,6 +769,7 @@ private:
 
     template <class Load>
     Fetched<Value> load_only(const Key& key, const Load& load) {
+        static_cast<void>(must_load_past(key));
         try {
             const KeyFrame<Key> frame{&e_, key};
             return {std::move(timed(key, load).loaded.value), Source::bypassed, {}, {}};
