@@ -237,13 +237,14 @@ TEST_CASE("loader, observer and store handle go with the policy", "[background]"
     std::vector<Task> held;
     std::latch ran{1};
     std::latch let_go{1};
+    std::jthread worker;
     const Executor executor{[&](Task task) {
         held.push_back(task);  // a copy lives on, run or not
-        std::thread{[&, task = std::move(task)] {
+        worker = std::jthread{[&, task = std::move(task)] {
             task();
             ran.count_down();
             let_go.wait();
-        }}.detach();
+        }};
     }};
     {
         larder::MemoryStore<int, int> store;
@@ -258,7 +259,6 @@ TEST_CASE("loader, observer and store handle go with the policy", "[background]"
     }
     CHECK(known.expired());
     let_go.count_down();
-    held.clear();
 }
 
 TEST_CASE("a load that waits in an executor when the policy goes never begins", "[background]") {
