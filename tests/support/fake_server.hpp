@@ -6,6 +6,7 @@
 #ifndef LARDER_TESTS_SUPPORT_FAKE_SERVER_HPP
 #define LARDER_TESTS_SUPPORT_FAKE_SERVER_HPP
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -64,15 +65,24 @@ public:
             return !ending_;
         }
 
-        /// Writes one byte at a time, with a pause before each.
-        void drip(std::string_view bytes, std::chrono::milliseconds pause) const {
-            for (const char byte : bytes) {
-                pollfd polled{fd_, 0, 0};
-                (void)::poll(&polled, 1, static_cast<int>(pause.count()));
-                if (!write({&byte, 1})) {
-                    return;
+        /// Writes some bytes at a time, with a pause before each.
+        ///
+        /// @return  false: the client has gone
+        bool drip(std::string_view bytes, std::chrono::milliseconds pause_each,
+                  std::size_t step = 1) const {
+            for (; !bytes.empty(); bytes.remove_prefix((std::min)(step, bytes.size()))) {
+                pause(pause_each);
+                if (!write(bytes.substr(0, step))) {
+                    return false;
                 }
             }
+            return true;
+        }
+
+        /// Lets time pass, unless the client goes.
+        void pause(std::chrono::milliseconds time) const {
+            pollfd polled{fd_, 0, 0};
+            (void)::poll(&polled, 1, static_cast<int>(time.count()));
         }
 
     private:
@@ -81,8 +91,13 @@ public:
         const std::atomic<bool>& ending_;
     };
 
-    explicit FakeServer(std::function<void(const Peer&)> serve) : serve_{std::move(serve)} {
+    /// @param window  how many bytes of a peer the kernel takes before they are read; 0: its choice
+    explicit FakeServer(std::function<void(const Peer&)> serve, int window = 0)
+        : serve_{std::move(serve)} {
         listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (window > 0) {
+            ::setsockopt(listener_, SOL_SOCKET, SO_RCVBUF, &window, sizeof window);
+        }
         sockaddr_in address{};
         address.sin_family = AF_INET;
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

@@ -16,7 +16,7 @@
 
 using larder::Breaker;
 using larder::redis::detail::Circuit;
-using Answer = Circuit::Answer;
+using Permit = Circuit::Permit;
 using namespace std::chrono_literals;
 
 namespace {
@@ -24,24 +24,36 @@ namespace {
 constexpr double middle = 0.5;
 const Circuit::time_point start{1h};
 
+bool asks(Circuit& circuit, Circuit::time_point now) {
+    const Permit permit = circuit.ask(now);
+    return permit.granted() && !permit.probes();
+}
+bool refuses(Circuit& circuit, Circuit::time_point now) {
+    return !circuit.ask(now).granted();
+}
+
 }  // namespace
 
 TEST_CASE("a failure opens it for a window, and one caller probes", "[redis]") {
     Circuit circuit{100ms, 300ms};
     CHECK(circuit.state() == Breaker::closed);
-    CHECK(circuit.ask(start) == Answer::ask);
+    CHECK(asks(circuit, start));
     circuit.failed(circuit.era(), start, middle, {"why", false});
     CHECK(circuit.state() == Breaker::open);
     CHECK(circuit.refusal()->why == "why");
-    CHECK(circuit.ask(start) == Answer::refuse);
-    CHECK(circuit.ask(start + 99ms) == Answer::refuse);
-    CHECK(circuit.ask(start + 100ms) == Answer::probe);
+    CHECK(refuses(circuit, start));
+    CHECK(refuses(circuit, start + 99ms));
+    Permit probe = circuit.ask(start + 100ms);
+    CHECK(probe.probes());
+    CHECK(probe.granted());
     CHECK(circuit.state() == Breaker::half_open);
-    CHECK(circuit.ask(start + 100ms) == Answer::refuse);
-    CHECK(circuit.ask(start + 1h) == Answer::refuse);
-    circuit.succeeded();
+    CHECK(circuit.probes() == 1);
+    CHECK(refuses(circuit, start + 100ms));
+    CHECK(refuses(circuit, start + 1h));
+    probe.succeeded();
     CHECK(circuit.state() == Breaker::closed);
-    CHECK(circuit.ask(start + 100ms) == Answer::ask);
+    CHECK(circuit.probes() == 0);
+    CHECK(asks(circuit, start + 100ms));
 }
 
 TEST_CASE("the window doubles up to its longest, and starts again after a success", "[redis]") {
@@ -50,26 +62,27 @@ TEST_CASE("the window doubles up to its longest, and starts again after a succes
     circuit.failed(circuit.era(), now, middle, {});
     for (const auto window : {100ms, 200ms, 300ms, 300ms}) {
         CAPTURE(window.count());
-        CHECK(circuit.ask(now + window - 1ms) == Answer::refuse);
+        CHECK(refuses(circuit, now + window - 1ms));
         now += window;
-        REQUIRE(circuit.ask(now) == Answer::probe);
+        const Permit probe = circuit.ask(now);
+        REQUIRE(probe.probes());
         circuit.failed(circuit.era(), now, middle, {});
         CHECK(circuit.state() == Breaker::open);
     }
     now += 300ms;
-    REQUIRE(circuit.ask(now) == Answer::probe);
-    circuit.succeeded();
+    circuit.ask(now).succeeded();
+    CHECK(circuit.state() == Breaker::closed);
     circuit.failed(circuit.era(), now, middle, {});
-    CHECK(circuit.ask(now + 99ms) == Answer::refuse);
-    CHECK(circuit.ask(now + 100ms) == Answer::probe);
+    CHECK(refuses(circuit, now + 99ms));
+    CHECK(circuit.ask(now + 100ms).probes());
 }
 
 TEST_CASE("a lot makes the window a quarter shorter or longer", "[redis]") {
     for (const auto& [lot, window] : {std::pair{0.0, 75ms}, std::pair{1.0, 125ms}}) {
         Circuit circuit{100ms, 300ms};
         circuit.failed(circuit.era(), start, lot, {});
-        CHECK(circuit.ask(start + window - 1ms) == Answer::refuse);
-        CHECK(circuit.ask(start + window) == Answer::probe);
+        CHECK(refuses(circuit, start + window - 1ms));
+        CHECK(circuit.ask(start + window).probes());
     }
 }
 
@@ -79,26 +92,73 @@ TEST_CASE("failures of an earlier time do not open it again", "[redis]") {
     circuit.failed(before, start, middle, {});
     // Others that saw the same failure do not make the window longer.
     circuit.failed(before, start + 50ms, middle, {});
-    CHECK(circuit.ask(start + 100ms) == Answer::probe);
+    Permit probe = circuit.ask(start + 100ms);
+    CHECK(probe.probes());
     // Nor does one that comes while another probes, or after that has succeeded.
     circuit.failed(before, start + 100ms, middle, {});
     CHECK(circuit.state() == Breaker::half_open);
-    circuit.succeeded();
+    probe.succeeded();
     circuit.failed(before, start + 100ms, middle, {});
     CHECK(circuit.state() == Breaker::closed);
 }
 
-TEST_CASE("a probe that gave up leaves its turn to the next", "[redis]") {
+TEST_CASE("a probe that ends without a reply leaves its turn to the next", "[redis]") {
     Circuit circuit{100ms, 300ms};
     circuit.failed(circuit.era(), start, middle, {});
-    REQUIRE(circuit.ask(start + 100ms) == Answer::probe);
-    circuit.gave_up();
+    {
+        Permit probe = circuit.ask(start + 100ms);
+        REQUIRE(probe.probes());
+        const Permit moved = std::move(probe);
+        CHECK(moved.probes());
+        CHECK(circuit.probes() == 1);
+    }
+    CHECK(circuit.probes() == 0);
     CHECK(circuit.state() == Breaker::open);
-    CHECK(circuit.ask(start + 100ms) == Answer::probe);
-    circuit.succeeded();
-    circuit.gave_up();
-    circuit.succeeded();
+    Permit probe = circuit.ask(start + 100ms);
+    CHECK(probe.probes());
+    probe = Permit{};  // another way to end
+    CHECK(circuit.state() == Breaker::open);
+    CHECK(circuit.ask(start + 100ms).probes());
+}
+
+TEST_CASE("a turn that a failure took away is not given up twice", "[redis]") {
+    Circuit circuit{100ms, 300ms};
+    circuit.failed(circuit.era(), start, middle, {});
+    Permit late = circuit.ask(start + 100ms);
+    REQUIRE(late.probes());
+    circuit.failed(circuit.era(), start + 100ms, middle, {});
+    Permit probe = circuit.ask(start + 300ms);
+    REQUIRE(probe.probes());
+    CHECK(circuit.probes() == 2);
+    SECTION("at its end") {
+        late = Permit{};
+    }
+    SECTION("nor by a reply to an earlier one") {
+        late.succeeded();
+    }
+    CHECK(circuit.state() == Breaker::half_open);
+    CHECK(refuses(circuit, start + 300ms));
+    probe.succeeded();
     CHECK(circuit.state() == Breaker::closed);
+}
+
+TEST_CASE("a server that changes its role begins an era, at most one a window", "[redis]") {
+    Circuit circuit{100ms, 300ms};
+    const std::uint64_t before = circuit.era();
+    circuit.changed_role(start);
+    circuit.changed_role(start + 99ms);
+    CHECK(circuit.era() == before + 1);
+    CHECK(circuit.state() == Breaker::closed);
+    circuit.changed_role(start + 100ms);
+    CHECK(circuit.era() == before + 2);
+    // A probe that is under way is none of its business.
+    circuit.failed(circuit.era(), start + 100ms, middle, {});
+    {
+        const Permit probe = circuit.ask(start + 200ms);
+        circuit.changed_role(start + 200ms);
+        CHECK(circuit.state() == Breaker::half_open);
+    }
+    CHECK(circuit.ask(start + 200ms).probes());
 }
 
 TEST_CASE("of many threads one probes", "[redis]") {
@@ -106,12 +166,15 @@ TEST_CASE("of many threads one probes", "[redis]") {
     circuit.failed(circuit.era(), start, middle, {});
     std::atomic<int> probes{0};
     std::latch ready{8};
+    std::latch asked{8};
     {
         std::vector<std::jthread> all;
         for (int t = 0; t < 8; ++t) {
             all.emplace_back([&] {
                 ready.arrive_and_wait();
-                probes += circuit.ask(start + 1s) == Answer::probe ? 1 : 0;
+                const Permit permit = circuit.ask(start + 1s);
+                probes += permit.probes() ? 1 : 0;
+                asked.arrive_and_wait();
             });
         }
     }

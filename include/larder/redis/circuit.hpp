@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -31,39 +32,78 @@ struct Refusal {
 /// A circuit breaker: closed, open for a while after a failure, then half open for one caller. It
 /// holds no clock and draws no lots; both are handed in.
 ///
-/// Thread safety: all members may run concurrently.
+/// Thread safety: all members may run concurrently, those of a Permit from one thread at a time.
 class Circuit {
 public:
     using time_point = std::chrono::steady_clock::time_point;
     using duration = std::chrono::steady_clock::duration;
 
-    enum class Answer : std::uint8_t {
-        ask,     ///< the server may be asked
-        probe,   ///< it is this caller's turn to find out whether it is back: see `settle`
-        refuse,  ///< it is not asked
+    /// Whether the server may be asked. One that probes holds the turn to find out whether it is
+    /// back, and its end gives that turn up: there is no way to forget it. The circuit must outlive it.
+    class Permit {
+    public:
+        /// Refused.
+        Permit() noexcept = default;
+        Permit(Permit&& other) noexcept
+            : probed_{std::exchange(other.probed_, nullptr)},
+              turn_{other.turn_},
+              granted_{std::exchange(other.granted_, false)} {}
+        Permit& operator=(Permit&& other) noexcept {
+            if (this != &other) {
+                settle(Breaker::open);
+                probed_ = std::exchange(other.probed_, nullptr);
+                turn_ = other.turn_;
+                granted_ = std::exchange(other.granted_, false);
+            }
+            return *this;
+        }
+        ~Permit() { settle(Breaker::open); }
+
+        [[nodiscard]] bool granted() const noexcept { return granted_; }
+        [[nodiscard]] bool probes() const noexcept { return probed_ != nullptr; }
+
+        /// There was a reply: closes the circuit, if this probed.
+        void succeeded() noexcept { settle(Breaker::closed); }
+
+    private:
+        friend class Circuit;
+        Permit(Circuit* probed, std::uint64_t turn) noexcept
+            : probed_{probed}, turn_{turn}, granted_{true} {}
+
+        void settle(Breaker as) noexcept {
+            if (probed_ != nullptr) {
+                std::exchange(probed_, nullptr)->settle(turn_, as);
+            }
+        }
+
+        Circuit* probed_{nullptr};
+        std::uint64_t turn_{0};
+        bool granted_{false};
     };
 
     Circuit(duration window, duration longest) noexcept
         : first_{window}, longest_{longest}, window_{window} {}
 
-    [[nodiscard]] Answer ask(time_point now) noexcept {
+    [[nodiscard]] Permit ask(time_point now) noexcept {
         if (state() == Breaker::closed) {
-            return Answer::ask;
+            return Permit{nullptr, 0};
         }
         const std::lock_guard lock{mutex_};
         switch (state()) {
-            case Breaker::closed: return Answer::ask;
-            case Breaker::half_open: return Answer::refuse;
+            case Breaker::closed: return Permit{nullptr, 0};
+            case Breaker::half_open: return {};
             case Breaker::open: break;
         }
         if (now < until_) {
-            return Answer::refuse;
+            return {};
         }
         state_.store(Breaker::half_open, std::memory_order_release);
-        return Answer::probe;
+        ++probes_;
+        return Permit{this, ++turn_};
     }
 
-    /// Counts the times that it opened. A failure is told with the count from before the attempt,
+    /// Counts the times that it opened, or that the server changed its role: connections of an
+    /// earlier era are not used any more. A failure is told with the count from before the attempt,
     /// so that one failure, seen by several callers, opens it once.
     [[nodiscard]] std::uint64_t era() const noexcept {
         return era_.load(std::memory_order_acquire);
@@ -85,19 +125,13 @@ public:
         state_.store(Breaker::open, std::memory_order_release);
     }
 
-    /// Closes it: whoever was told to probe got a reply.
-    void succeeded() noexcept {
+    /// The server is not what it was (a primary that became a replica): begins an era, at most one
+    /// a window, so that its name leads to whoever answers to it now.
+    void changed_role(time_point now) noexcept {
         const std::lock_guard lock{mutex_};
-        if (state() == Breaker::half_open) {
-            state_.store(Breaker::closed, std::memory_order_release);
-        }
-    }
-
-    /// A probe ended without an answer either way: the next caller probes.
-    void gave_up() noexcept {
-        const std::lock_guard lock{mutex_};
-        if (state() == Breaker::half_open) {
-            state_.store(Breaker::open, std::memory_order_release);
+        if (now >= next_change_) {
+            next_change_ = now + first_;
+            era_.fetch_add(1, std::memory_order_release);
         }
     }
 
@@ -109,7 +143,22 @@ public:
         return refusal_;
     }
 
+    /// Permits that probe and are not settled: at most one of them has its turn still.
+    [[nodiscard]] std::size_t probes() const noexcept {
+        const std::lock_guard lock{mutex_};
+        return probes_;
+    }
+
 private:
+    // A failure, told meanwhile, has taken the turn away.
+    void settle(std::uint64_t turn, Breaker as) noexcept {
+        const std::lock_guard lock{mutex_};
+        --probes_;
+        if (turn == turn_ && state() == Breaker::half_open) {
+            state_.store(as, std::memory_order_release);
+        }
+    }
+
     const duration first_;
     const duration longest_;
     std::atomic<Breaker> state_{Breaker::closed};
@@ -117,6 +166,9 @@ private:
     mutable std::mutex mutex_{};
     duration window_;
     time_point until_{};
+    time_point next_change_{};
+    std::uint64_t turn_{0};  // of the last who probed
+    std::size_t probes_{0};
     std::shared_ptr<const Refusal> refusal_{std::make_shared<const Refusal>()};
 };
 

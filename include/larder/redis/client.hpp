@@ -6,9 +6,10 @@
 #ifndef LARDER_REDIS_CLIENT_HPP
 #define LARDER_REDIS_CLIENT_HPP
 
+#include <larder/redis/call.hpp>
 #include <larder/redis/commands.hpp>
 #include <larder/redis/error.hpp>
-#include <larder/redis/lane.hpp>
+#include <larder/redis/in_hand.hpp>
 #include <larder/redis/namespaces.hpp>
 #include <larder/redis/options.hpp>
 #include <larder/redis/pipeline.hpp>
@@ -52,13 +53,21 @@ struct ClientStats {
 /// ```
 ///
 /// It is a handle: copies share the connections, which are opened when they are needed. Callers that
-/// ask at the same time share round trips, without a thread of the client's own. A call takes
-/// `command_timeout` at the most, and `connect_timeout` more if a connection must be opened for it.
+/// ask at the same time share round trips, without a thread of the client's own.
+///
+/// A call takes `command_timeout` at the most, and `connect_timeout` more if connections must be
+/// opened for it: all of it together, with what is sent again and the wait for a connection. A bulk
+/// pipeline and a blocking command have more (see `command_timeout`), and so have large replies:
+/// once more than 64 KiB have come, one `command_timeout` more for every MiB that has arrived, in
+/// proportion, but no longer than one after the last byte. Others do not wait behind them, and a
+/// large reply that comes too slowly fails alone.
 ///
 /// A connection that saw any error is closed. What the server cannot have seen, and what only reads
-/// or is marked repeatable, is then sent once more over a new one; of anything else the exception
-/// says that the outcome is unknown. If that does not help, or after a time-out, the server is not
-/// asked for a while: calls throw BreakerOpen at once, until one of them finds that it is back.
+/// or is marked repeatable, is then sent once more over a new one, if there is time; of anything else
+/// the exception says that the outcome is unknown. If that does not help, or after a time-out, the
+/// server is not asked for a while: calls throw BreakerOpen at once, until one of them finds that it
+/// is back. A server that answers READONLY, LOADING or MASTERDOWN has changed its role: all
+/// connections are opened anew, at most once in `breaker`, since its name may lead elsewhere now.
 ///
 /// In a child after fork() it opens connections of its own.
 ///
@@ -143,6 +152,9 @@ public:
     /// "127.0.0.1:6379", "[::1]:6379", "/run/redis.sock": for messages.
     [[nodiscard]] const std::string& name() const noexcept { return core_->name; }
 
+    /// What of this process' calls is under way. For tests: all zero when none is.
+    [[nodiscard]] detail::InHand in_hand() const noexcept { return core_->shared().in_hand(); }
+
     /// Those of the stores that use this client.
     [[nodiscard]] detail::Namespaces& namespaces() const noexcept { return core_->namespaces; }
 
@@ -158,70 +170,105 @@ private:
         if (pipeline.empty()) {
             return;
         }
-        submit(pipeline, replies);
+        if (detail::PipelineAccess::in_multi(pipeline)) {
+            throw std::invalid_argument{"larder: redis: MULTI without EXEC in the same pipeline"};
+        }
+        detail::CallTime time = time_of(pipeline);
+        submit(pipeline, replies, time);
         std::vector<std::size_t> places;
         const Pipeline again = detail::PipelineAccess::unknown_scripts(pipeline, replies, places);
         if (!again.empty()) {
             std::vector<Reply> late(again.size());
-            submit(again, late.data());
+            finish(again, late.data(), time, again.size() < pipeline.size());
             for (std::size_t i = 0; i < late.size(); ++i) {
                 replies[places[i]] = std::move(late[i]);
             }
         }
     }
 
-    void submit(const Pipeline& pipeline, Reply* replies) const {
+    [[nodiscard]] bool is_bulk(const Pipeline& pipeline) const noexcept {
         using Access = detail::PipelineAccess;
-        if (Access::in_multi(pipeline)) {
-            throw std::invalid_argument{"larder: redis: MULTI without EXEC in the same pipeline"};
+        return Access::bulk(pipeline) || Access::bytes(pipeline).size() > core_->options.bulk ||
+               pipeline.size() > detail::bulk_commands;
+    }
+
+    [[nodiscard]] detail::CallTime time_of(const Pipeline& pipeline) const {
+        using Access = detail::PipelineAccess;
+        detail::CallTime time;
+        time.start = std::chrono::steady_clock::now();
+        if (const auto blocks = Access::blocks(pipeline); blocks != detail::for_ever) {
+            // So that no sum of a day each overflows.
+            constexpr std::size_t most = 16 * 1024;
+            const std::size_t times =
+                is_bulk(pipeline)
+                    ? 1 + Access::bytes(pipeline).size() / (1024 * 1024) + pipeline.size() / 1024
+                    : 1;
+            time.deadline =
+                time.start + blocks +
+                core_->options.command_timeout * static_cast<std::int64_t>((std::min)(times, most));
+            time.latest = time.deadline + core_->options.connect_timeout;
         }
+        return time;
+    }
+
+    [[nodiscard]] static detail::Call call_of(const Pipeline& pipeline, Reply* replies,
+                                              const detail::CallTime& time) {
+        return {.bytes = detail::PipelineAccess::bytes(pipeline),
+                .commands = pipeline.size(),
+                .replies = replies,
+                .repeatable = detail::PipelineAccess::repeatable(pipeline),
+                .time = time};
+    }
+
+    // What it took of its time goes off that of the next attempt.
+    void submit(const Pipeline& pipeline, Reply* replies, detail::CallTime& time) const {
         detail::Core::Shared& shared = core_->shared();
-        const auto blocks = Access::blocks(pipeline);
-        detail::Call call;
-        call.bytes = Access::bytes(pipeline);
-        call.commands = pipeline.size();
-        call.replies = replies;
-        call.repeatable = Access::repeatable(pipeline);
-        call.start = std::chrono::steady_clock::now();
-        switch (shared.server.circuit.ask(call.start)) {
-            case detail::Circuit::Answer::ask: break;
-            case detail::Circuit::Answer::refuse: throw_refused(shared, call);
-            case detail::Circuit::Answer::probe:
-                call.probe = true;
-                if (blocks.count() > 0) {
-                    // It might keep all others waiting for as long as it blocks.
-                    probe(shared, call);
-                }
+        const bool blocks = detail::PipelineAccess::blocks(pipeline).count() > 0;
+        const bool bulk = is_bulk(pipeline);
+        detail::Call call = call_of(pipeline, replies, time);
+        ask(shared, call, time.start);
+        if (blocks && call.permit.probes()) {
+            // It might keep all others waiting for as long as it blocks.
+            probe(shared, call);
         }
-        const ClientOptions& options = core_->options;
-        const bool bulk = Access::bulk(pipeline) || call.bytes.size() > options.bulk ||
-                          call.commands > detail::bulk_commands;
-        if (blocks != detail::for_ever) {
-            const auto times =
-                bulk ? 1 + call.bytes.size() / (1024 * 1024) + call.commands / 1024 : 1;
-            call.deadline =
-                call.start + options.command_timeout * static_cast<std::int64_t>(times) + blocks;
-        }
-        if (bulk || blocks.count() > 0) {
+        if (bulk || blocks) {
             shared.run_alone(call, bulk);
         } else {
             shared.run(call);
         }
         throw_failure(shared, call);
+        time = call.time;
+    }
+
+    // The scripts whose bodies the server had not seen. Alone: nobody who came later is before it.
+    //
+    // @param partly  others of the pipeline have been carried out
+    void finish(const Pipeline& pipeline, Reply* replies, const detail::CallTime& time,
+                bool partly) const {
+        detail::Core::Shared& shared = core_->shared();
+        detail::Call call = call_of(pipeline, replies, time);
+        call.sent = partly;
+        ask(shared, call, std::chrono::steady_clock::now());
+        shared.run_alone(call, is_bulk(pipeline));
+        throw_failure(shared, call);
+    }
+
+    void ask(detail::Core::Shared& shared, detail::Call& call, detail::time_point now) const {
+        call.permit = shared.server.circuit.ask(now);
+        if (!call.permit.granted()) {
+            throw_refused(shared, call);
+        }
     }
 
     void probe(detail::Core::Shared& shared, detail::Call& for_call) const {
         Pipeline ping;
         ping.command("PING");
         Reply pong;
-        detail::Call call;
-        call.bytes = detail::PipelineAccess::bytes(ping);
-        call.commands = 1;
-        call.replies = &pong;
-        call.repeatable = true;
-        call.probe = std::exchange(for_call.probe, false);
-        call.start = for_call.start;
-        call.deadline = call.start + core_->options.command_timeout;
+        detail::CallTime time{.start = for_call.time.start};
+        time.deadline = time.start + core_->options.command_timeout;
+        time.latest = time.deadline + core_->options.connect_timeout;
+        detail::Call call = call_of(ping, &pong, time);
+        call.permit = std::move(for_call.permit);
         shared.run(call);
         throw_failure(shared, call);
     }
@@ -247,20 +294,28 @@ private:
         if (refusal->credentials) {
             throw AuthError{about(shown(call)) + refusal->why, refusal->why};
         }
-        throw BreakerOpen{about(shown(call)) +
-                          "not asked, since it failed a moment ago: " + refusal->why};
+        throw BreakerOpen{
+            about(shown(call)) + "not asked, since it failed a moment ago: " + refusal->why,
+            outcome_of(call)};
     }
 
-    void throw_failure(detail::Core::Shared& shared, const detail::Call& call) const {
+    [[nodiscard]] static Outcome outcome_of(const detail::Call& call) noexcept {
+        return call.sent ? Outcome::unknown : Outcome::not_sent;
+    }
+
+    void throw_failure(detail::Core::Shared& shared, detail::Call& call) const {
         using Verdict = detail::Call::Verdict;
         if (call.verdict == Verdict::none) {
+            call.permit.succeeded();
             return;
         }
         if (call.verdict == Verdict::refused) {
             throw_refused(shared, call);
         }
-        const Outcome outcome = call.sent ? Outcome::unknown : Outcome::not_sent;
-        const std::string why = call.why ? *call.why : "out of memory";
+        const Outcome outcome = outcome_of(call);
+        const std::string why = call.why                             ? *call.why
+                                : call.verdict == Verdict::timed_out ? "no reply"
+                                                                     : "out of memory";
         if (call.verdict == Verdict::credentials) {
             throw AuthError{about(shown(call)) + why, why};
         }

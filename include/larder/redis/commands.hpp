@@ -203,19 +203,30 @@ static_assert(std::ranges::is_sorted(command_table, {}, &Command::name));
 /// Blocks as long as it likes.
 inline constexpr std::chrono::milliseconds for_ever{(std::chrono::milliseconds::max)()};
 
+/// How long two commands may block, one after the other.
+[[nodiscard]] constexpr std::chrono::milliseconds block_both(
+    std::chrono::milliseconds one, std::chrono::milliseconds other) noexcept {
+    // A number of years that every clock can hold.
+    constexpr std::chrono::milliseconds most = std::chrono::hours{24} * 366 * 10;
+    return one == for_ever || other == for_ever || one + other > most ? for_ever : one + other;
+}
+
 /// How long a command may block: 0 if it does not.
 [[nodiscard]] inline std::chrono::milliseconds blocks_for(
     Manner manner, std::span<const std::string_view> words) noexcept {
     const auto number = [&](std::size_t at, double unit) {
-        // A double by hand: from_chars has none of them everywhere.
+        // A double by hand: from_chars has none of them everywhere. What is spelled otherwise may be
+        // of any length.
         double value = 0;
         double step = 0;
         for (const char c : at < words.size() ? words[at] : std::string_view{}) {
-            if (c == '.') {
+            if (c == '.' && step == 0) {
                 step = 1;
             } else if (c >= '0' && c <= '9') {
                 step /= 10;
                 value = step > 0 ? value + (c - '0') * step : value * 10 + (c - '0');
+            } else {
+                return for_ever;
             }
         }
         // What is not a number the server refuses at once.

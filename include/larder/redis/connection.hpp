@@ -8,6 +8,7 @@
 
 #include <larder/redis/error.hpp>
 #include <larder/redis/options.hpp>
+#include <larder/redis/patience.hpp>
 #include <larder/redis/pipeline.hpp>
 #include <larder/redis/reader.hpp>
 #include <larder/redis/reply.hpp>
@@ -37,11 +38,17 @@ namespace redis::detail {
            error.starts_with("ERR Client sent AUTH, but no password is set");
 }
 
-/// How far an exchange has come.
-struct Progress {
-    std::size_t sent{0};     ///< bytes that the kernel took
-    std::size_t replies{0};  ///< replies that came
-};
+/// The server is not, or not yet, what takes writes: it has changed its role. Before 7.0 the error of
+/// a script wraps the one that the script met.
+[[nodiscard]] inline bool about_role(std::string_view error) noexcept {
+    const bool wrapped = error.starts_with("ERR Error running script");
+    for (const std::string_view kind : {"READONLY ", "LOADING ", "MASTERDOWN "}) {
+        if (wrapped ? error.find(kind) != std::string_view::npos : error.starts_with(kind)) {
+            return true;
+        }
+    }
+    return false;
+}
 
 /// A connection that has been introduced: user, database, name. After anything was thrown it must
 /// not be used any more.
@@ -56,43 +63,65 @@ public:
         introduce(options, deadline);
     }
 
-    /// Sends some bytes and hands on as many replies as are expected: `take(Reply)`.
+    /// Sends some bytes. While the kernel takes no more of them replies are read, so that two full
+    /// buffers do not wait for each other.
     ///
-    /// While the kernel takes no more bytes replies are read, so that two full buffers do not wait
-    /// for each other.
-    ///
-    /// @param fresh  the deadline is as far away as a command may take: the first wait is cheaper
-    /// @return  false: the server said more than it was asked, and must not be asked again here
+    /// @param sent  counts the bytes that the kernel took
+    /// @param left  counts the replies down, which are handed on: `take(Reply)`
+    /// @return  whether it took them at once
     template <class Take>
-    [[nodiscard]] bool exchange(std::string_view bytes, std::size_t expected, time_point deadline,
-                                bool fresh, Progress& progress, Take&& take) {
-        for (;;) {
-            const std::size_t sent = socket_.send(bytes.substr(progress.sent));
-            progress.sent += sent;
-            if (progress.sent == bytes.size()) {
-                break;
+    [[nodiscard]] bool send(std::string_view bytes, std::size_t& sent, std::size_t& left,
+                            Patience& patience, Take&& take) {
+        for (bool at_once = true;; at_once = false) {
+            const std::size_t took = socket_.send(bytes.substr(sent));
+            sent += took;
+            if (sent == bytes.size()) {
+                return at_once;
             }
-            if (sent == 0) {
-                if ((socket_.wait(POLLIN | POLLOUT, deadline) & POLLIN) != 0) {
-                    receive(false);
-                    hand_on(expected, progress, take);
-                }
-            } else if (std::chrono::steady_clock::now() >= deadline) {
-                throw Failed{Failed::Kind::timed_out, "no reply"};
+            if (took == 0 && (socket_.wait(POLLIN | POLLOUT, patience.until()) & POLLIN) != 0 &&
+                receive(false, patience)) {
+                hand_on(left, take);
+                patience.seen(std::chrono::steady_clock::now());
             }
+            check_time(patience);
         }
-        for (bool wait = fresh; progress.replies < expected; wait = false) {
-            if (!receive(wait)) {
-                (void)socket_.wait(POLLIN, deadline);
-            } else if (hand_on(expected, progress, take); progress.replies < expected) {
-                // A server that drips never makes us wait for long, and must not hold us for ever.
-                if (deadline != never && std::chrono::steady_clock::now() >= deadline) {
-                    throw Failed{Failed::Kind::timed_out, "no complete reply"};
-                }
-            }
-        }
-        return reader_.empty();
     }
+
+    /// Hands on as many replies as are left: `take(Reply)`.
+    ///
+    /// @param wait  the whole time of a command is left: the first wait is cheaper
+    /// @param slow  `slow(now)` while large replies take their time, after some more came and after
+    ///              the deadline; it may change `left`. False: this connection is another's from now
+    ///              on, and must not be touched
+    template <class Take, class Slow>
+    void read(std::size_t& left, Patience& patience, bool wait, Take&& take, Slow&& slow) {
+        time_point now{};
+        for (; left > 0; wait = false) {
+            if (receive(wait, patience)) {
+                hand_on(left, take);
+                if (left == 0) {
+                    return;
+                }
+                now = std::chrono::steady_clock::now();
+                patience.seen(now);
+            } else if (socket_.wait(POLLIN, patience.next(now)) != 0) {
+                continue;
+            } else {
+                now = std::chrono::steady_clock::now();
+            }
+            // A server that drips never makes us wait for long, and must not hold us for ever.
+            check_time(patience, now);
+            if (patience.is_large() && !slow(now)) {
+                return;
+            }
+        }
+    }
+
+    /// Whether the server has said no more than it was asked: else it must not be asked again here.
+    [[nodiscard]] bool clean() const noexcept { return reader_.empty(); }
+
+    /// Of the circuit, when it was opened.
+    [[nodiscard]] std::uint64_t era() const noexcept { return era_; }
 
     /// Whether it can be used, as far as can be told without asking.
     [[nodiscard]] bool usable(std::uint64_t era, time_point now) noexcept {
@@ -105,11 +134,12 @@ public:
 
 private:
     // False: nothing came.
-    bool receive(bool wait) {
+    bool receive(bool wait, Patience& patience) {
         const std::size_t got = socket_.receive(buffer_.data(), buffer_.size(), wait);
         if (got == 0) {
             return false;
         }
+        patience.arrived(got);
         reader_.feed(buffer_.data(), got);
         if (got == buffer_.size() && got < 256 * 1024) {
             buffer_.resize(2 * got);
@@ -118,9 +148,19 @@ private:
     }
 
     template <class Take>
-    void hand_on(std::size_t expected, Progress& progress, Take& take) {
-        for (Reply reply; progress.replies < expected && reader_.next(reply); ++progress.replies) {
+    void hand_on(std::size_t& left, Take& take) {
+        for (Reply reply; left > 0 && reader_.next(reply);) {
+            --left;
             take(std::move(reply));
+        }
+    }
+
+    static void check_time(const Patience& patience,
+                           time_point now = std::chrono::steady_clock::now()) {
+        if (patience.deadline() != never && now >= patience.until()) {
+            throw Failed{Failed::Kind::timed_out, patience.flows(now) ? "the reply comes too slowly"
+                                                  : patience.began()  ? "no complete reply"
+                                                                      : "no reply"};
         }
     }
 
@@ -148,7 +188,6 @@ private:
         if (steps.empty()) {
             return;
         }
-        Progress progress;
         std::size_t step = 0;
         const auto check = [&](const Reply& reply) {
             const Step now = steps[step++];
@@ -161,7 +200,12 @@ private:
                                                                       : Failed::Kind::connect,
                          text};
         };
-        if (!exchange(bytes, steps.size(), deadline, false, progress, check)) {
+        std::size_t sent = 0;
+        std::size_t left = steps.size();
+        Patience patience{deadline, Patience::duration{0}};
+        (void)send(bytes, sent, left, patience, check);
+        read(left, patience, false, check, [](time_point) { return true; });
+        if (!clean()) {
             throw Failed{Failed::Kind::broken, "a reply that nobody asked for"};
         }
     }

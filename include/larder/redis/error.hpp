@@ -53,10 +53,12 @@ public:
     using NoReply::NoReply;
 };
 
-/// The server failed a moment ago and is not being asked: thrown at once, without a round trip.
+/// The server failed a moment ago and is not being asked: thrown at once, without a round trip. The
+/// outcome is unknown only if a part had been sent before it failed.
 class BreakerOpen : public NoReply {
 public:
-    explicit BreakerOpen(const std::string& what) : NoReply{what, Outcome::not_sent} {}
+    explicit BreakerOpen(const std::string& what, Outcome outcome = Outcome::not_sent)
+        : NoReply{what, outcome} {}
 };
 
 /// The server answered with an error.

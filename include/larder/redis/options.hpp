@@ -44,12 +44,14 @@ struct ClientOptions {
     /// name not.
     Ttl connect_timeout{std::chrono::seconds{1}};
 
-    /// The most that a command takes, a connection that must be opened for it not counted. A bulk
-    /// pipeline has it once more for every further MiB and every further 1,024 commands; a blocking
-    /// command may block in addition.
+    /// The most that a call takes, connections that must be opened for it not counted (see Client).
+    /// A bulk pipeline has it once more for every MiB that it sends and every 1,024 commands; large
+    /// replies have it once more for every MiB that has arrived; a blocking command may block in
+    /// addition.
     Ttl command_timeout{std::chrono::seconds{1}};
 
-    /// How many connections callers share, at the most: they are opened when they are needed.
+    /// How many connections callers share, at the most: they are opened when they are needed. A
+    /// caller whose large reply takes its time has one to itself until that has come.
     std::size_t connections{4};
 
     /// A pipeline of more bytes, or of more than 512 commands, has a connection of its own.

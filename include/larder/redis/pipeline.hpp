@@ -143,8 +143,9 @@ public:
         ++commands_;
         in_multi_ = in_multi;
         reads_ = reads_ && known.manner == detail::Manner::read;
-        blocks_ = (std::max)(blocks_, in_multi ? std::chrono::milliseconds{0}
-                                               : detail::blocks_for(known.manner, words));
+        if (!in_multi) {
+            blocks_ = detail::block_both(blocks_, detail::blocks_for(known.manner, words));
+        }
         return *this;
     }
 
@@ -169,7 +170,8 @@ public:
     }
 
     /// Says that all of it may be carried out twice: it is sent again when a connection breaks
-    /// before the replies are there. Without this only a pipeline of nothing but reads is.
+    /// before the replies are there. Without this only a pipeline of nothing but reads is; of any
+    /// other not a byte is sent again once the server may have seen one.
     Pipeline& repeatable() noexcept {
         repeatable_ = true;
         return *this;

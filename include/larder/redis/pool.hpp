@@ -7,19 +7,18 @@
 #define LARDER_REDIS_POOL_HPP
 
 #include <larder/detail/process.hpp>
+#include <larder/redis/in_hand.hpp>
 #include <larder/redis/lane.hpp>
 #include <larder/redis/namespaces.hpp>
 #include <larder/redis/options.hpp>
+#include <larder/redis/places.hpp>
 #include <larder/version.hpp>
 
-#include <array>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,10 +37,7 @@ public:
     class Shared {
     public:
         explicit Shared(const ClientOptions& options)
-            : server{options}, lanes_(options.connections), bulk_left_{options.bulk_connections} {}
-        Shared(const Shared&) = delete;
-        Shared& operator=(const Shared&) = delete;
-        ~Shared() { close_idle(); }
+            : server{options}, lanes_(options.connections), bulk_{options.bulk_connections} {}
 
         /// Carries out a call over a connection that others use too.
         ///
@@ -49,35 +45,42 @@ public:
         /// batch costs hardly more than one command; but nobody joins a batch that is under way for
         /// long, be it for a slow network or for a large reply, while there is another.
         void run(Call& call) noexcept {
-            const std::size_t callers = callers_.fetch_add(1, std::memory_order_relaxed) + 1;
-            lane(call.start, callers > 2 * lanes_.size()).run(server, call);
-            callers_.fetch_sub(1, std::memory_order_relaxed);
+            const Counted counted{calls_};
+            lane(call.time.start, counted.count() > 2 * lanes_.size()).run(server, call);
         }
 
         /// Carries out a call over a connection that no other uses meanwhile.
         ///
         /// @param bulk  wait until fewer than the most of these run
         void run_alone(Call& call, bool bulk) {
-            if (bulk && !enter(call)) {
+            const Counted counted{calls_alone_};
+            const Places::Place place = bulk ? bulk_.take(call.time.deadline) : Places::Place{};
+            if (bulk && !place) {
+                static const auto why = std::make_shared<const std::string>(
+                    "all connections for bulk pipelines are in use");
+                call.fail(Call::Verdict::timed_out, why);
                 return;
             }
-            std::unique_ptr<Connection> connection = take_idle();
-            std::string scratch;
-            Exchange{server, connection, call, scratch}.run(call.start);
-            keep(std::move(connection));
-            if (bulk) {
-                {
-                    const std::lock_guard lock{mutex_};
-                    ++bulk_left_;
-                }
-                left_.notify_one();
+            Exchange<Lane::Lead>{server, call}.run(std::chrono::steady_clock::now());
+        }
+
+        /// What is in hand: all of it zero, once nobody is in a call.
+        [[nodiscard]] InHand in_hand() const noexcept {
+            InHand all;
+            all.probes = server.circuit.probes();
+            all.calls = calls_.load(std::memory_order_relaxed) +
+                        calls_alone_.load(std::memory_order_relaxed);
+            all.bulk = bulk_.taken();
+            for (const Lane& lane : lanes_) {
+                all.leads += lane.busy() ? 1U : 0U;
             }
+            return all;
         }
 
         /// In a child: gives up what its parent had. Another thread of the parent may have held a
         /// lock, or have been anywhere within a reply, so nothing is locked and nothing destroyed.
         void abandon() noexcept {
-            close_idle();
+            server.idle.close();
             for (Lane& lane : lanes_) {
                 lane.close_inherited();
             }
@@ -102,49 +105,10 @@ public:
             return *youngest;
         }
 
-        // False: its time has passed.
-        [[nodiscard]] bool enter(Call& call) {
-            std::unique_lock lock{mutex_};
-            if (!left_.wait_until(lock, call.deadline, [&] { return bulk_left_ > 0; })) {
-                static const auto why = std::make_shared<const std::string>(
-                    "all connections for bulk pipelines are in use");
-                call.fail(Call::Verdict::timed_out, why);
-                return false;
-            }
-            --bulk_left_;
-            return true;
-        }
-
-        [[nodiscard]] std::unique_ptr<Connection> take_idle() noexcept {
-            for (auto& place : idle_) {
-                if (Connection* const found = place.exchange(nullptr, std::memory_order_acq_rel)) {
-                    return std::unique_ptr<Connection>{found};
-                }
-            }
-            return nullptr;
-        }
-
-        void keep(std::unique_ptr<Connection> connection) noexcept {
-            for (auto& place : idle_) {
-                Connection* none = nullptr;
-                if (connection && place.compare_exchange_strong(none, connection.get(),
-                                                                std::memory_order_acq_rel)) {
-                    (void)connection.release();
-                    return;
-                }
-            }
-        }
-
-        void close_idle() noexcept {
-            while (take_idle()) {}
-        }
-
         std::vector<Lane> lanes_;
-        std::atomic<std::size_t> callers_{0};  // of those
-        std::array<std::atomic<Connection*>, 8> idle_{};
-        std::mutex mutex_{};
-        std::condition_variable left_{};
-        std::size_t bulk_left_;
+        std::atomic<std::size_t> calls_{0};  // of those
+        std::atomic<std::size_t> calls_alone_{0};
+        Places bulk_;
         Shared* before_{nullptr};  // of those abandoned
     };
 
@@ -152,7 +116,14 @@ public:
         : options{checked(std::move(of))}, name{name_of(options)}, shared_{new Shared{options}} {}
     Core(const Core&) = delete;
     Core& operator=(const Core&) = delete;
-    ~Core() { delete shared_.load(std::memory_order_acquire); }
+    ~Core() {
+        Shared* const last = shared_.load(std::memory_order_acquire);
+        if (last->generation == larder::detail::forks()) {
+            delete last;
+        } else {
+            last->abandon();
+        }
+    }
 
     /// This process' connections.
     [[nodiscard]] Shared& shared() {

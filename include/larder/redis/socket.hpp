@@ -7,6 +7,7 @@
 #define LARDER_REDIS_SOCKET_HPP
 
 #include <larder/redis/options.hpp>
+#include <larder/redis/patience.hpp>
 #include <larder/version.hpp>
 
 #include <algorithm>
@@ -35,11 +36,6 @@
 LARDER_NS_BEGIN
 
 namespace redis::detail {
-
-using time_point = std::chrono::steady_clock::time_point;
-
-/// A time that does not come.
-inline constexpr time_point never = (time_point::max)();
 
 /// Why there is no connection (any more). Thrown to whoever does the input and output, never to a
 /// caller of the library.
@@ -70,9 +66,15 @@ public:
     [[nodiscard]] static Socket open(const ClientOptions& options, time_point deadline) {
         Socket socket =
             options.path.empty() ? open_tcp(options, deadline) : open_unix(options, deadline);
-        // The first read of a reply waits in recv itself: one system call instead of two.
-        socket.set_timeout(SO_RCVTIMEO, options.command_timeout);
+        // The first read of a reply waits in recv itself: one system call instead of two. Less than
+        // the whole time, since some of it has passed by then.
+        socket.set_timeout(SO_RCVTIMEO, options.command_timeout - fresh(options.command_timeout));
         return socket;
+    }
+
+    /// What may have passed of a command's time when a read that waits begins.
+    [[nodiscard]] static std::chrono::microseconds fresh(Ttl command_timeout) noexcept {
+        return std::chrono::microseconds{command_timeout} / 64;
     }
 
     /// How many bytes the kernel took: 0 if it has no room now.
@@ -115,7 +117,7 @@ public:
         return got >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
     }
 
-    /// Waits until it can be read from (POLLIN) or written to (POLLOUT).
+    /// Waits until it can be read from (POLLIN) or written to (POLLOUT). 0: the deadline has passed.
     [[nodiscard]] short wait(short events, time_point deadline) const {
         for (;;) {
             pollfd polled{fd_, events, 0};
@@ -128,7 +130,7 @@ public:
             }
             // A signal does not make the deadline later.
             if (deadline != never && std::chrono::steady_clock::now() >= deadline) {
-                throw Failed{Failed::Kind::timed_out, "no reply"};
+                return 0;
             }
         }
     }
@@ -221,9 +223,7 @@ private:
             if (errno != EINPROGRESS && errno != EINTR) {
                 throw Failed{Failed::Kind::connect, text(errno)};
             }
-            try {
-                (void)wait(POLLOUT, deadline);
-            } catch (const Failed&) {
+            if (wait(POLLOUT, deadline) == 0) {
                 throw Failed{Failed::Kind::timed_out, "it does not accept connections"};
             }
             int error = 0;
