@@ -602,6 +602,7 @@ TEST_CASE("callers survive a server that comes and goes", "[redis][faults]") {
     all.clear();
     CHECK(wrong == 0);
     CHECK(right > 0);
+    CHECK(client.in_hand() == larder::redis::detail::InHand{});
 }
 
 TEST_CASE("a blocking command does not probe", "[redis][faults]") {

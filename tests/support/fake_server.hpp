@@ -23,6 +23,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 namespace larder_test {
@@ -91,23 +92,29 @@ public:
         const std::atomic<bool>& ending_;
     };
 
-    /// @param window  how many bytes of a peer the kernel takes before they are read; 0: its choice
-    explicit FakeServer(std::function<void(const Peer&)> serve, int window = 0)
-        : serve_{std::move(serve)} {
+    explicit FakeServer(std::function<void(const Peer&)> serve) : serve_{std::move(serve)} {
         listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (window > 0) {
-            ::setsockopt(listener_, SOL_SOCKET, SO_RCVBUF, &window, sizeof window);
-        }
         sockaddr_in address{};
         address.sin_family = AF_INET;
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        listen_on(address);
         socklen_t size = sizeof address;
-        auto* const generic = reinterpret_cast<sockaddr*>(&address);
-        if (::bind(listener_, generic, size) != 0 || ::listen(listener_, 64) != 0 ||
-            ::getsockname(listener_, generic, &size) != 0) {
+        if (::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
             throw std::runtime_error{"no port for a fake server"};
         }
         port_ = ntohs(address.sin_port);
+        accepting_ = std::jthread{[this] { accept_all(); }};
+    }
+
+    /// On a unix socket, whose kernel takes some 200 KB before the peer must read.
+    FakeServer(std::function<void(const Peer&)> serve, std::string path)
+        : serve_{std::move(serve)}, path_{std::move(path)} {
+        listener_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        path_.copy(address.sun_path, sizeof address.sun_path - 1);
+        ::unlink(path_.c_str());
+        listen_on(address);
         accepting_ = std::jthread{[this] { accept_all(); }};
     }
     FakeServer(const FakeServer&) = delete;
@@ -117,12 +124,23 @@ public:
         accepting_.join();
         peers_.clear();
         ::close(listener_);
+        if (!path_.empty()) {
+            ::unlink(path_.c_str());
+        }
     }
 
     [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
     [[nodiscard]] std::size_t connections() const noexcept { return connections_; }
 
 private:
+    template <class Address>
+    void listen_on(const Address& address) {
+        if (::bind(listener_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+            ::listen(listener_, 64) != 0) {
+            throw std::runtime_error{"no socket for a fake server"};
+        }
+    }
+
     void accept_all() {
         while (!ending_) {
             pollfd polled{listener_, POLLIN, 0};
@@ -140,6 +158,7 @@ private:
     }
 
     std::function<void(const Peer&)> serve_;
+    std::string path_{};
     int listener_{-1};
     std::uint16_t port_{0};
     std::atomic<bool> ending_{false};

@@ -103,9 +103,22 @@ TEST_CASE("how long a command may block", "[redis]") {
     CHECK(blocks("WAIT", 1, 0) == detail::for_ever);
     CHECK(blocks("XREAD", "COUNT", 1, "BLOCK", 50, "STREAMS", "s", "$") == 51ms);
     CHECK(blocks("XREAD", "STREAMS", "BLOCK", "7") == 0ms);
-    CHECK(blocks("BLPOP", "a", "1e300") > 1s);
-    CHECK(blocks("BLPOP") == detail::for_ever);  // which the server refuses at once
+    CHECK(blocks("BLPOP", "a", "1e300") == detail::for_ever);
+    CHECK(blocks("BLPOP", "a", "1e2") == detail::for_ever);  // a hundred seconds, not twelve
+    CHECK(blocks("BLPOP", "a", "0x10") == detail::for_ever);
+    CHECK(blocks("BLPOP", "a", "-1") == detail::for_ever);  // which the server refuses at once
+    CHECK(blocks("BLPOP") == detail::for_ever);             // which the server refuses at once
     CHECK(blocks("BLPOP", "a", "99999999999999999999999999") <= 24h * 366 + 1ms);
+    Pipeline both;
+    both.command("BLPOP", "a", 2).command("BLPOP", "b", 3);
+    CHECK(Access::blocks(both) == 5002ms);
+    both.command("BLPOP", "c", 0);
+    CHECK(Access::blocks(both) == detail::for_ever);
+    Pipeline years;
+    for (int i = 0; i < 20; ++i) {
+        years.command("BLPOP", "a", "99999999999");
+    }
+    CHECK(Access::blocks(years) == detail::for_ever);
     Pipeline within;
     within.command("MULTI").command("BLPOP", "a", 9).command("EXEC");
     CHECK(Access::blocks(within) == 0ms);
