@@ -110,17 +110,19 @@ void wait_for_calls(const Client& client, std::size_t count) {
 }  // namespace
 
 TEST_CASE("a large reply lives as long as its bytes arrive", "[redis][faults]") {
-    const std::size_t step = 256 * 1024;
+    constexpr std::size_t step = 256 * 1024;
+    const std::string four = bulk_reply(4 * mib);  // made before: it takes its time
+    const std::string eight = bulk_reply(8 * mib);
     const FakeServer server{[&](const Peer& peer) {
         for (std::string bytes = peer.read(); !bytes.empty(); bytes = peer.read()) {
             if (has(bytes, "small")) {
                 peer.write("$1\r\nx\r\n");
             } else if (has(bytes, "MGET")) {
                 peer.write("*2\r\n");
-                peer.drip(bulk_reply(4 * mib), 10ms, step);
-                peer.drip(bulk_reply(4 * mib), 10ms, step);
+                peer.drip(four, 10ms, step);
+                peer.drip(four, 10ms, step);
             } else {
-                peer.drip(bulk_reply(8 * mib), 10ms, step);
+                peer.drip(eight, 10ms, step);
             }
         }
     }};
@@ -154,9 +156,10 @@ TEST_CASE("a large reply that comes too slowly fails alone", "[redis][faults]") 
 }
 
 TEST_CASE("a large reply that stops is given up in time, and the server too", "[redis][faults]") {
+    const std::string reply = bulk_reply(16 * mib).substr(0, 12 * mib);
     const FakeServer server{[&](const Peer& peer) {
         (void)peer.read();
-        peer.write(bulk_reply(16 * mib).substr(0, 12 * mib));
+        peer.write(reply);
         while (!peer.read().empty()) {}
     }};
     ClientOptions options = options_for(server, 500ms);
@@ -170,6 +173,7 @@ TEST_CASE("a large reply that stops is given up in time, and the server too", "[
 
 TEST_CASE("nobody waits behind a large reply", "[redis][faults]") {
     // Sends some of a large reply, and more of it until the small ones have been answered.
+    const std::string reply = bulk_reply(20 * mib);
     std::atomic<int> answered{0};
     std::atomic<int> wanted{1};
     std::atomic<bool> large{false};
@@ -186,7 +190,6 @@ TEST_CASE("nobody waits behind a large reply", "[redis][faults]") {
                 peer.write("$6\r\nbefore\r\n");
             }
             if (has(bytes, "large")) {
-                const std::string reply = bulk_reply(20 * mib);
                 std::size_t sent = 512 * 1024;
                 peer.write(std::string_view{reply}.substr(0, sent));
                 large = true;
@@ -253,6 +256,7 @@ TEST_CASE("nobody waits behind a large reply", "[redis][faults]") {
 
 TEST_CASE("what waits behind a large reply and is not sent twice fails in its own time",
           "[redis][faults]") {
+    const std::string reply = bulk_reply(20 * mib);
     std::latch first{1};
     std::latch go{1};
     const FakeServer server{[&](const Peer& peer) {
@@ -262,8 +266,8 @@ TEST_CASE("what waits behind a large reply and is not sent twice fails in its ow
                 go.wait();
                 peer.write("$5\r\nfirst\r\n");
             } else {
-                // Four MiB a time-out, for five of them.
-                peer.drip(bulk_reply(20 * mib), 25ms, 256 * 1024);
+                // Some four MiB a time-out, for five of them.
+                peer.drip(reply, 25ms, 256 * 1024);
                 peer.write(":1\r\n");
             }
         }
