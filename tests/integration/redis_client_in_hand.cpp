@@ -66,6 +66,9 @@ bool fails_now() noexcept {
     }
     throw std::bad_alloc{};
 }
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    return fails_now() ? nullptr : std::malloc(size > 0 ? size : 1);
+}
 [[gnu::noinline]] void operator delete(void* bytes) noexcept {
     std::free(bytes);
 }
