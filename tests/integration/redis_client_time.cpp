@@ -177,6 +177,7 @@ TEST_CASE("nobody waits behind a large reply", "[redis][faults]") {
     std::atomic<int> answered{0};
     std::atomic<int> wanted{1};
     std::atomic<bool> large{false};
+    std::atomic<bool> in_vain{false};
     std::latch first{1};
     std::latch go{1};
     const FakeServer server{[&](const Peer& peer) {
@@ -198,6 +199,7 @@ TEST_CASE("nobody waits behind a large reply", "[redis][faults]") {
                      sent += 32 * 1024) {
                     peer.drip(std::string_view{reply}.substr(sent, 32 * 1024), 2ms, 32 * 1024);
                 }
+                in_vain = answered < wanted;
                 peer.write(std::string_view{reply}.substr(sent));
                 peer.write(has(bytes, "INCR") ? ":1\r\n" : "");
             }
@@ -207,15 +209,12 @@ TEST_CASE("nobody waits behind a large reply", "[redis][faults]") {
         }
     }};
     const Client client{options_for(server, 2s)};
-    std::atomic<bool> large_done{false};
     std::atomic<int> wrong{0};
     const auto get_large = [&] {
         wrong += client.command("GET", "large").text().size() != 20 * mib ? 1 : 0;
-        large_done = true;
     };
     const auto get_small = [&](const char* key) {
         wrong += client.command("GET", key).text() != key ? 1 : 0;
-        wrong += large_done ? 1 : 0;
         ++answered;
     };
     std::vector<std::jthread> all;
@@ -250,8 +249,44 @@ TEST_CASE("nobody waits behind a large reply", "[redis][faults]") {
     }
     all.clear();
     CHECK(wrong == 0);
+    CHECK_FALSE(in_vain);
     CHECK(client.breaker() == Breaker::closed);
     CHECK(client.in_hand() == InHand{});
+}
+
+TEST_CASE("replies that nobody wants any more reach nobody", "[redis][faults]") {
+    const std::string reply = bulk_reply(1 * mib);
+    std::latch first{1};
+    std::latch go{1};
+    const FakeServer server{[&](const Peer& peer) {
+        for (std::string bytes = peer.read(); !bytes.empty(); bytes = peer.read()) {
+            if (has(bytes, "first")) {
+                first.count_down();
+                go.wait();
+                peer.write("$5\r\nfirst\r\n");
+            } else if (has(bytes, "large")) {
+                peer.drip(reply, 2ms, 64 * 1024);
+                peer.pause(50ms);  // the client is asking for something else by now
+                peer.write("+late\r\n");
+            } else {
+                peer.write("+fresh\r\n");
+            }
+        }
+    }};
+    const Client client{options_for(server, 5s)};
+    std::vector<std::jthread> all;
+    all.emplace_back([&] { client.command("GET", "first"); });
+    first.wait();
+    all.emplace_back([&] {
+        CHECK(client.command("GET", "large").text().size() == 1 * mib);
+        CHECK(client.command("BLPOP", "k", 1).text() == "fresh");
+    });
+    wait_for_calls(client, 2);
+    all.emplace_back([&] { CHECK(client.command("GET", "small").text() == "fresh"); });
+    wait_for_calls(client, 3);
+    go.count_down();
+    all.clear();
+    CHECK(client.stats().resent == 1);  // the small one, to another connection
 }
 
 TEST_CASE("what waits behind a large reply and is not sent twice fails in its own time",

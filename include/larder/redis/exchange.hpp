@@ -266,6 +266,9 @@ private:
         const auto stays = [](const Call& call) { return !call.repeatable; };
         if (!any_from(at_->next, stays)) {
             back = forget_others();
+            for (const Call* call = back; call != nullptr; call = call->next) {
+                server_.counters.add(Server::resent, call->commands);
+            }
         }
         leave_lane(back);
     }
