@@ -35,6 +35,16 @@ TEST_CASE("a manual clock never goes back", "[clock]") {
     CHECK(clock.now() == then);
 }
 
+TEST_CASE("a manual clock stops at the end of time", "[clock]") {
+    ManualClock clock;
+    clock.advance((ManualClock::duration::max)());
+    CHECK(clock.now() == (std::chrono::steady_clock::time_point::max)());
+    clock.advance(1s);
+    CHECK(clock.now() == (std::chrono::steady_clock::time_point::max)());
+    clock.advance((ManualClock::duration::min)());
+    CHECK(clock.now() == (std::chrono::steady_clock::time_point::max)());
+}
+
 TEST_CASE("copies of a manual clock tell the same time, others do not", "[clock]") {
     ManualClock one;
     ManualClock copy = one;

@@ -18,6 +18,7 @@
 #include <functional>
 #include <future>
 #include <latch>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -571,4 +572,73 @@ TEST_CASE("a refresh that was dropped while the store is down cannot be closed i
     store.put(1, 11, minute);
     plain.down(true);
     CHECK_THROWS_AS(store.close_refresh(1, lease), StoreError);
+}
+
+TEST_CASE("a plain store that adds a life to its clock keeps an endless one", "[coordinated]") {
+    // As in the README: no store of a user's need know of endless lives.
+    larder_test::PlainStore<int, int> plain;
+    Coordinated store{plain};
+    constexpr Lifetime endless{(larder::Ttl::max)(), (larder::Ttl::max)()};
+    store.put(1, 10, endless);
+    CHECK(has(store, 1, 10));
+    const std::vector<std::pair<int, std::optional<int>>> pairs{{2, 20}};
+    store.put_many(pairs, endless);
+    CHECK(has(store, 2, 20));
+    CHECK(store.fill(3, lead(store, 3), 30, {endless}).kept);
+    CHECK(has(store, 3, 30));
+    const Ticket ticket = store.begin_write(4, (larder::Ttl::max)());
+    CHECK(store.finish_write(4, ticket, Finish::value, 40, {endless}));
+    CHECK(has(store, 4, 40));
+    CHECK(store.find(4)->remaining == larder::detail::longest_life);
+}
+
+namespace {
+
+// Says that what it holds lives for ever, or has been stale for ever.
+struct Boasting {
+    using key_type = double;
+    using value_type = int;
+    larder::Ttl remaining{};
+    int asked = 0;
+
+    std::optional<larder::Entry<int>> find(double) const {
+        return larder::Entry<int>{1, remaining};
+    }
+    void put(double, std::optional<int>, Lifetime) { ++asked; }
+    bool erase(double) { return true; }
+};
+
+}  // namespace
+
+TEST_CASE("a plain store may answer with any time left", "[coordinated]") {
+    for (const auto remaining : {(larder::Ttl::max)(), (larder::Ttl::min)()}) {
+        Boasting plain{remaining};
+        Coordinated store{std::ref(plain)};
+        std::optional<larder::detail::Remaining> seen;
+        CHECK(store.peek(1.0, [&](const int*, larder::detail::Remaining left, larder::Ttl, bool) {
+            seen = left;
+        }));
+        REQUIRE(seen);
+        CHECK((*seen > seen->zero()) == (remaining > remaining.zero()));
+        const auto opening = store.open(1.0);
+        REQUIRE(opening.copy);
+        CHECK(opening.copy->entry.remaining == larder::detail::cut(remaining));
+    }
+}
+
+TEST_CASE("a key that does not equal itself is not stored, and not claimed", "[coordinated]") {
+    Boasting plain;
+    Coordinated store{std::ref(plain)};
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    for (int round = 0; round < 20; ++round) {
+        store.put(nan, 1, minute);
+        const auto opening = store.open(nan);
+        CHECK_FALSE(store.fill(nan, opening.lease, 1, {minute}).kept);
+        const Ticket ticket = store.begin_write(nan, 30s);
+        CHECK(store.finish_write(nan, ticket, Finish::value, 1, {minute}));
+        CHECK(store.queue_drop(nan, 0, {.force = true}));
+        CHECK(store.in_hand() == InHand{});
+        CHECK(store.queued_drops() == 0);
+    }
+    CHECK(plain.asked == 0);
 }

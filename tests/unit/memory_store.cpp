@@ -3,13 +3,17 @@
 // MemoryStore beyond the contract that all stores share: bounds, weights, removals, eviction.
 
 #include "support/catch.hpp"
+#include "support/leading.hpp"
 
 #include <larder/larder.hpp>
 
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdlib>
+#include <limits>
 #include <map>
+#include <memory>
 #include <optional>
 #include <random>
 #include <stdexcept>
@@ -20,10 +24,20 @@
 #include <utility>
 #include <vector>
 
+#if defined(__unix__)
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
 using namespace std::chrono_literals;
 using larder::ManualClock;
 using larder::MemoryStore;
 using larder::RemovalCause;
+using larder::detail::Finish;
+using larder::detail::InHand;
+using larder::detail::Slot;
+using larder::detail::Ticket;
+using larder_test::Leading;
 
 TEST_CASE("a store of capacity N holds any N keys, and never more", "[memory]") {
     MemoryStore<int, int> store{{.capacity = 5000, .shards = 16}};
@@ -192,3 +206,266 @@ TEST_CASE("a store that is large enough is a map", "[memory]") {
     }
     CHECK(store.size() == map.size());
 }
+
+namespace {
+
+constexpr larder::Lifetime hour{1h};
+
+// Counts its copies.
+struct Counted {
+    int number = 0;
+    static inline int copies = 0;
+
+    explicit Counted(int of) : number{of} {}
+    Counted(const Counted& other) : number{other.number} { ++copies; }
+    Counted(Counted&&) = default;
+    Counted& operator=(const Counted&) = default;
+    Counted& operator=(Counted&&) = default;
+    ~Counted() = default;
+};
+
+// Stands where it is put.
+struct FixedClock {
+    std::shared_ptr<std::chrono::steady_clock::time_point> at =
+        std::make_shared<std::chrono::steady_clock::time_point>();
+    [[nodiscard]] std::chrono::steady_clock::time_point now() const { return *at; }
+};
+
+}  // namespace
+
+TEST_CASE("nobody goes for a copy that is thrown away", "[memory]") {
+    MemoryStore<int, int> store{{.capacity = 2, .shards = 1}};
+    store.put(1, 1, hour);
+    store.put(2, 2, hour);
+    const auto full = [&] {
+        return store.find(1) && store.find(2) && store.stats().evictions == 0;
+    };
+    SECTION("of a write that was overlapped") {
+        const Ticket one = store.begin_write(3, 30s);
+        const Ticket two = store.begin_write(3, 30s);
+        CHECK(store.finish_write(3, two, Finish::value, 3, {hour}));
+        CHECK(store.finish_write(3, one, Finish::value, 3, {hour}));
+        CHECK(full());
+    }
+    SECTION("of a put while the key is written") {
+        const Ticket ticket = store.begin_write(3, 30s);
+        store.put(3, 3, hour);
+        CHECK(full());
+        CHECK(store.finish_write(3, ticket, Finish::nothing, {}, {}));
+    }
+    SECTION("of a write whose ticket is gone") {
+        CHECK_FALSE(store.finish_write(3, Ticket{99}, Finish::value, 3, {hour}));
+        CHECK(full());
+    }
+    SECTION("of a load that was fenced") {
+        const Leading<int> lease{store.open(3)};
+        store.erase(3);
+        CHECK_FALSE(store.fill(3, lease, 3, {hour}).kept);
+        CHECK(full());
+    }
+    SECTION("of a load whose tag was invalidated") {
+        const Leading<int> lease{store.open(3)};
+        const std::vector<std::string> tags{"tag"};
+        store.invalidate_tags(tags);
+        CHECK_FALSE(store.fill(3, lease, 3, {hour, tags}).kept);
+        CHECK(full());
+    }
+    CHECK(store.in_hand() == InHand{});
+}
+
+TEST_CASE("a key that does not equal itself costs nothing", "[memory]") {
+    MemoryStore<double, int> store{{.capacity = 4, .shards = 1}};
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    for (int round = 0; round < 20; ++round) {
+        store.put(nan, round, hour);
+        CHECK_FALSE(store.find(nan));
+        CHECK_FALSE(store.erase(nan));
+        auto opening = store.open(nan);
+        CHECK(opening.slot == Slot::lead);
+        CHECK_FALSE(store.fill(nan, opening.lease, round, {hour}).kept);
+        const auto forced = store.open_refresh(nan, true);
+        store.withdraw(nan, forced.lease);
+        store.close_refresh(nan, forced.lease);
+        store.release(nan, forced.lease);
+        const Ticket ticket = store.begin_write(nan, 30s);
+        CHECK(store.finish_write(nan, ticket, Finish::value, round, {hour}));
+        CHECK(store.in_hand() == InHand{});
+        CHECK(store.size() == 0);
+    }
+    for (int key = 0; key < 10; ++key) {
+        store.put(key, key, hour);
+    }
+    CHECK(store.size() == 4);
+}
+
+TEST_CASE("time may stand anywhere", "[memory]") {
+    using Instant = std::chrono::steady_clock::time_point;
+    const FixedClock clock;
+    MemoryStore<int, int, FixedClock> store{{.capacity = 10}, clock};
+    for (const Instant now :
+         {(Instant::min)(), Instant{} - 1h, Instant{} - 1ms, Instant{}, Instant{} + 1h}) {
+        *clock.at = now;
+        for (const larder::Ttl life : {larder::Ttl{1}, larder::Ttl{1h}, (larder::Ttl::max)()}) {
+            store.put(1, 1, {life, (larder::Ttl::max)()});
+            const auto entry = store.find(1);
+            REQUIRE(entry);
+            CHECK(entry->remaining == larder::detail::cut(life));
+            CHECK(store.open(1).slot == Slot::hit);
+            // A place that a write has taken is empty.
+            const Ticket ticket = store.begin_write(1, life);
+            CHECK_FALSE(store.find(1));
+            CHECK(store.open(1).slot == Slot::bypass);
+            CHECK(store.finish_write(1, ticket, Finish::value, 2, {{life}}));
+            CHECK(store.find(1)->value == 2);
+        }
+        // Of tickets that nobody gives back, those beyond the most that are kept by name too.
+        for (int i = 0; i < 40; ++i) {
+            (void)store.begin_write(1, 1s);
+        }
+        CHECK(store.open(1).slot == Slot::bypass);
+        *clock.at = now + 1s;
+        CHECK(store.in_hand() == InHand{});
+        CHECK(store.open(1).slot == Slot::lead);
+    }
+    // At the end of time nothing lives, and nothing overflows.
+    *clock.at = (Instant::max)();
+    store.put(1, 1, hour);
+    CHECK_FALSE(store.find(1));
+    (void)store.begin_write(1, (larder::Ttl::max)());
+    (void)store.begin_write(1, (larder::Ttl::min)());
+    CHECK(store.in_hand() == InHand{});
+}
+
+TEST_CASE("lives are cut to a hundred years", "[memory]") {
+    using larder::detail::cut;
+    using larder::detail::later;
+    using larder::detail::left;
+    using Instant = std::chrono::steady_clock::time_point;
+    constexpr larder::Ttl most = larder::detail::longest_life;
+    STATIC_REQUIRE(cut((larder::Ttl::max)()) == most);
+    STATIC_REQUIRE(cut((larder::Ttl::min)()) == -most);
+    STATIC_REQUIRE(cut(most + 1ms) == most);
+    STATIC_REQUIRE(cut(most - 1ms) == most - 1ms);
+    STATIC_REQUIRE(cut(larder::Ttl{-5}) == larder::Ttl{-5});
+    STATIC_REQUIRE(later((Instant::max)(), 1ms) == (Instant::max)());
+    STATIC_REQUIRE(later((Instant::max)() - 1ms, 1ms) == (Instant::max)());
+    STATIC_REQUIRE(later((Instant::min)(), larder::Ttl{-1}) == (Instant::min)());
+    STATIC_REQUIRE(later((Instant::min)(), 1ms) == (Instant::min)() + 1ms);
+    STATIC_REQUIRE(later(Instant{}, (larder::Ttl::max)()) == Instant{} + most);
+    STATIC_REQUIRE(left((Instant::max)(), (Instant::min)()) == (Instant::duration::max)());
+    STATIC_REQUIRE(left((Instant::min)(), (Instant::max)()) == (Instant::duration::min)());
+    STATIC_REQUIRE(left((Instant::max)(), Instant{}) == (Instant::duration::max)());
+    STATIC_REQUIRE(left((Instant::min)(), Instant{}) == (Instant::duration::min)());
+    STATIC_REQUIRE(left(Instant{} + 5ms, Instant{} - 5ms) == 10ms);
+    STATIC_REQUIRE(left(Instant{} - 5ms, Instant{} + 5ms) == -10ms);
+}
+
+TEST_CASE("a value is copied where it is needed", "[memory]") {
+    ManualClock clock;
+    MemoryStore<int, Counted, ManualClock> store{{.capacity = 4}, clock};
+    store.put(1, Counted{1}, {1min, 1min});
+    Counted::copies = 0;
+    const auto copies = [] { return std::exchange(Counted::copies, 0); };
+    CHECK(store.open(1).slot == Slot::hit);
+    CHECK(copies() == 1);
+    CHECK(store.open_refresh(1, false).copy);
+    CHECK(store.open_refresh(1, true).copy);
+    CHECK(copies() == 0);
+    CHECK(store.visit(1, [](const Counted& value) { CHECK(value.number == 1); }));
+    CHECK(copies() == 0);
+}
+
+TEST_CASE("a store tells how much it holds", "[memory]") {
+    MemoryStore<int, std::string> store{
+        {.capacity = 7, .max_weight = 100, .weigh = [](int, const std::string& value) {
+             return value.size();
+         }}};
+    store.put(1, std::string(60, 'a'), {1h});
+    store.put(2, std::string(30, 'b'), {1h});
+    const larder::Stats stats = store.stats();
+    CHECK(stats.entries == 2);
+    CHECK(stats.weight == 90);
+    CHECK(stats.capacity == 7);
+}
+
+TEST_CASE("a store is cleared while others use it", "[memory]") {
+    std::atomic<int> removed{0};
+    MemoryStore<int, int> store{
+        {.capacity = 64, .shards = 4, .on_removal = [&](int, int, RemovalCause) { ++removed; }}};
+    std::atomic<int> put{0};
+    {
+        std::vector<std::jthread> threads;
+        for (int t = 0; t < 3; ++t) {
+            threads.emplace_back([&, t] {
+                for (int i = 0; i < 2000; ++i) {
+                    const Ticket ticket = store.begin_write(t * 10'000 + i, 30s);
+                    store.finish_write(t * 10'000 + i, ticket, Finish::value, i, {hour});
+                    ++put;
+                }
+            });
+        }
+        for (int i = 0; i < 200; ++i) {
+            store.clear();
+        }
+    }
+    store.clear();
+    CHECK(store.size() == 0);
+    CHECK(store.in_hand() == InHand{});
+    CHECK(removed <= put);
+}
+
+TEST_CASE("threads whose places are all taken by others make room in each other's parts",
+          "[memory]") {
+    MemoryStore<int, int> store{{.capacity = 3, .shards = 16}};
+    {
+        std::vector<std::jthread> threads;
+        for (int t = 0; t < 4; ++t) {
+            threads.emplace_back([&, t] {
+                for (int i = 0; i < 3000; ++i) {
+                    const int key = i % 20;
+                    auto opening = store.open(key);
+                    if (opening.slot == Slot::lead) {
+                        store.fill(key, opening.lease, t, {hour});
+                    }
+                    const Ticket ticket = store.begin_write(key, 30s);
+                    store.finish_write(key, ticket, Finish::value, t, {hour});
+                }
+            });
+        }
+    }
+    CHECK(store.size() <= 3);
+    CHECK(store.in_hand() == InHand{});
+}
+
+#if defined(__unix__)
+TEST_CASE("what a parent has in hand is over in its child", "[memory][fork]") {
+    MemoryStore<int, int> store{{.capacity = 10}};
+    store.put(1, 10, hour);
+    const Leading<int> loading{store.open(2)};
+    const Leading<int> refreshing{store.open_refresh(1, false)};
+    const auto child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        const bool sound = [&] {
+            if (store.find(1)->value != 10 || store.underway(1) || store.underway(2) ||
+                store.in_hand() != InHand{}) {
+                return false;
+            }
+            auto opening = store.open(2);
+            if (opening.slot != Slot::lead || store.fill(2, loading, 1, {hour}).kept ||
+                !store.fill(2, opening.lease, 20, {hour}).kept) {
+                return false;
+            }
+            const Ticket ticket = store.begin_write(1, 30s);
+            return store.finish_write(1, ticket, Finish::value, 11, {hour}) &&
+                   store.find(1)->value == 11 && store.erase(2);
+        }();
+        std::_Exit(sound ? 0 : 1);
+    }
+    int status = -1;
+    CHECK(::waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+    CHECK(store.fill(2, loading, 20, {hour}).kept);
+    CHECK(store.fill(1, refreshing, 11, {hour}).kept);
+}
+#endif

@@ -57,6 +57,12 @@ public:
         return lease != 0 && lease == lease_ && (loading() || refreshing());
     }
 
+    /// True if the write of `ticket` is in flight.
+    [[nodiscard]] bool holds(std::uint64_t ticket) const noexcept {
+        return std::any_of(tickets_.begin(), tickets_.end(),
+                           [&](const TicketHeld& t) { return t.id == ticket; });
+    }
+
     /// True if the write of `ticket` may leave a value, as things are.
     [[nodiscard]] bool may_leave(std::uint64_t ticket) const noexcept {
         return writing() && !overlapped_ && unnamed_until_ == none && tickets_.size() == 1 &&
@@ -141,7 +147,7 @@ public:
     };
 
     /// A writer ends; `leaves` says whether it has a value to leave.
-    Finished finish_write(std::uint64_t ticket, bool leaves) {
+    Finished finish_write(std::uint64_t ticket, bool leaves) noexcept {
         if (!writing()) {
             clear();
             return {Then::drop, false};

@@ -107,6 +107,16 @@ public:
         each_slot([&](const K& key, Slot& slot) { step(key, slot.claim); });
     }
 
+    /// Ends a write whose slot could not be found, with nothing: it asks neither hash, nor comparison,
+    /// nor clock. Complexity: linear in the slots in hand.
+    void give_back(const Ticket& ticket) noexcept {
+        each([&](const K&, Claim& claim) {
+            if (claim.holds(ticket.id)) {
+                claim.finish_write(ticket.id, false);
+            }
+        });
+    }
+
     /// Leases and tickets that are out.
     [[nodiscard]] InHand in_hand(Instant now) {
         InHand all;

@@ -268,31 +268,31 @@ public:
         });
     }
 
+    /// A value that could not be stored is withdrawn.
     detail::Filled fill(const key_type& key, const detail::Lease& lease,
                         std::optional<value_type> value, detail::Keeping keeping) {
-        if (!keeping.tags.empty()) {
-            withdraw(key, lease);
-            throw Error{Errc::tags_unsupported,
-                        "key " + detail::key_text(key) + " has tags, but this store keeps none"};
-        }
-        Step step{*state_, key, Make::no};
         try {
-            step.settle_refresh();
-        } catch (...) {
-            if (step.grip->withdraw(lease.id) == detail::Then::drop) {
-                step.drop_or_queue();
+            if (!keeping.tags.empty()) {
+                throw Error{Errc::tags_unsupported, "key " + detail::key_text(key) +
+                                                        " has tags, but this store keeps none"};
             }
+            Step step{*state_, key, Make::no};
+            step.settle_refresh();
+            if (step.grip->fill(lease.id) != detail::Then::store) {
+                return {};
+            }
+            if (!keeping.kept()) {
+                step.drop_or_queue();
+                return {};
+            }
+            step.store(std::move(value), keeping.life);
+            return {true, true};
+        } catch (...) {
+            try {
+                withdraw(key, lease);
+            } catch (...) {}  // it ends with its load
             throw;
         }
-        if (step.grip->fill(lease.id) != detail::Then::store) {
-            return {};
-        }
-        if (!keeping.kept()) {
-            step.drop_or_queue();
-            return {};
-        }
-        step.store(std::move(value), keeping.life);
-        return {true, true};
     }
     void release(const key_type& key, const detail::Lease& lease) {
         Step step{*state_, key, Make::no};
@@ -341,25 +341,32 @@ public:
                 }
             }
         } catch (...) {
-            for (std::size_t i = 0; i < tickets.size(); ++i) {
-                give_back(keys[i], tickets[i]);
+            for (const detail::Ticket& ticket : tickets) {
+                give_back(ticket);
             }
             throw;
         }
         return tickets;
     }
+    /// A value that could not be stored leaves nothing.
     bool finish_write(const key_type& key, const detail::Ticket& ticket, detail::Finish how,
                       std::optional<value_type> value, detail::Keeping keeping) {
-        Step step{*state_, key, Make::no};
-        // A copy without its tags would outlive them.
-        const bool leaves = how == detail::Finish::value && keeping.kept() && keeping.tags.empty();
-        const auto finished = step.grip->finish_write(ticket.id, leaves);
-        if (finished.then == detail::Then::store) {
-            step.store(std::move(value), keeping.life);
-        } else if (!finished.found) {
-            step.drop();
+        try {
+            Step step{*state_, key, Make::no};
+            // A copy without its tags would outlive them.
+            const bool leaves =
+                how == detail::Finish::value && keeping.kept() && keeping.tags.empty();
+            const auto finished = step.grip->finish_write(ticket.id, leaves);
+            if (finished.then == detail::Then::store) {
+                step.store(std::move(value), keeping.life);
+            } else if (!finished.found) {
+                step.drop_or_queue();
+            }
+            return finished.found || !detail::equals_itself(key);
+        } catch (...) {
+            give_back(ticket);
+            throw;
         }
-        return finished.found || !detail::equals_itself(key);
     }
 
     /// Remembers a drop that the plain store missed. Loads in flight will not fill. One that is forced
@@ -613,6 +620,7 @@ private:
         grip->settle(held, state_->clock.now());
         Opening opening;
         if (entry) {
+            entry->remaining = detail::cut(entry->remaining);
             opening.copy.emplace(
                 detail::Copy<value_type>{std::move(*entry), Ttl::zero(), grip->refreshing()});
         }
@@ -711,11 +719,11 @@ private:
         }
     }
 
-    void give_back(const key_type& key, const detail::Ticket& ticket) noexcept {
-        try {
-            Step step{*state_, key, Make::no};
-            step.grip->finish_write(ticket.id, false);
-        } catch (...) {}  // it ends at its deadline
+    void give_back(const detail::Ticket& ticket) noexcept {
+        for (Stripe& stripe : state_->stripes) {
+            const std::scoped_lock lock{stripe.mutex};
+            stripe.claims.give_back(ticket);
+        }
     }
 
     template <class See>

@@ -347,8 +347,8 @@ public:
                 tickets.push_back(begin_write(key, life));
             }
         } catch (...) {
-            for (std::size_t i = 0; i < tickets.size(); ++i) {
-                give_back(keys[i], tickets[i]);
+            for (const detail::Ticket& ticket : tickets) {
+                give_back(ticket);
             }
             throw;
         }
@@ -362,7 +362,7 @@ public:
             const bool leaves = how == detail::Finish::value && keeping.kept();
             return finish(key, ticket, leaves, std::move(value), keeping.life, std::move(marks));
         } catch (...) {
-            give_back(key, ticket);
+            give_back(ticket);
             throw;
         }
     }
@@ -703,10 +703,11 @@ private:
             });
         return stood || !detail::equals_itself<KeyEqual>(key);
     }
-    void give_back(const K& key, const detail::Ticket& ticket) noexcept {
-        try {
-            finish(key, ticket, false, std::nullopt, {}, nullptr);
-        } catch (...) {}  // it ends at its deadline
+    void give_back(const detail::Ticket& ticket) noexcept {
+        for (Shard& shard : state_->shards) {
+            const std::scoped_lock lock{shard.mutex};
+            shard.claims.give_back(ticket);
+        }
     }
 
     // A write begins: the value goes, its place stays for the one that the write may leave.
