@@ -206,6 +206,9 @@ struct Event {
 
     /// The cause, where there is one.
     std::exception_ptr error{};
+
+    /// Of those that come by the thousand: how many there were since the last one, this included.
+    std::uint64_t count{1};
 };
 
 /// Called off the hot path, from any thread. What it throws is ignored.

@@ -590,6 +590,13 @@ TEST_CASE("a plain store that adds a life to its clock keeps an endless one", "[
     CHECK(store.finish_write(4, ticket, Finish::value, 40, {endless}));
     CHECK(has(store, 4, 40));
     CHECK(store.find(4)->remaining == larder::detail::longest_life);
+
+    int loads = 0;
+    larder::CacheAside cache{store, [&](int key) { return ++loads, key; }, {.ttl = endless.fresh}};
+    for (int i = 0; i < 5; ++i) {
+        CHECK(cache.get(5) == 5);
+    }
+    CHECK(loads == 1);
 }
 
 namespace {

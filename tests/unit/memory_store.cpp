@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdlib>
+#include <functional>
 #include <limits>
 #include <map>
 #include <memory>
@@ -435,6 +436,62 @@ TEST_CASE("threads whose places are all taken by others make room in each other'
     }
     CHECK(store.size() <= 3);
     CHECK(store.in_hand() == InHand{});
+}
+
+TEST_CASE("a listener may read the key whose load it interrupts", "[memory]") {
+    ManualClock clock;
+    std::function<void(int)> expired;
+    MemoryStore<int, int, ManualClock> store{{.on_removal =
+                                                  [&](int key, int, RemovalCause cause) {
+                                                      if (cause == RemovalCause::expired) {
+                                                          expired(key);
+                                                      }
+                                                  }},
+                                             clock};
+    larder::CacheAside cache{store, [](int key) { return key + 1; }, {.ttl = 1s}};
+    int called = 0;
+    expired = [&](int key) {
+        ++called;
+        try {
+            const auto value = cache.get(key);
+            CHECK(value == key + 1);
+        } catch (const larder::Error& error) {
+            CHECK(error.code() == larder::Errc::recursive_load);
+        }
+    };
+    CHECK(cache.get(1) == 2);
+    clock.advance(2s);
+    CHECK(cache.get(1) == 2);
+    CHECK(called == 1);
+    clock.advance(2s);
+    const std::vector keys{2, 1};
+    CHECK(cache.get_many(keys)[1] == 2);
+    CHECK(called == 2);
+    clock.advance(2s);
+    CHECK(cache.refresh(1) == 2);
+    CHECK(called >= 2);
+    CHECK(store.in_hand() == InHand{});
+}
+
+TEST_CASE("what lives for ever is not reloaded, and has no age", "[memory]") {
+    ManualClock clock;
+    MemoryStore<int, int, ManualClock> store{{}, clock};
+    int loads = 0;
+    larder::RefreshAhead cache{store,
+                               [&](int key) {
+                                   ++loads;
+                                   return larder::Loaded<int>{.value = key,
+                                                              .ttl = (larder::Ttl::max)()};
+                               },
+                               {.executor = larder::Executor{[](larder::Task task) { task(); }}}};
+    for (int i = 0; i < 10; ++i) {
+        CHECK(cache.get(1) == 1);
+    }
+    CHECK(loads == 1);
+    CHECK(cache.fetch(1).age == 0ms);
+    clock.advance(std::chrono::hours{24 * 365});
+    CHECK(cache.fetch(1).age == std::chrono::hours{24 * 365});
+    CHECK(loads == 1);
 }
 
 #if defined(__unix__)
