@@ -16,6 +16,7 @@
 #include <cmath>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdlib>
 #include <limits>
 #include <mutex>
 #include <new>
@@ -24,6 +25,11 @@
 #include <stdexcept>
 #include <thread>
 #include <vector>
+
+#if defined(__unix__)
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
 
 using namespace std::chrono_literals;
 
@@ -557,3 +563,42 @@ TEST_CASE("threads that queue, look and help", "[drop_queue]") {
     CHECK(soon([&] { return drops.empty(); }));
     CHECK(erased == 2000);
 }
+
+#if defined(__unix__)
+TEST_CASE("a replay of the parent's is none of the child's", "[drop_queue][fork]") {
+    Queue queue;
+    add(queue, 1);
+    int status = -1;
+    const auto tell = [&](Drops) {
+        const auto child = ::fork();
+        if (child == 0) {
+            Backend backend;
+            queue.replay(all, 1, start, backend.teller(), never);
+            std::_Exit(queue.empty() && backend.erased == std::vector{1} ? 0 : 1);
+        }
+        CHECK(::waitpid(child, &status, 0) == child);
+    };
+    queue.replay(all, 1, start, tell, never);
+    CHECK(status == 0);
+    CHECK(queue.empty());
+}
+
+TEST_CASE("in a child the queue has a timer of its own", "[drop_queue][fork]") {
+    std::atomic<std::size_t> told{0};
+    const larder::ManualClock clock;
+    Replay drops{clock, {.tell = [&](auto some) { told += some.size(); }, .clear = never}};
+    REQUIRE(drops.add(1, all, {}));
+    REQUIRE(soon([&] { return drops.empty(); }));
+    const auto child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        std::_Exit(drops.add(2, all, {}) && soon([&] { return drops.empty() && told == 2; }) ? 0
+                                                                                             : 1);
+    }
+    int status = -1;
+    CHECK(::waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+    REQUIRE(drops.add(3, all, {}));
+    CHECK(soon([&] { return told == 2; }));
+}
+#endif

@@ -605,7 +605,8 @@ private:
         entry.used();
         ++shard.counts.hits;
         const V* const value = entry.value ? std::addressof(*entry.value) : nullptr;
-        see(value, detail::left(entry.fresh_until, now), entry.life, entry.refreshing);
+        // What lives is within a cut life of now: the difference holds.
+        see(value, entry.fresh_until - now, entry.life, entry.refreshing);
         return true;
     }
 
@@ -685,7 +686,7 @@ private:
         if (with_value && entry.value) {
             copy.entry.value.emplace(*entry.value);
         }
-        copy.entry.remaining = detail::whole(detail::left(entry.fresh_until, found.now));
+        copy.entry.remaining = detail::whole(entry.fresh_until - found.now);
         copy.fresh = entry.life;
         copy.refreshing = entry.refreshing;
     }
