@@ -585,9 +585,10 @@ TEST_CASE("a step whose reply is lost", "[redis][faults]") {
     RedisServer server;
     // The server carries out what it was asked; the connection is cut ahead of the reply.
     std::atomic<int> replies_to_lose{0};
-    const RedisFront front{server, [&](RedisFront::Way way, std::string&) {
-                               return way == RedisFront::Way::request || replies_to_lose <= 0 ||
-                                      replies_to_lose-- <= 0;
+    const RedisFront front{server, [&](std::size_t, RedisFront::Way way, std::string&) {
+                               const bool lost = way == RedisFront::Way::reply &&
+                                                 replies_to_lose > 0 && replies_to_lose-- > 0;
+                               return lost ? RedisFront::Fate::cut : RedisFront::Fate::pass;
                            }};
     ClientOptions options;
     options.path = front.path();

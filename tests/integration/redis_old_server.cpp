@@ -42,7 +42,7 @@ namespace {
 class OldServer {
 public:
     explicit OldServer(const RedisServer& server)
-        : front_{server, [this](RedisFront::Way way, std::string& bytes) {
+        : front_{server, [this](std::size_t, RedisFront::Way way, std::string& bytes) {
                      constexpr std::string_view both = "\r\nNX\r\n$3\r\nGET\r\n";
                      if (way == RedisFront::Way::request) {
                          for (std::size_t at = 0; (at = bytes.find(both, at)) != std::string::npos;
@@ -51,7 +51,7 @@ public:
                              ++spoilt_;
                          }
                      }
-                     return true;
+                     return RedisFront::Fate::pass;
                  }} {}
 
     [[nodiscard]] const std::string& path() const noexcept { return front_.path(); }

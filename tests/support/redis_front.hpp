@@ -15,6 +15,7 @@
 #include <functional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -31,9 +32,17 @@ class RedisFront {
 public:
     enum class Way { request, reply };
 
-    /// Is shown what passes, from one thread, and may change it; false: the connection is cut, and
-    /// this is lost.
-    using Pass = std::function<bool(Way, std::string&)>;
+    /// What becomes of what was shown.
+    enum class Fate {
+        pass,     ///< it goes on
+        cut,      ///< it is lost, and the connection cut
+        swallow,  ///< it is lost, and the connection stays
+        hold,     ///< a request: it goes on once the client has given the connection up
+    };
+
+    /// Is shown what passes, and over which connection (they are counted from 0), from one thread,
+    /// and may change it.
+    using Pass = std::function<Fate(std::size_t, Way, std::string&)>;
 
     RedisFront(const RedisServer& server, Pass pass)
         : server_{server.socket_path()},
@@ -41,6 +50,7 @@ public:
           pass_{std::move(pass)} {
         listener_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         const sockaddr_un address = address_of(path_);
+        ::unlink(path_.c_str());  // of one before
         if (::bind(listener_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
             ::listen(listener_, 64) != 0) {
             throw std::runtime_error{"no socket for the front"};
@@ -59,8 +69,10 @@ public:
 
 private:
     struct Link {
+        std::size_t number;
         int client;
         int server;
+        std::string held{};
     };
 
     static sockaddr_un address_of(const std::string& path) {
@@ -80,47 +92,64 @@ private:
             }
             (void)::poll(all.data(), all.size(), 20);
             for (std::size_t i = links.size(); i-- > 0;) {
-                const bool lives = (all[1 + 2 * i].revents == 0 ||
-                                    pass(links[i].client, links[i].server, Way::request)) &&
-                                   (all[2 + 2 * i].revents == 0 ||
-                                    pass(links[i].server, links[i].client, Way::reply));
+                const bool lives = (all[1 + 2 * i].revents == 0 || pass(links[i], Way::request)) &&
+                                   (all[2 + 2 * i].revents == 0 || pass(links[i], Way::reply));
                 if (!lives) {
                     close(links[i]);
                     links.erase(links.begin() + static_cast<std::ptrdiff_t>(i));
                 }
             }
             if (all[0].revents != 0) {
-                const Link link{::accept(listener_, nullptr, nullptr),
-                                ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+                links.push_back({accepted_++, ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC),
+                                 ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)});
                 const sockaddr_un address = address_of(server_);
-                (void)::connect(link.server, reinterpret_cast<const sockaddr*>(&address),
+                (void)::connect(links.back().server, reinterpret_cast<const sockaddr*>(&address),
                                 sizeof address);
-                links.push_back(link);
             }
         }
         for (const Link& link : links) {
             close(link);
         }
     }
+    // Whoever closes with bytes to be sent yet has the server carry them out all the same.
     static void close(const Link& link) {
+        static_cast<void>(send(link.server, link.held));
         ::close(link.client);
         ::close(link.server);
     }
-    bool pass(int from, int to, Way way) {
+    static bool send(int to, std::string_view bytes) {
+        while (!bytes.empty()) {
+            const ssize_t sent = ::send(to, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+            if (sent <= 0) {
+                return false;
+            }
+            bytes.remove_prefix(static_cast<std::size_t>(sent));
+        }
+        return true;
+    }
+    bool pass(Link& link, Way way) {
         std::array<char, 65536> bytes{};
-        const ssize_t got = ::recv(from, bytes.data(), bytes.size(), 0);
+        const bool request = way == Way::request;
+        const ssize_t got =
+            ::recv(request ? link.client : link.server, bytes.data(), bytes.size(), 0);
         if (got <= 0) {
             return false;
         }
         std::string text{bytes.data(), static_cast<std::size_t>(got)};
-        return pass_(way, text) && ::send(to, text.data(), text.size(), MSG_NOSIGNAL) ==
-                                       static_cast<ssize_t>(text.size());
+        switch (pass_(link.number, way, text)) {
+            case Fate::pass: return send(request ? link.server : link.client, text);
+            case Fate::cut: return false;
+            case Fate::swallow: return true;
+            case Fate::hold: link.held += text; return true;
+        }
+        return false;
     }
 
     std::string server_;
     std::string path_;
     Pass pass_;
     int listener_ = -1;
+    std::size_t accepted_ = 0;
     std::atomic<bool> ending_{false};
     std::thread thread_{};
 };

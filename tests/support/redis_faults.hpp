@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// Stands in front of a redis-server and lets the n-th exchange fail.
+
+#ifndef LARDER_TESTS_SUPPORT_REDIS_FAULTS_HPP
+#define LARDER_TESTS_SUPPORT_REDIS_FAULTS_HPP
+
+#include "support/redis_front.hpp"
+#include "support/redis_server.hpp"
+
+#include <array>
+#include <cstddef>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+namespace larder_test {
+
+/// How an exchange fails: a client's request (a pipeline, whatever travelled together) and its reply.
+enum class Fault {
+    request_cut,     ///< the connection breaks before the server sees the request
+    request_silent,  ///< the server never sees it, and the client waits in vain
+    request_late,    ///< the server carries it out once the client has given up
+    reply_cut,       ///< it is carried out, and the connection breaks ahead of the reply
+    reply_silent,    ///< it is carried out, and the client waits in vain
+};
+
+inline constexpr std::array all_faults{Fault::request_cut, Fault::request_silent,
+                                       Fault::request_late, Fault::reply_cut, Fault::reply_silent};
+
+[[nodiscard]] constexpr std::string_view to_string(Fault fault) noexcept {
+    switch (fault) {
+        case Fault::request_cut: return "request cut";
+        case Fault::request_silent: return "request silent";
+        case Fault::request_late: return "request late";
+        case Fault::reply_cut: return "reply cut";
+        case Fault::reply_silent: return "reply silent";
+    }
+    return "none";
+}
+
+/// Counts exchanges, over all connections, from when it is armed. What goes wrong depends on that
+/// count alone. A request that is larger than 64 KiB counts as several.
+///
+/// ```cpp
+/// RedisFaults faults{server};                  // a client's options: .path = faults.path()
+/// for (std::size_t n = 1;; ++n) {
+///     faults.arm(Fault::reply_cut, n);
+///     …                                        // what is to be tried
+///     if (!faults.disarm()) break;             // it makes fewer exchanges
+/// }
+/// ```
+///
+/// Thread safety: all members may run concurrently.
+class RedisFaults {
+public:
+    explicit RedisFaults(const RedisServer& server)
+        : front_{server, [this](std::size_t link, RedisFront::Way way, std::string&) {
+                     return way == RedisFront::Way::request ? request(link) : reply(link);
+                 }} {}
+
+    /// Where clients connect.
+    [[nodiscard]] const std::string& path() const noexcept { return front_.path(); }
+
+    /// The n-th exchange from now, from 1, fails; all after it too if `from_then_on`.
+    void arm(Fault fault, std::size_t n, bool from_then_on = false) {
+        const std::scoped_lock lock{mutex_};
+        fault_ = fault;
+        n_ = n;
+        from_then_on_ = from_then_on;
+        exchanges_ = 0;
+        hits_ = 0;
+        doomed_.clear();
+    }
+    /// Lets everything pass from now on.
+    ///
+    /// @return how many exchanges have failed
+    std::size_t disarm() {
+        const std::scoped_lock lock{mutex_};
+        n_ = 0;
+        return hits_;
+    }
+    /// Exchanges since it was armed.
+    [[nodiscard]] std::size_t exchanges() const {
+        const std::scoped_lock lock{mutex_};
+        return exchanges_;
+    }
+
+private:
+    using Fate = RedisFront::Fate;
+
+    Fate request(std::size_t link) {
+        const std::scoped_lock lock{mutex_};
+        ++exchanges_;
+        const bool hit = n_ > 0 && (from_then_on_ ? exchanges_ >= n_ : exchanges_ == n_);
+        if (!hit) {
+            doomed_.erase(link);
+            return Fate::pass;
+        }
+        ++hits_;
+        switch (fault_) {
+            case Fault::request_cut: return Fate::cut;
+            case Fault::request_silent: return Fate::swallow;
+            case Fault::request_late: return Fate::hold;
+            case Fault::reply_cut: doomed_[link] = Fate::cut; break;
+            case Fault::reply_silent: doomed_[link] = Fate::swallow; break;
+        }
+        return Fate::pass;
+    }
+    Fate reply(std::size_t link) {
+        const std::scoped_lock lock{mutex_};
+        const auto at = doomed_.find(link);
+        return at == doomed_.end() ? Fate::pass : at->second;
+    }
+
+    mutable std::mutex mutex_{};
+    Fault fault_ = Fault::request_cut;
+    std::size_t n_ = 0;  // 0: none
+    bool from_then_on_ = false;
+    std::size_t exchanges_ = 0;
+    std::size_t hits_ = 0;
+    std::map<std::size_t, Fate> doomed_{};  // what becomes of the next replies of a connection
+    RedisFront front_;
+};
+
+}  // namespace larder_test
+
+#endif  // LARDER_TESTS_SUPPORT_REDIS_FAULTS_HPP
