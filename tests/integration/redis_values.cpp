@@ -537,7 +537,7 @@ TEST_CASE("no life is so long that it ends at once", "[redis]") {
     for (const char* years : {"10000000000000", "9000000000000000"}) {  // 317, and many more
         server().run("SET", "n:1", "5", "PX", years);
         CHECK(w.cache.fetch(1).source == Source::hit);
-        CHECK(w.cache.fetch(1).remaining > 24h * 365 * 100);
+        CHECK(w.cache.fetch(1).remaining == larder::detail::longest_life);
         CHECK(w.cache.stats().misses == 0);
     }
     server().run("SET", "n:2", "6");

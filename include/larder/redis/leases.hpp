@@ -7,32 +7,30 @@
 #define LARDER_REDIS_LEASES_HPP
 
 #include <larder/detail/flight.hpp>
+#include <larder/detail/process.hpp>
 #include <larder/detail/slot.hpp>
+#include <larder/detail/ticker.hpp>
 #include <larder/entry.hpp>
 #include <larder/version.hpp>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <unordered_map>
 #include <utility>
 #include <vector>
-
-#include <unistd.h>
 
 LARDER_NS_BEGIN
 
 namespace redis::detail {
 
-/// A lease as it is renewed.
+/// A lease, and where it is shown.
 struct HeldLease {
     std::uint64_t id = 0;
     bool beside = false;
@@ -40,180 +38,227 @@ struct HeldLease {
 };
 
 /// Leases are short, so that a holder that dies costs others little; one that lives renews them here
-/// while its load runs, every third of their length. The timer is a thread that is started with the
-/// first lease, and sleeps while there are none.
+/// while its load runs, every third of their length.
+///
+/// A lease lives as long as its flight. One whose flight is over may still be shown: the reply to
+/// the step that took it was lost, or to the one that was to end it. Whoever sees it gives it back,
+/// and so does the timer. A forked child holds none of its parent's.
 ///
 /// Thread safety: all members may run concurrently.
 template <class V>
 class Leases {
 public:
     using Flight = larder::detail::Flight<V>;
-    using Renew = std::function<void(const std::vector<HeldLease>&)>;
 
-    /// @param renew  is told, from the timer's thread, which leases to renew; what it throws is
-    ///               ignored
-    Leases(Ttl length, Renew renew) : length_{length}, renew_{std::move(renew)} {}
+    /// What is to be done about leases from time to time.
+    struct Due {
+        std::vector<HeldLease> renew{};
+        std::vector<HeldLease> give_back{};
+    };
+
+    /// A lease that is held, and its load.
+    struct Held {
+        HeldLease lease{};
+        std::shared_ptr<Flight> flight{};
+    };
+
+    /// A place in the order in which leases were confirmed.
+    using Moment = std::uint64_t;
+
+    /// @param tell  carries out what is due, in the timer's thread; what it throws is ignored
+    Leases(Ttl length, std::function<void(const Due&)> tell)
+        : length_{length}, tell_{std::move(tell)}, ticker_{[this] { return tick(); }} {}
     Leases(const Leases&) = delete;
     Leases& operator=(const Leases&) = delete;
-    ~Leases() {
-        {
-            const std::scoped_lock lock{mutex_};
-            closed_ = true;
-        }
-        changed_.notify_all();
-        if (timer_.joinable()) {
-            // A process that was forked off has no timer.
-            process_ == ::getpid() ? timer_.join() : timer_.detach();
-        }
-    }
+    ~Leases() { ticker_.stop(); }
 
-    [[nodiscard]] Ttl length() const noexcept { return length_; }
-
+    /// It is about to be asked for: once it is shown, others may join.
+    ///
+    /// @throws std::bad_alloc  in which case it is not held
     void add(HeldLease lease, std::shared_ptr<Flight> flight) {
+        Own& own = own_.get();
         bool wake = false;
         {
-            const std::scoped_lock lock{mutex_};
-            start();
-            const std::uint64_t id = lease.id;
-            held_.insert_or_assign(id, Item{std::move(lease), std::move(flight), Clock::now()});
-            wake = idle_;
-            idle_ = false;
+            const std::scoped_lock lock{own.mutex};
+            std::string slot = lease.slot;
+            own.held.emplace(std::move(slot), Item{{std::move(lease), std::move(flight)}});
+            wake = !std::exchange(own.ticking, true);
         }
-        if (wake) {
-            changed_.notify_one();
-        }
-    }
-    /// From now on it is a lease beside a value.
-    void set_beside(std::uint64_t id) {
-        const std::scoped_lock lock{mutex_};
-        if (const auto at = held_.find(id); at != held_.end()) {
-            at->second.lease.beside = true;
+        if (wake && !ticker_.kick()) {
+            const std::scoped_lock lock{own.mutex};
+            own.ticking = false;  // no thread to be had: the next lease tries again
         }
     }
-    /// It has been filled or released: who still sees it in a slot has looked before that.
-    void remove(std::uint64_t id) noexcept {
-        std::shared_ptr<Flight> last;  // dies without the lock
-        const std::scoped_lock lock{mutex_};
-        last = take_out(id);
-        note_ended(id);
+    /// The server has given it.
+    void confirm(const std::string& slot, std::uint64_t id, bool beside) noexcept {
+        if (Own* const own = own_.find()) {
+            const std::scoped_lock lock{own->mutex};
+            if (const auto at = place(*own, slot, id); at != own->held.end()) {
+                at->second.held.lease.beside = beside;
+                at->second.confirmed = ++own->last;
+            }
+        }
+    }
+    /// The server was told that it has ended: who still sees it in a slot has looked before that.
+    void remove(const std::string& slot, std::uint64_t id) noexcept {
+        take_out(slot, Ended::yes, [&](const Item& item) { return item.held.lease.id == id; });
     }
     /// No slot has shown it.
-    void forget(std::uint64_t id) noexcept {
-        std::shared_ptr<Flight> last;
-        const std::scoped_lock lock{mutex_};
-        last = take_out(id);
+    void forget(const std::string& slot, std::uint64_t id) noexcept {
+        take_out(slot, Ended::no, [&](const Item& item) { return item.held.lease.id == id; });
     }
-    /// It was of this process, and ended not long ago.
-    [[nodiscard]] bool ended(std::uint64_t id) const {
-        const std::scoped_lock lock{mutex_};
-        return std::find(ended_.begin(), ended_.end(), id) != ended_.end();
+
+    /// Take it before the server is asked for what ends leases: see `lose`.
+    [[nodiscard]] Moment now() const {
+        Own& own = own_.get();
+        const std::scoped_lock lock{own.mutex};
+        return own.last;
     }
-    [[nodiscard]] std::shared_ptr<Flight> flight(std::uint64_t id) const {
-        const std::scoped_lock lock{mutex_};
-        const auto at = held_.find(id);
-        return at == held_.end() ? nullptr : at->second.flight;
+    /// The slot shows none of its leases any more that were confirmed by `moment`.
+    void lose(const std::string& slot, Moment moment) noexcept {
+        const auto lost = [&](const Item& item) {
+            return item.confirmed != 0 && item.confirmed <= moment;
+        };
+        while (take_out(slot, Ended::yes, lost)) {}
     }
-    /// The leases of one slot; none, most of the time.
-    [[nodiscard]] std::vector<HeldLease> of(const std::string& slot) const {
-        std::vector<HeldLease> leases;
-        const std::scoped_lock lock{mutex_};
-        for (const auto& [id, item] : held_) {
-            if (item.lease.slot == slot) {
-                leases.push_back(item.lease);
+
+    /// The load that a lease stands for; null if it is not of this process, or over.
+    [[nodiscard]] std::shared_ptr<Flight> flight(const std::string& slot, std::uint64_t id) const {
+        Own& own = own_.get();
+        const std::scoped_lock lock{own.mutex};
+        const auto at = place(own, slot, id);
+        return at != own.held.end() && !at->second.over() ? at->second.held.flight : nullptr;
+    }
+    /// It was of this process, and its load is over: nobody will end it but who sees it.
+    [[nodiscard]] bool ended(const std::string& slot, std::uint64_t id) const {
+        Own& own = own_.get();
+        const std::scoped_lock lock{own.mutex};
+        const auto at = place(own, slot, id);
+        return at != own.held.end()
+                   ? at->second.over()
+                   : std::find(own.ended.begin(), own.ended.end(), id) != own.ended.end();
+    }
+    /// The leases of one slot whose loads are under way; none, most of the time.
+    [[nodiscard]] std::vector<Held> of(const std::string& slot) const {
+        std::vector<Held> leases;
+        Own& own = own_.get();
+        const std::scoped_lock lock{own.mutex};
+        const auto [begin, end] = own.held.equal_range(slot);
+        for (auto at = begin; at != end; ++at) {
+            if (!at->second.over()) {
+                leases.push_back(at->second.held);
             }
         }
         return leases;
     }
-    /// The slot shows none of its leases any more, but for the one given.
-    void lose(const std::string& slot, std::uint64_t but = 0) {
-        std::vector<std::shared_ptr<Flight>> last;  // die without the lock
-        const std::scoped_lock lock{mutex_};
-        for (auto at = held_.begin(); at != held_.end();) {
-            if (at->second.lease.slot == slot && at->first != but) {
-                last.push_back(std::move(at->second.flight));
-                note_ended(at->first);
-                at = held_.erase(at);
-            } else {
-                ++at;
-            }
-        }
+    /// How many have loads under way.
+    [[nodiscard]] std::size_t count() const {
+        Own& own = own_.get();
+        const std::scoped_lock lock{own.mutex};
+        return static_cast<std::size_t>(
+            std::count_if(own.held.begin(), own.held.end(),
+                          [](const auto& held) { return !held.second.over(); }));
     }
 
 private:
     using Clock = std::chrono::steady_clock;
 
+    enum class Ended : bool { no, yes };
+
     struct Item {
-        HeldLease lease;
-        std::shared_ptr<Flight> flight;
-        Clock::time_point since;
+        Held held{};
+        Clock::time_point since{Clock::now()};
+        Clock::time_point over_since{};  // as the timer has seen it
+        Moment confirmed = 0;            // 0: not yet
+
+        [[nodiscard]] bool over() const noexcept { return held.flight->over(); }
+    };
+    using Table = std::unordered_multimap<std::string, Item>;
+
+    struct Own {
+        std::mutex mutex{};
+        Table held{};  // by slot
+        std::array<std::uint64_t, 128> ended{};
+        std::size_t next_ended = 0;
+        Moment last = 0;
+        bool ticking = false;
     };
 
-    std::shared_ptr<Flight> take_out(std::uint64_t id) noexcept {
-        std::shared_ptr<Flight> flight;
-        if (const auto at = held_.find(id); at != held_.end()) {
-            flight = std::move(at->second.flight);
-            held_.erase(at);
-        }
-        return flight;
-    }
-    void note_ended(std::uint64_t id) noexcept { ended_[next_ended_++ % ended_.size()] = id; }
-
-    void start() {
-        if (timer_.joinable()) {
-            if (process_ == ::getpid()) {
-                return;
-            }
-            timer_.detach();
-            idle_ = false;
-        }
-        timer_ = std::thread{[this] { run(); }};
-        process_ = ::getpid();
+    static typename Table::iterator place(Own& own, const std::string& slot, std::uint64_t id) {
+        const auto [begin, end] = own.held.equal_range(slot);
+        const auto at = std::find_if(
+            begin, end, [&](const auto& held) { return held.second.held.lease.id == id; });
+        return at == end ? own.held.end() : at;
     }
 
-    void run() {
-        std::unique_lock lock{mutex_};
+    // True if there was one. It dies without the lock.
+    template <class Which>
+    bool take_out(const std::string& slot, Ended ended, Which&& which) noexcept {
+        Own* const own = own_.find();
+        if (own == nullptr) {
+            return false;
+        }
+        typename Table::node_type out;
+        const std::scoped_lock lock{own->mutex};
+        const auto [begin, end] = own->held.equal_range(slot);
+        const auto at =
+            std::find_if(begin, end, [&](const auto& held) { return which(held.second); });
+        if (at == end) {
+            return false;
+        }
+        if (ended == Ended::yes) {
+            own->ended[own->next_ended++ % own->ended.size()] = at->second.held.lease.id;
+        }
+        out = own->held.extract(at);
+        return true;
+    }
+
+    larder::detail::Ticker::Next tick() noexcept {
         const auto step = std::chrono::milliseconds{length_} / 3;
-        while (!closed_) {
-            if (held_.empty()) {
-                idle_ = true;
-                changed_.wait(lock, [this] { return closed_ || !idle_; });
+        try {
+            Due due;
+            if (!gather(due, step)) {
+                return std::nullopt;
             }
-            const auto until = Clock::now() + step;
-            changed_.wait_until(lock, until, [this] { return closed_; });
-            if (closed_) {
-                return;
+            if (!due.renew.empty() || !due.give_back.empty()) {
+                tell_(due);
             }
-            std::vector<HeldLease> due;
-            const auto old = Clock::now() - step / 2;
-            for (const auto& [id, item] : held_) {
-                if (item.since <= old) {
-                    due.push_back(item.lease);
+        } catch (...) {
+            // The server is away: leases end, and their fills will be dropped.
+        }
+        return step;
+    }
+
+    // False if none is held.
+    bool gather(Due& due, Clock::duration step) {
+        std::vector<typename Table::node_type> gone;  // die without the lock
+        Own& own = own_.get();
+        const std::scoped_lock lock{own.mutex};
+        const auto now = Clock::now();
+        for (auto at = own.held.begin(); at != own.held.end();) {
+            Item& item = at->second;
+            if (!item.over()) {
+                if (item.since <= now - step / 2) {
+                    due.renew.push_back(item.held.lease);
                 }
-            }
-            if (due.empty()) {
+            } else if (item.over_since == Clock::time_point{} || now < item.over_since + length_) {
+                due.give_back.push_back(item.held.lease);
+                item.over_since = item.over_since == Clock::time_point{} ? now : item.over_since;
+            } else {
+                gone.emplace_back();
+                gone.back() = own.held.extract(at++);
                 continue;
             }
-            lock.unlock();
-            try {
-                renew_(due);
-            } catch (...) {
-                // The server is away: the leases end, and their fills will be dropped.
-            }
-            lock.lock();
+            ++at;
         }
+        own.ticking = !own.held.empty();
+        return own.ticking;
     }
 
     const Ttl length_;
-    const Renew renew_;
-    mutable std::mutex mutex_{};
-    std::condition_variable changed_{};
-    std::unordered_map<std::uint64_t, Item> held_{};
-    std::array<std::uint64_t, 128> ended_{};
-    std::size_t next_ended_ = 0;
-    bool closed_ = false;
-    bool idle_ = false;
-    std::thread timer_{};
-    pid_t process_ = 0;
+    const std::function<void(const Due&)> tell_;
+    mutable larder::detail::ForkLocal<Own> own_{};
+    larder::detail::Ticker ticker_;
 };
 
 }  // namespace redis::detail

@@ -10,6 +10,8 @@
 #include <larder/detail/random.hpp>
 #include <larder/detail/slot.hpp>
 #include <larder/error.hpp>
+#include <larder/redis/error.hpp>
+#include <larder/redis/leases.hpp>
 #include <larder/redis/pipeline.hpp>
 #include <larder/redis/reply.hpp>
 #include <larder/redis/slot_format.hpp>
@@ -87,7 +89,10 @@ public:
         for (const std::string& slot : slots) {
             add_open(pipeline, slot, asked.emplace_back(s_, slot).lease.id);
         }
-        const std::vector<Reply> replies = s_.client.run(pipeline);
+        const std::vector<Reply> replies = ask(pipeline, asked, asked.size() * opens);
+        for (std::size_t i = 0; i < slots.size(); ++i) {
+            asked[i].answered(replies[opens * i + 2].is_nil());
+        }
         std::optional<Epoch> made;  // where there is no clock: once for all
         const auto epoch_for = [&](const Reply& clock) {
             const auto epoch = to_epoch(clock.text());
@@ -97,51 +102,55 @@ public:
             return epoch ? *epoch : *made;
         };
         for (std::size_t i = 0; i < slots.size(); ++i) {
-            const Reply& reply = replies[3 * i + 2];
+            const Reply& reply = replies[opens * i + 2];
             if (reply.is_nil()) {
-                each(i, asked[i].lead(epoch_for(replies[3 * i]), std::nullopt));
+                each(i, asked[i].lead(epoch_for(replies[opens * i]), std::nullopt));
             } else {
                 each(i, old_server(reply)
                             ? acquire(slots[i], look)
-                            : found(slots[i], reply, replies[3 * i + 1].integer(), look));
+                            : found(slots[i], reply, replies[opens * i + 1].integer(), look));
             }
         }
     }
 
     /// The lease beside a value, if that is as `wanted`.
     Opening reopen(const std::string& slot, const Look& look, Beside wanted) {
-        Announced mine{s_, slot, true};
-        Pipeline pipeline;
-        pipeline.command("GET", s_.names.clock());
-        add_script(pipeline, scripts().reopen, {slot, Names::side(slot)},
-                   {hex(mine.lease.id), s_.lease_ms()});
-        const std::vector<Reply> replies = s_.run(pipeline);
-        const ReplyView reply = replies[1];
-        const std::string_view kind = reply[0].text();
-        const bool taken = kind == "+";
         Copy copy;
-        if (taken || kind == "R") {
-            try {
+        std::string kind;
+        std::uint64_t holder = 0;
+        {
+            Announced mine{s_, slot, true};
+            Pipeline pipeline;
+            pipeline.command("GET", s_.names.clock());
+            add_script(pipeline, scripts().reopen, {slot, Names::side(slot)},
+                       {hex(mine.lease.id), s_.lease_ms()});
+            const std::vector<Reply> replies = ask(pipeline, std::span{&mine, 1}, clock_reads);
+            const ReplyView reply = replies[1];
+            kind = reply[0].text();
+            holder = unhex(reply[1].text()).value_or(0);
+            mine.answered(kind == "+");
+            if (kind == "+" || kind == "R") {
                 copy = copy_in(slot, reply[2], reply[3].integer(), look);
-            } catch (...) {
-                mine.give_back_if(taken);
-                throw;
+            }
+            if (copy && copy->stale() != (wanted == Beside::stale)) {
+                copy.reset();
+            }
+            if (kind == "+" && copy) {
+                return mine.lead(epoch_of(replies[0]), std::move(copy));
             }
         }
-        const bool as_wanted = copy && copy->stale() == (wanted == Beside::stale);
-        if (taken && as_wanted) {
-            return mine.lead(epoch_of(replies[0]), std::move(copy));
+        if (kind == "R" && look.steps > 0 && s_.leases.ended(slot, holder)) {
+            release(s_, slot, {holder, {}, true});
+            return reopen(slot, one_less(look), wanted);
         }
-        mine.give_back_if(taken);
         if (wanted == Beside::fresh) {
             Opening none;
             none.slot = kind == "W" ? Slot::bypass : Slot::hit;
             return none;
         }
-        if (kind == "R" && as_wanted) {
+        if (kind == "R" && copy) {
             copy->refreshing = true;
-            return join(slot, look, {unhex(reply[1].text()).value_or(0), {}, true},
-                        std::move(copy));
+            return join(slot, look, {holder, {}, true}, std::move(copy));
         }
         if (kind == "W") {
             return written();
@@ -151,41 +160,39 @@ public:
 
     /// The lease, from whoever has it.
     Opening take(const std::string& slot) {
+        const auto moment = s_.leases.now();
         Announced mine{s_, slot};
         Pipeline pipeline;
         pipeline.command("GET", s_.names.clock());
         add_script(pipeline, scripts().force, {slot, Names::side(slot)},
                    {hex(mine.lease.id), s_.lease_ms(), loading_bytes(mine.lease.id)});
-        const std::vector<Reply> replies = s_.run(pipeline);
+        const std::vector<Reply> replies = ask(pipeline, std::span{&mine, 1}, clock_reads);
         const std::string_view kind = replies[1].text();
+        mine.lease.beside = kind == "+";
+        mine.answered(kind == "+" || kind == "L");
         if (kind != "+" && kind != "L") {
             return kind == "W" ? written() : Opening{};
         }
-        if (kind == "+") {
-            mine.set_beside();
-        }
-        s_.leases.lose(slot, mine.lease.id);
+        s_.leases.lose(slot, moment);
         return mine.lead(epoch_of(replies[0]), std::nullopt);
     }
 
-    /// The load brought nothing to keep.
+    /// The load failed.
     static void release(State& state, const std::string& slot, const Lease& lease) {
         Pipeline pipeline;
         pipeline.repeatable();
-        add_release(pipeline, slot, lease);
+        add_release(pipeline, slot, lease.id, lease.beside);
         static_cast<void>(state.run(pipeline));
-    }
-    static void add_release(Pipeline& pipeline, const std::string& slot, const Lease& lease) {
-        add_script(pipeline, scripts().release, {slot}, {loading_bytes(lease.id)});
-        if (lease.beside) {
-            add_script(pipeline, scripts().release_side, {Names::side(slot)}, {hex(lease.id)});
-        }
+        state.leases.remove(slot, lease.id);
     }
 
     /// The clock as it was read ahead of a lease or a ticket; made where there is none.
     [[nodiscard]] Epoch epoch_of(ReplyView reply) const {
         if (const auto epoch = to_epoch(reply.text())) {
             return *epoch;
+        }
+        if (reply.is_error() && reply.text().starts_with("NOPERM")) {
+            return {};  // a user that may not, and uses no tags
         }
         try {
             const Reply made =
@@ -198,57 +205,85 @@ public:
     }
 
 private:
+    static constexpr std::size_t opens = 3;        // the commands of `add_open`
+    static constexpr std::size_t clock_reads = 1;  // at first, and they may fail
+
     // A lease that is asked for, known here before the slot can show it: others may join at once.
+    // Unless it becomes the caller's, it is settled when this goes.
     class Announced {
     public:
-        Announced(State& state, std::string slot, bool beside = false)
-            : lease{new_id(), {}, beside},
-              state_{&state},
-              slot_{std::move(slot)},
-              lead_{std::make_shared<Flight>()} {
-            state.leases.add({lease.id, beside, slot_}, lead_.flight());
+        Announced(State& state, const std::string& slot, bool beside = false)
+            : lease{new_id(), {}, beside}, state_{&state}, slot_{slot} {
+            lead_ = Lead{std::make_shared<Flight>()};
+            state.leases.add({lease.id, beside, slot}, lead_.flight());
         }
         Announced(Announced&& other) noexcept
             : lease{other.lease},
               state_{std::exchange(other.state_, nullptr)},
               slot_{std::move(other.slot_)},
+              fate_{other.fate_},
               lead_{std::move(other.lead_)} {}
         Announced& operator=(Announced&&) = delete;
         ~Announced() {
-            if (state_ != nullptr) {
-                state_->leases.forget(lease.id);
+            if (state_ == nullptr) {
+                return;
+            }
+            switch (fate_) {
+                case Fate::unknown: break;  // its flight is over: who sees it gives it back
+                case Fate::refused: state_->leases.forget(slot_, lease.id); break;
+                case Fate::taken: give_back(); break;
             }
         }
 
-        void set_beside() {
-            lease.beside = true;
-            state_->leases.set_beside(lease.id);
-        }
-        // It is the caller's.
+        /// What the server said, or that it cannot have been asked.
+        void answered(bool taken) noexcept { fate_ = taken ? Fate::taken : Fate::refused; }
+
+        /// It is the caller's.
         Opening lead(const Epoch& epoch, Copy copy) {
             lease.epoch = epoch;
+            state_->leases.confirm(slot_, lease.id, lease.beside);
+            Opening opening{Slot::lead, std::move(copy), lease, std::move(lead_), nullptr};
             state_ = nullptr;
-            return {Slot::lead, std::move(copy), lease, std::move(lead_), nullptr};
-        }
-        void give_back_if(bool taken) {
-            if (taken) {
-                try {
-                    release(*state_, slot_, lease);
-                } catch (const StoreError&) {
-                    state_->failed();  // it ends by itself
-                }
-            }
+            return opening;
         }
 
         Lease lease;
 
     private:
+        using Lead = larder::detail::Lead<Fetched<V>>;
+
+        enum class Fate : std::uint8_t { unknown, refused, taken };
+
+        void give_back() noexcept {
+            try {
+                release(*state_, slot_, lease);
+            } catch (...) {
+                state_->failed();  // who sees it tries again
+            }
+        }
+
         State* state_;
         std::string slot_;
-        larder::detail::Lead<Fetched<V>> lead_;
+        Fate fate_ = Fate::unknown;
+        Lead lead_{};
     };
 
     static const SlotScripts& scripts() { return SlotScripts::instance(); }
+
+    // A step that takes leases.
+    std::vector<Reply> ask(const Pipeline& pipeline, std::span<Announced> asked,
+                           std::size_t unchecked) const {
+        try {
+            return s_.run(pipeline, unchecked);
+        } catch (const NoReply& failure) {
+            if (failure.outcome() == Outcome::not_sent) {
+                for (Announced& one : asked) {
+                    one.answered(false);
+                }
+            }
+            throw;
+        }
+    }
 
     static Opening written() {
         Opening opening;
@@ -257,14 +292,19 @@ private:
     }
 
     Opening join(const std::string& slot, const Look& look, const Lease& lease, Copy copy) {
-        std::shared_ptr<Flight> flight = s_.leases.flight(lease.id);
-        if (!flight && look.steps > 0 && s_.leases.ended(lease.id)) {
-            Look next{.remaining = true, .tagged = look.tagged, .usual = look.usual};
-            next.steps = look.steps - 1;
-            return acquire(slot, next);
+        std::shared_ptr<Flight> flight = s_.leases.flight(slot, lease.id);
+        if (!flight && look.steps > 0 && s_.leases.ended(slot, lease.id)) {
+            return acquire(slot, one_less(look), lease);
         }
         const Slot answer = flight ? Slot::join : Slot::foreign;
         return {answer, std::move(copy), lease, {}, std::move(flight)};
+    }
+
+    // The same look, which has seen nothing yet.
+    static Look one_less(const Look& look) {
+        Look next{.remaining = true, .tagged = look.tagged, .usual = look.usual};
+        next.steps = look.steps - 1;
+        return next;
     }
 
     Copy copy_in(const std::string& slot, ReplyView bytes, std::int64_t pttl,
@@ -274,21 +314,27 @@ private:
         return std::move(seen.copy);
     }
 
-    // The lease of an empty slot, or what is there.
-    Opening acquire(const std::string& slot, const Look& look) {
-        Announced mine{s_, slot};
-        Pipeline pipeline;
-        add_open(pipeline, slot, mine.lease.id);
-        std::vector<Reply> replies = s_.client.run(pipeline);
-        if (old_server(replies[2])) {
-            pipeline.clear();
+    // The lease of an empty slot, or what is there. It may still show a lease of this process that
+    // has ended: that is given back on the way.
+    Opening acquire(const std::string& slot, const Look& look, const Lease& ended = {}) {
+        std::vector<Reply> replies;
+        std::size_t at = 0;
+        bool again = false;
+        do {
+            Announced mine{s_, slot};
+            Pipeline pipeline;
+            if (ended) {
+                add_release(pipeline, slot, ended.id, ended.beside);
+            }
+            at = pipeline.size();
             add_open(pipeline, slot, mine.lease.id);
-            replies = s_.client.run(pipeline);
-        }
-        if (replies[2].is_nil()) {
-            return mine.lead(epoch_of(replies[0]), std::nullopt);
-        }
-        return found(slot, replies[2], replies[1].integer(), look);
+            replies = ask(pipeline, std::span{&mine, 1}, at + opens);
+            mine.answered(replies[at + 2].is_nil());
+            if (replies[at + 2].is_nil()) {
+                return mine.lead(epoch_of(replies[at]), std::nullopt);
+            }
+        } while (old_server(replies[at + 2]) && !std::exchange(again, true));
+        return found(slot, replies[at + 2], replies[at + 1].integer(), look);
     }
 
     // What a slot that was not empty answers.
@@ -301,8 +347,7 @@ private:
         if (look.steps == 0) {
             return {};  // it changes faster than it can be looked at
         }
-        Look next{.remaining = true, .tagged = look.tagged, .usual = look.usual};
-        next.steps = look.steps - 1;
+        Look next = one_less(look);
         reader_.note(seen, next);
         return open(slot, next);
     }
@@ -332,7 +377,8 @@ private:
             pipeline.command("GET", s_.names.clock());
             add_script(pipeline, scripts().replace, {slot},
                        {look.digest, loading_bytes(mine.lease.id), s_.lease_ms()});
-            const std::vector<Reply> replies = s_.run(pipeline);
+            const std::vector<Reply> replies = ask(pipeline, std::span{&mine, 1}, clock_reads);
+            mine.answered(replies[1].integer() == 1);
             if (replies[1].integer() == 1) {
                 return mine.lead(epoch_of(replies[0]), std::nullopt);
             }

@@ -6,12 +6,12 @@
 #ifndef LARDER_REDIS_SLOT_FORMAT_HPP
 #define LARDER_REDIS_SLOT_FORMAT_HPP
 
+#include <larder/detail/later.hpp>
 #include <larder/detail/slot.hpp>
 #include <larder/entry.hpp>
 #include <larder/version.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -25,9 +25,7 @@ LARDER_NS_BEGIN
 namespace redis::detail {
 
 using larder::detail::Epoch;
-
-/// No life and no grace in Redis is longer: nanoseconds count to twice that and more.
-inline constexpr Ttl longest_life{std::chrono::hours{24 * 365 * 100}};
+using larder::detail::longest_life;
 
 /// 16 hexadecimal digits, as scripts compare ids.
 [[nodiscard]] inline std::string hex(std::uint64_t id) {
@@ -221,9 +219,12 @@ private:
         throw std::length_error{"larder: a tag has at most 65,535 bytes, an entry as many tags"};
     }
     std::string bytes{SlotBytes::magic, SlotBytes::version, body ? 'V' : 'A'};
+    bytes.reserve(bytes.size() + 4 + fields.size() + (body ? body->size() : 0));
     number(bytes, fields.size(), 4);
     bytes += fields;
-    bytes += body.value_or(std::string{});
+    if (body) {
+        bytes += *body;
+    }
     return bytes;
 }
 

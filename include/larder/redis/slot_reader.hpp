@@ -74,31 +74,31 @@ public:
     explicit SlotReader(const State& state) noexcept : s_{state} {}
 
     /// Reads slots, and then the tags of what is there: never the other way round.
-    /// `found(i, sighted)` for each.
+    /// `found(i, sighted)` for each, which may take from it.
     template <class Found>
     void read(std::span<const std::string> slots, const Look& look, Found&& found) const {
         if (slots.empty()) {
             return;
         }
-        std::vector<Reply> replies;
+        Values values;  // what is seen looks into it
         std::vector<Seen> all;
         all.reserve(slots.size());
         if (look.remaining) {
-            read_with_time(slots, look, replies, all);
+            read_with_time(slots, look, values.replies, all);
         } else if (slots.size() == 1) {
             Pipeline pipeline;
             pipeline.command("GET", slots[0]);
-            replies.push_back(s_.client.run_one(pipeline));
-            all.push_back(judge(slots[0], replies.front(), std::nullopt, look));
+            values.replies.push_back(s_.client.run_one(pipeline));
+            all.push_back(judge(slots[0], values.replies.front(), std::nullopt, look));
         } else {
-            replies = read_values(slots);
+            values = read_values(slots);
             for (std::size_t i = 0; i < slots.size(); ++i) {
-                all.push_back(judge(slots[i], replies.front()[i], std::nullopt, look));
+                all.push_back(judge(slots[i], values[i], std::nullopt, look));
             }
         }
         if (std::any_of(all.begin(), all.end(), [](const Seen& s) { return s.asks_for_time; })) {
             all.clear();
-            read_with_time(slots, look, replies, all);
+            read_with_time(slots, look, values.replies, all);
         }
         judge_tags(all);
         for (std::size_t i = 0; i < all.size(); ++i) {
@@ -149,11 +149,11 @@ public:
         if (names.empty()) {
             return;
         }
-        const std::vector<Reply> versions = read_values(names);
+        const Values versions = read_values(names);
         std::size_t at = 0;
         for (Seen& seen : all) {
             for (std::size_t i = 0; i < seen.tags.size(); ++i, ++at) {
-                const auto version = to_epoch(versions.front()[at].text());
+                const auto version = to_epoch(versions[at].text());
                 if (!version || version->era != seen.epoch.era || version->tick > seen.epoch.tick) {
                     seen.kind = Seen::Kind::junk;
                     seen.copy.reset();
@@ -194,23 +194,45 @@ public:
             pipeline.command("PTTL", slot).command("GET", slot);
             const std::vector<Reply> replies = s_.run(pipeline);
             if (replies[1].text() == loading_bytes(lease.id)) {
-                left = (std::max)(replies[0].integer(), std::int64_t{0});
+                // That was asked before: it may be another's.
+                left = std::clamp(replies[0].integer(), std::int64_t{0},
+                                  std::int64_t{longest_lease.count()});
             }
         }
         return left < 0 ? std::nullopt : std::optional{Ttl{left}};
     }
 
 private:
-    std::vector<Reply> read_values(std::span<const std::string> keys) const {
-        std::vector<std::string_view> words{"MGET"};
-        words.insert(words.end(), keys.begin(), keys.end());
+    // The replies to MGET, each for so many keys.
+    struct Values {
+        std::vector<Reply> replies{};
+        std::size_t each = 1;
+
+        [[nodiscard]] ReplyView operator[](std::size_t i) const noexcept {
+            return replies[i / each][i % each];
+        }
+    };
+
+    // No reply is larger than the client takes, if the values are no larger than they may be.
+    Values read_values(std::span<const std::string> keys) const {
+        Values values;
+        values.each = (std::max)(std::size_t{1}, s_.most_slot_bytes() / s_.options.max_value_bytes);
         Pipeline pipeline;
-        pipeline.command(std::span<const std::string_view>{words});
-        std::vector<Reply> replies = s_.run(pipeline);
-        if (replies.front().size() != keys.size()) {
+        for (std::size_t i = 0; i < keys.size(); i += values.each) {
+            const auto some = keys.subspan(i, (std::min)(values.each, keys.size() - i));
+            std::vector<std::string_view> words{"MGET"};
+            words.insert(words.end(), some.begin(), some.end());
+            pipeline.command(std::span<const std::string_view>{words});
+        }
+        values.replies = s_.run(pipeline);
+        std::size_t answered = 0;
+        for (const Reply& reply : values.replies) {
+            answered += reply.size();
+        }
+        if (answered != keys.size()) {
             throw StoreError{"MGET was answered for another number of keys"};
         }
-        return replies;
+        return values;
     }
 
     void read_with_time(std::span<const std::string> slots, const Look& look,
@@ -283,7 +305,8 @@ private:
             remaining = (std::min)(look.usual, longest_life);
         }
         if (pttl && *pttl >= 0) {
-            remaining = (std::min)(Ttl{*pttl}, 2 * longest_life) - slot.grace;
+            remaining =
+                (std::min)((std::min)(Ttl{*pttl}, 2 * longest_life) - slot.grace, longest_life);
             if (slot.grace == Ttl::zero()) {
                 remaining = (std::max)(remaining, Ttl{1});
             }

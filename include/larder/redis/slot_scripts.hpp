@@ -28,11 +28,12 @@ if v then return v end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return false)"};
 
-    /// Takes the lease of a slot that holds exactly the bytes of this digest, which are no value.
+    /// Takes the lease of a slot that holds exactly the bytes of this digest, if these are nobody's
+    /// as they are now: who saw them may have judged by a time that was another's.
     /// Slot; digest, loading bytes, lease ms.
     Script replace{prelude() + R"(
-local v = redis.pcall('GET', KEYS[1])
-if type(v) ~= 'string' or redis.sha1hex(v) ~= ARGV[1] then return 0 end
+local v, kind = look(KEYS[1])
+if kind ~= 'V' or redis.sha1hex(v) ~= ARGV[1] then return 0 end
 put(KEYS[1], ARGV[2], ARGV[3])
 return 1)"};
 
@@ -71,11 +72,13 @@ else
 end
 return 1)"};
 
-    /// Fills: {kept, tags stand}. Slot; loading bytes, life ms, value.
+    /// Fills: {lease found, kept, tags stand}. What is not kept (life 0, no room, tags that do not
+    /// stand) leaves nothing: no older value may hide what the source has said.
+    /// Slot; loading bytes, life ms, value.
     Script fill{prelude() + take_lease() + store()};
     /// Slot, clock, tags; loading bytes, life ms, value, moment.
     Script fill_tagged{prelude() + take_lease() + tags() + store()};
-    /// Slot, side; loading bytes, life ms, value, nothing, lease.
+    /// The same beside a value. Slot, side; loading bytes, life ms, value, nothing, lease.
     Script refill{prelude() + beside() + take_side() + store()};
     /// Slot, side, clock, tags; loading bytes, life ms, value, moment, lease.
     Script refill_tagged{prelude() + beside() + take_side() + tags() + store()};
@@ -210,7 +213,8 @@ local function look(k)
   local left = redis.call('PTTL', k)
   if string.byte(v, 2) ~= 1 then return v, left >= 0 and 'U' or 'V' end
   local kind = string.sub(v, 3, 3)
-  if kind == 'L' and #v == 19 and left >= 0 and left <= longest_lease then return v, 'L' end
+  if kind == 'L' and #v == 19 and left >= 0 and left <= longest_lease and
+     string.find(v, '^[0-9a-f]+$', 4) and string.find(v, '[^0]', 4) then return v, 'L' end
   if kind == 'W' and #v >= 20 and (#v - 20) % 32 == 0 and left >= 0 and left <= longest_ticket and
      tonumber(string.sub(v, 5, 20)) then return v, 'W' end
   return v, 'V'
@@ -257,6 +261,8 @@ end
 local function beside(v)
   local s = redis.pcall('GET', KEYS[2])
   if type(s) ~= 'string' then return nil end
+  local left = redis.call('PTTL', KEYS[2])
+  if left < 0 or left > longest_lease then return nil end
   local m = mark(v)
   if string.sub(s, 17, 56) ~= string.sub(m, 1, 40) then return nil end
   local apart = math.abs((tonumber(string.sub(s, 57)) or 0) - tonumber(string.sub(m, 41)))
@@ -286,7 +292,7 @@ if mine then
 elseif kind == 'V' then
   local s = beside(v)
   mine = s ~= nil and string.sub(s, 1, 16) == ARGV[5]
-  if mine then redis.call('DEL', KEYS[2]) end
+  if mine then redis.call('DEL', KEYS[1], KEYS[2]) end
 end
 local found = mine
 )";
@@ -335,7 +341,7 @@ for i = clock_at + 1, #KEYS do
     stand = false
   end
 end
-if mine and clock and string.sub(clock, 1, 16) == era then
+if mine and ARGV[2] ~= '0' and clock and string.sub(clock, 1, 16) == era then
   local px = tonumber(ARGV[2])
   local long = string.format('%.0f', 2 * px + 3600000)
   for i = clock_at + 1, #KEYS do

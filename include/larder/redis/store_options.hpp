@@ -23,7 +23,8 @@ struct RedisStoreOptions {
     /// builds that are deployed side by side do not read each other's. 0: none.
     std::uint32_t schema{0};
 
-    /// Values whose bytes are more are not cached, and counted as `oversized`.
+    /// Values whose bytes are more are not cached, and counted as `oversized`. So are those that
+    /// would not fit into ClientOptions::max_reply_bytes.
     std::size_t max_value_bytes{std::size_t{16} << 20U};
 
     /// How long a load is waited for when nothing is heard of its holder; renewed while it runs.

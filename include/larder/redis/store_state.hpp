@@ -77,6 +77,16 @@ inline void add_script(Pipeline& pipeline, const Script& script,
                     std::span{args.begin(), args.size()});
 }
 
+/// The load failed: the slot shows its lease no more.
+inline void add_release(Pipeline& pipeline, const std::string& slot, std::uint64_t lease,
+                        bool beside) {
+    const SlotScripts& scripts = SlotScripts::instance();
+    add_script(pipeline, scripts.release, {slot}, {loading_bytes(lease)});
+    if (beside) {
+        add_script(pipeline, scripts.release_side, {Names::side(slot)}, {hex(lease)});
+    }
+}
+
 /// Thread safety: all members may run concurrently.
 template <class V, class C>
 struct StoreState {
@@ -86,14 +96,19 @@ struct StoreState {
           codec{std::move(c)},
           names{std::move(name), options.schema},
           claim{client.namespaces(), names.slots()},
-          leases{options.lease, [this](const auto& due) { renew(due); }} {}
+          leases{options.lease, [this](const auto& due) { tell(due); }} {}
 
-    /// Carries out commands of which none may fail.
+    /// Carries out commands of which none may fail, but for the first `unchecked`.
     ///
     /// @throws ReplyError  a reply is an error; it names that command and its key
-    std::vector<Reply> run(const Pipeline& pipeline) const {
+    std::vector<Reply> run(const Pipeline& pipeline, std::size_t unchecked = 0) const {
         std::vector<Reply> replies = client.run(pipeline);
-        for (std::size_t i = 0; i < replies.size(); ++i) {
+        check(pipeline, replies, unchecked);
+        return replies;
+    }
+    void check(const Pipeline& pipeline, std::span<const Reply> replies,
+               std::size_t unchecked) const {
+        for (std::size_t i = unchecked; i < replies.size(); ++i) {
             if (replies[i].is_error()) {
                 std::size_t at = 0;
                 for (std::size_t before = 0; before < i; ++before) {
@@ -103,7 +118,6 @@ struct StoreState {
                             replies[i]);
             }
         }
-        return replies;
     }
     /// A step under the id in use, or one that repeats harmlessly.
     Reply step(const Script& script, std::span<const std::string> keys,
@@ -116,6 +130,49 @@ struct StoreState {
     Reply step(const Script& script, std::initializer_list<std::string> keys,
                std::initializer_list<std::string_view> args) const {
         return step(script, std::span{keys.begin(), keys.size()}, args);
+    }
+
+    /// Invalidates; how many copies there were.
+    std::size_t erase(std::span<const std::string> slots) {
+        Pipeline pipeline;
+        pipeline.repeatable();
+        for (const std::string& slot : slots) {
+            add_script(pipeline, SlotScripts::instance().erase, {slot}, {});
+        }
+        return erased(pipeline, slots);
+    }
+    /// The same by a pipeline that does it, and perhaps more: who counts is told by 1.
+    std::size_t erased(const Pipeline& pipeline, std::span<const std::string> slots) {
+        const auto held = leases.now();
+        std::size_t had = 0;
+        for (const Reply& reply : run(pipeline)) {
+            had += reply.is_integer() && reply.integer() == 1 ? 1U : 0U;
+        }
+        for (const std::string& slot : slots) {
+            leases.lose(slot, held);
+        }
+        return had;
+    }
+    /// Erases every key of the namespace, page by page.
+    void clear() {
+        const std::string pattern = glob_escaped(names.slots()) + '*';
+        std::string cursor = "0";
+        do {
+            const Reply page = client.command("SCAN", cursor, "MATCH", pattern, "COUNT", 500);
+            cursor = std::string{page[0].text()};
+            std::vector<std::string> slots;
+            for (std::size_t i = 0; i < page[1].size(); ++i) {
+                slots.emplace_back(page[1][i].text());
+            }
+            erase(slots);
+        } while (cursor != "0");
+    }
+
+    /// What is more could be written, and never read: a reply holds a slot, and little else.
+    [[nodiscard]] std::size_t most_slot_bytes() const noexcept {
+        constexpr std::size_t frame = 256;
+        const std::size_t most = client.options().max_reply_bytes;
+        return most > frame ? most - frame : 0;
     }
 
     [[nodiscard]] std::string lease_ms() const { return std::to_string(options.lease.count()); }
@@ -138,17 +195,20 @@ private:
         return options;
     }
 
-    void renew(const std::vector<HeldLease>& due) const {
+    void tell(const typename Leases<V>::Due& due) const {
         const SlotScripts& scripts = SlotScripts::instance();
         const std::string length = lease_ms();
         Pipeline pipeline;
         pipeline.repeatable();
-        for (const HeldLease& lease : due) {
+        for (const HeldLease& lease : due.renew) {
             add_script(pipeline, scripts.renew, {lease.slot}, {loading_bytes(lease.id), length});
             if (lease.beside) {
                 add_script(pipeline, scripts.renew_side, {Names::side(lease.slot)},
                            {hex(lease.id), length});
             }
+        }
+        for (const HeldLease& lease : due.give_back) {
+            add_release(pipeline, lease.slot, lease.id, lease.beside);
         }
         static_cast<void>(client.run(pipeline));
     }

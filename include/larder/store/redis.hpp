@@ -8,13 +8,14 @@
 
 #include <larder/clock.hpp>
 #include <larder/concepts.hpp>
-#include <larder/detail/drop_queue.hpp>
+#include <larder/detail/drop_replay.hpp>
 #include <larder/detail/later.hpp>
 #include <larder/detail/slot.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
 #include <larder/hash.hpp>
 #include <larder/redis/client.hpp>
+#include <larder/redis/error.hpp>
 #include <larder/redis/key_name.hpp>
 #include <larder/redis/lessor.hpp>
 #include <larder/redis/slot_format.hpp>
@@ -116,12 +117,12 @@ public:
     template <class Q = K>
     [[nodiscard]] std::optional<Entry<V>> find(const Q& key) const {
         std::optional<Entry<V>> entry;
-        if (!distrusted(key)) {
-            const std::string name = slot(key);
+        const std::string name = slot(key);
+        if (!distrusted(name)) {
             reader().read(std::span{&name, 1}, Look{.remaining = true},
-                          [&](std::size_t, const Sighted& seen) {
+                          [&](std::size_t, Sighted& seen) {
                               if (seen.copy) {
-                                  entry = seen.copy->entry;
+                                  entry = std::move(seen.copy->entry);
                               }
                           });
         }
@@ -129,78 +130,43 @@ public:
     }
 
     /// Stores, unless a write of the key is in flight; a life of zero or less erases, and so does a
-    /// value that is too large.
-    void put(const K& key, std::optional<V> value, Lifetime life) {
-        const std::pair<K, std::optional<V>> pair{key, std::move(value)};
-        put_many(std::span{&pair, 1}, life);
+    /// value that is too large. It is sent once: after a NoReply of unknown outcome it may yet be
+    /// carried out.
+    void put(const K& key, const std::optional<V>& value, Lifetime life) {
+        Pipeline pipeline;
+        std::vector<std::string> slots{slot(key)};
+        add_put(pipeline, slots.front(), value, life);
+        overwrite(pipeline, slots);
     }
 
     /// Drops the copy; true if there was one.
     template <class Q = K>
     bool erase(const Q& key) {
         const std::string name = slot(key);
-        const auto moment = state_->drops.moment();
-        const bool had = erase_slots(std::span{&name, 1}) == 1;
-        state_->drops.forget(K(key), state_->clock.now(), moment);
-        return had;
+        return erase_told(std::span{&name, 1}) == 1;
     }
 
     [[nodiscard]] std::vector<std::optional<Entry<V>>> find_many(std::span<const K> keys) const {
         std::vector<std::optional<Entry<V>>> entries(keys.size());
         read_many(keys, Look{.remaining = true},
-                  [&](std::size_t i, const Sighted& seen) { entries[i] = seen.copy->entry; });
+                  [&](std::size_t i, Sighted& seen) { entries[i] = std::move(seen.copy->entry); });
         return entries;
     }
     void put_many(std::span<const std::pair<K, std::optional<V>>> pairs, Lifetime life) {
-        if (pairs.empty()) {
-            return;
-        }
         Pipeline pipeline;
-        pipeline.repeatable();
+        std::vector<std::string> slots;
+        slots.reserve(pairs.size());
         for (const auto& [key, value] : pairs) {
-            const std::string name = slot(key);
-            const std::optional<std::string> bytes =
-                life.fresh > Ttl::zero() ? encode(value, {life, {}}, {}) : std::nullopt;
-            if (bytes) {
-                redis::detail::add_script(pipeline, scripts().put, {name},
-                                          {milliseconds(life), *bytes});
-            } else {
-                redis::detail::add_script(pipeline, scripts().erase, {name}, {});
-            }
+            add_put(pipeline, slots.emplace_back(slot(key)), value, life);
         }
-        const auto moment = state_->drops.moment();
-        static_cast<void>(state_->run(pipeline));
-        for (const auto& [key, value] : pairs) {
-            state_->leases.lose(slot(key));
-            state_->drops.forget(key, state_->clock.now(), moment);
-        }
+        overwrite(pipeline, slots);
     }
-    std::size_t erase_many(std::span<const K> keys) {
-        const auto moment = state_->drops.moment();
-        const std::size_t had = erase_slots(slots_of(keys));
-        for (const K& key : keys) {
-            state_->drops.forget(key, state_->clock.now(), moment);
-        }
-        return had;
-    }
+    std::size_t erase_many(std::span<const K> keys) { return erase_told(slots_of(keys)); }
 
     // ---- beyond the plain Store ----
 
     /// Erases every key of this name, page by page; what is stored meanwhile may stay.
-    void clear() {
-        const std::string pattern = redis::detail::glob_escaped(state_->names.slots()) + '*';
-        std::string cursor = "0";
-        do {
-            const Reply page =
-                state_->client.command("SCAN", cursor, "MATCH", pattern, "COUNT", 500);
-            cursor = std::string{page[0].text()};
-            std::vector<std::string> slots;
-            for (std::size_t i = 0; i < page[1].size(); ++i) {
-                slots.emplace_back(page[1][i].text());
-            }
-            erase_slots(slots);
-        } while (cursor != "0");
-    }
+    void clear() { state_->clear(); }
 
     /// Makes every copy that carries one of these tags a miss, in time that does not depend on how
     /// many there are. A load or a write in flight will not leave a value that carries one.
@@ -230,13 +196,13 @@ public:
     /// A server that fails is a miss: `open` with the same look will say so.
     template <class Q, class See>
     bool peek(const Q& key, See&& see, Look& look) const {
-        if (distrusted(key)) {
+        const std::string name = slot(key);
+        if (distrusted(name)) {
             look.saw = Look::Saw::bypass;
             return false;
         }
         bool there = false;
         try {
-            const std::string name = slot(key);
             reader().read(std::span{&name, 1}, look, [&](std::size_t, const Sighted& seen) {
                 there = seen.copy.has_value();
                 if (there) {
@@ -273,10 +239,13 @@ public:
     /// The flight of a load in this process, if the slot still shows its lease.
     [[nodiscard]] std::shared_ptr<Flight> underway(const K& key) {
         const std::string name = slot(key);
+        if (distrusted(name)) {
+            return nullptr;
+        }
         try {
-            for (const redis::detail::HeldLease& held : state_->leases.of(name)) {
-                if (reader().left_of(name, {held.id, {}, held.beside})) {
-                    return state_->leases.flight(held.id);
+            for (auto& [lease, flight] : state_->leases.of(name)) {
+                if (reader().left_of(name, {lease.id, {}, lease.beside})) {
+                    return std::move(flight);
                 }
             }
         } catch (const StoreError&) {
@@ -291,7 +260,8 @@ public:
     }
 
     [[nodiscard]] Opening open(const K& key, Look& look) {
-        return distrusted(key) ? Opening{} : lessor().open(slot(key), look);
+        const std::string name = slot(key);
+        return distrusted(name) ? Opening{} : lessor().open(name, look);
     }
     [[nodiscard]] Opening open(const K& key) {
         Look look{.remaining = true};
@@ -299,18 +269,15 @@ public:
     }
     [[nodiscard]] std::vector<Opening> open_many(std::span<const K> keys,
                                                  const Look& look = {.remaining = true}) {
-        std::vector<Opening> openings;
-        openings.reserve(keys.size());
+        std::vector<Opening> openings(keys.size());
+        const Trusted asked = trusted(keys);
         try {
-            lessor().open_many(slots_of(keys), look, [&](std::size_t i, Opening opening) {
-                openings.push_back(std::move(opening));
-                if (distrusted(keys[i])) {
-                    give_back(keys[i], std::exchange(openings.back(), Opening{}));
-                }
+            lessor().open_many(asked.slots, look, [&](std::size_t i, Opening opening) {
+                openings[asked.places[i]] = std::move(opening);
             });
         } catch (...) {
-            for (std::size_t i = 0; i < openings.size(); ++i) {
-                give_back(keys[i], openings[i]);
+            for (std::size_t i = 0; i < asked.slots.size(); ++i) {
+                give_back(asked.slots[i], openings[asked.places[i]]);
             }
             throw;
         }
@@ -318,11 +285,12 @@ public:
     }
 
     [[nodiscard]] Opening open_refresh(const K& key, bool force) {
-        if (distrusted(key)) {
+        const std::string name = slot(key);
+        if (distrusted(name)) {
             return {};
         }
-        return force ? lessor().take(slot(key))
-                     : lessor().reopen(slot(key), Look{}, redis::detail::Beside::fresh);
+        return force ? lessor().take(name)
+                     : lessor().reopen(name, Look{}, redis::detail::Beside::fresh);
     }
 
     detail::Filled fill(const K& key, const detail::Lease& lease, const std::optional<V>& value,
@@ -338,50 +306,38 @@ public:
     [[nodiscard]] std::vector<detail::Filled> fill_many(
         std::span<const detail::Filling<K, V>> rows) {
         std::vector<detail::Filled> all(rows.size());
-        std::vector<std::size_t> places;  // of the replies that tell of a fill
+        std::vector<Fill> fills;
+        fills.reserve(rows.size());
         Pipeline pipeline;
         pipeline.repeatable();
-        std::vector<LeaseEnd> ends;
-        ends.reserve(rows.size());
         for (std::size_t i = 0; i < rows.size(); ++i) {
-            ends.emplace_back(state_->leases, rows[i].lease.id);
-            std::optional<std::string> bytes;
-            try {
-                bytes = bytes_of(rows[i]);
-            } catch (...) {
-                all[i].failure = std::current_exception();
-            }
-            // Whether the tags of what is not kept stand is asked all the same.
-            if (bytes || (rows[i].lease && !rows[i].keeping->tags.empty() && !all[i].failure)) {
-                places.resize(pipeline.size(), rows.size());
-                places.push_back(i);
-                add_fill(pipeline, rows[i], bytes);
-            } else {
-                Lessor::add_release(pipeline, slot(*rows[i].key), rows[i].lease);
+            if (rows[i].lease) {
+                Fill& fill = fills.emplace_back(Fill{i, slot(*rows[i].key), {}});
+                try {
+                    fill.bytes = bytes_of(fill.slot, rows[i]);
+                } catch (...) {
+                    all[i].failure = std::current_exception();
+                }
+                add_fill(pipeline, rows[i], fill);
             }
         }
-        if (pipeline.size() > 0) {
-            const std::vector<Reply> replies = state_->run(pipeline);
-            for (std::size_t at = 0; at < places.size(); ++at) {
-                if (places[at] < rows.size()) {
-                    all[places[at]].kept = replies[at][1].integer() == 1;
-                    all[places[at]].tags_stand = replies[at][2].integer() == 1;
-                }
-            }
+        const std::vector<Reply> replies = state_->run(pipeline);
+        for (std::size_t i = 0; i < fills.size(); ++i) {
+            const Fill& fill = fills[i];
+            state_->leases.remove(fill.slot, rows[fill.row].lease.id);
+            all[fill.row].kept = replies[i][1].integer() == 1;
+            all[fill.row].tags_stand = replies[i][2].integer() == 1;
         }
         return all;
     }
     void release(const K& key, const detail::Lease& lease) {
         if (lease) {
-            const LeaseEnd end{state_->leases, lease.id};
             Lessor::release(*state_, slot(key), lease);
         }
     }
+    /// A fill of nothing.
     void withdraw(const K& key, const detail::Lease& lease) {
-        // A fill of nothing.
-        const std::optional<V> nothing;
-        const detail::Keeping unkept{};
-        fill(key, lease, nothing, unkept);
+        fill(key, lease, std::nullopt, detail::Keeping{});
     }
     void close_refresh(const K& key, const detail::Lease& lease) {
         const std::string name = slot(key);
@@ -395,6 +351,7 @@ public:
     }
     /// Opens every key, or gives back those that it has opened.
     [[nodiscard]] std::vector<detail::Ticket> begin_write_many(std::span<const K> keys, Ttl life) {
+        const std::vector<std::string> slots = slots_of(keys);
         std::vector<detail::Ticket> tickets(keys.size());
         std::vector<detail::Ticket> replaced(keys.size());
         for (bool again = false;; again = true) {
@@ -402,17 +359,17 @@ public:
                 ticket.id = redis::detail::new_id();
             }
             try {
-                begin(keys, life, tickets, replaced);
+                begin(slots, life, tickets, replaced);
                 return tickets;
             } catch (const redis::ConnectionError&) {
                 // It may be carried out yet. Another attempt has another id, and names this one.
                 if (again) {
-                    undo(keys, tickets);
+                    undo(slots, tickets, replaced);
                     throw;
                 }
                 replaced = tickets;
             } catch (...) {
-                undo(keys, tickets);
+                undo(slots, tickets, replaced);
                 throw;
             }
         }
@@ -436,39 +393,65 @@ public:
         return reply[0].integer() == 1;
     }
 
-    /// Remembers a drop that the server missed. Loads in flight here will not fill.
+    /// Remembers a drop that the server missed. Loads in flight here will not fill. One that is forced
+    /// is never lost: where it cannot be remembered, no copy is trusted until all are erased.
     bool queue_drop(const K& key, std::size_t most, const detail::Missed& missed) {
-        return state_->drops.add(key, most, missed, state_->clock.now());
+        try {
+            return state_->drops.add(slot(key), most, missed);
+        } catch (...) {
+            if (!missed.force) {
+                throw;
+            }
+            state_->drops.lose();
+            return true;
+        }
     }
     [[nodiscard]] std::size_t queued_drops() const noexcept { return state_->drops.size(); }
 
+    /// Leases that are out. Tickets are in the server alone: the slots show them.
+    [[nodiscard]] detail::InHand in_hand() const { return {state_->leases.count(), 0}; }
+
 private:
-    using Drops = detail::DropQueue<K, Hash<K>>;
+    using Drops = detail::DropReplay<std::string, Hash<std::string>, SteadyClock>;  // by slot
 
     struct State : redis::detail::StoreState<V, C> {
         using redis::detail::StoreState<V, C>::StoreState;
 
-        clock_type clock{};
-        Drops drops{};
-    };
-
-    // A lease ends with what is done to it, whatever becomes of that.
-    class LeaseEnd {
-    public:
-        LeaseEnd(redis::detail::Leases<V>& leases, std::uint64_t id) noexcept
-            : leases_{&leases}, id_{id} {}
-        LeaseEnd(LeaseEnd&& other) noexcept
-            : leases_{std::exchange(other.leases_, nullptr)}, id_{other.id_} {}
-        LeaseEnd& operator=(LeaseEnd&&) = delete;
-        ~LeaseEnd() {
-            if (leases_ != nullptr) {
-                leases_->remove(id_);
+        // What the server has missed: how writes ended, and that the copy goes.
+        void tell(std::span<const typename Drops::Drop> missed) {
+            Pipeline pipeline;
+            pipeline.repeatable();
+            std::vector<std::string> slots;
+            slots.reserve(missed.size());
+            for (const auto& drop : missed) {
+                for (const detail::Ticket& ticket : drop.tickets) {
+                    add_end(pipeline, drop.key, ticket);
+                }
+                redis::detail::add_script(pipeline, scripts().erase, {drop.key}, {});
+                slots.push_back(drop.key);
             }
+            this->erased(pipeline, slots);
         }
 
-    private:
-        redis::detail::Leases<V>* leases_;
-        std::uint64_t id_;
+        clock_type clock{};
+        // Owns no part of this, and ends first.
+        Drops drops{clock,
+                    {.tell = [this](auto missed) { tell(missed); },
+                     .at_once = 256,
+                     .clear = [this] { this->clear(); }}};
+    };
+
+    // A fill as it is sent.
+    struct Fill {
+        std::size_t row = 0;
+        std::string slot{};
+        std::optional<std::string> bytes{};  // empty: nothing is to be kept
+    };
+
+    // Keys that may be asked for: the server was told of all their drops.
+    struct Trusted {
+        std::vector<std::string> slots{};
+        std::vector<std::size_t> places{};
     };
 
     [[nodiscard]] Reader reader() const noexcept { return Reader{*state_}; }
@@ -511,11 +494,21 @@ private:
     // Empty if it is too large to be kept.
     std::optional<std::string> encode(const std::optional<V>& value, const detail::Keeping& keeping,
                                       const detail::Epoch& epoch) const {
+        std::optional<std::string> bytes = framed(value, keeping, epoch);
+        if (bytes && bytes->size() > state_->most_slot_bytes()) {
+            bytes.reset();
+        }
+        if (!bytes) {
+            state_->oversized.fetch_add(1, std::memory_order_relaxed);
+        }
+        return bytes;
+    }
+    std::optional<std::string> framed(const std::optional<V>& value, const detail::Keeping& keeping,
+                                      const detail::Epoch& epoch) const {
         std::optional<std::string> body;
         if (value) {
             body = state_->codec.encode(*value);
             if (body->size() > state_->options.max_value_bytes) {
-                state_->oversized.fetch_add(1, std::memory_order_relaxed);
                 return std::nullopt;
             }
         }
@@ -533,15 +526,37 @@ private:
         constexpr Ttl most = redis::detail::longest_life;
         return {std::clamp(life.fresh, Ttl{1}, most), std::clamp(life.grace, Ttl{0}, most)};
     }
+    void add_put(Pipeline& pipeline, const std::string& name, const std::optional<V>& value,
+                 Lifetime life) const {
+        const std::optional<std::string> bytes =
+            life.fresh > Ttl::zero() ? encode(value, {life, {}}, {}) : std::nullopt;
+        if (bytes) {
+            redis::detail::add_script(pipeline, scripts().put, {name},
+                                      {milliseconds(life), *bytes});
+        } else {
+            redis::detail::add_script(pipeline, scripts().erase, {name}, {});
+        }
+    }
+    // Sent once: another's value may have come between.
+    void overwrite(const Pipeline& pipeline, std::span<const std::string> slots) {
+        const auto moment = state_->drops.moment();
+        const auto held = state_->leases.now();
+        static_cast<void>(state_->run(pipeline));
+        for (const std::string& name : slots) {
+            state_->leases.lose(name, held);
+            state_->drops.forget(name, moment);
+        }
+    }
+
     // Empty if nothing is to be stored.
-    std::optional<std::string> bytes_of(const detail::Filling<K, V>& row) const {
-        const bool wanted = row.lease && row.keeping->kept() && !distrusted(*row.key);
+    std::optional<std::string> bytes_of(const std::string& name,
+                                        const detail::Filling<K, V>& row) const {
+        const bool wanted = row.keeping->kept() && !distrusted(name);
         return wanted ? encode(*row.value, *row.keeping, row.lease.epoch) : std::nullopt;
     }
-    void add_fill(Pipeline& pipeline, const detail::Filling<K, V>& row,
-                  const std::optional<std::string>& bytes) const {
+    void add_fill(Pipeline& pipeline, const detail::Filling<K, V>& row, const Fill& fill) const {
         const detail::Lease& lease = row.lease;
-        std::vector<std::string> keys{slot(*row.key)};
+        std::vector<std::string> keys{fill.slot};
         if (lease.beside) {
             keys.push_back(redis::detail::Names::side(keys.front()));
         }
@@ -554,9 +569,10 @@ private:
                                           : (tagged ? scripts().fill_tagged : scripts().fill);
         redis::detail::add_script(
             pipeline, script, keys,
-            {redis::detail::loading_bytes(lease.id), bytes ? milliseconds(row.keeping->life) : "0",
-             bytes.value_or(std::string{}), redis::detail::to_text(lease.epoch),
-             redis::detail::hex(lease.id)});
+            {redis::detail::loading_bytes(lease.id),
+             fill.bytes ? milliseconds(row.keeping->life) : "0",
+             fill.bytes ? std::string_view{*fill.bytes} : std::string_view{},
+             redis::detail::to_text(lease.epoch), redis::detail::hex(lease.id)});
     }
     // A life with its grace, as Redis takes it.
     static std::string milliseconds(const Lifetime& life) {
@@ -566,12 +582,27 @@ private:
 
     // ---- reads ----
 
+    // Asked before the bytes are: who is told of a drop while it reads has read what was there before.
+    [[nodiscard]] Trusted trusted(std::span<const K> keys) const {
+        Trusted all;
+        all.slots.reserve(keys.size());
+        all.places.reserve(keys.size());
+        for (std::size_t i = 0; i < keys.size(); ++i) {
+            std::string name = slot(keys[i]);
+            if (!distrusted(name)) {
+                all.slots.push_back(std::move(name));
+                all.places.push_back(i);
+            }
+        }
+        return all;
+    }
     // Copies of keys that may be served; `found(i, sighted)` for each.
     template <class Found>
     void read_many(std::span<const K> keys, const Look& look, Found&& found) const {
-        reader().read(slots_of(keys), look, [&](std::size_t i, const Sighted& seen) {
-            if (seen.copy && !distrusted(keys[i])) {
-                found(i, seen);
+        const Trusted asked = trusted(keys);
+        reader().read(asked.slots, look, [&](std::size_t i, Sighted& seen) {
+            if (seen.copy) {
+                found(asked.places[i], seen);
             }
         });
     }
@@ -580,12 +611,12 @@ private:
         const V* const value = copy.entry.value ? std::addressof(*copy.entry.value) : nullptr;
         see(value, Remaining{copy.entry.remaining}, copy.fresh, copy.refreshing);
     }
-    void give_back(const K& key, const Opening& opening) noexcept {
+    void give_back(const std::string& name, const Opening& opening) noexcept {
         if (opening.slot != detail::Slot::lead) {
             return;
         }
         try {
-            release(key, opening.lease);
+            Lessor::release(*state_, name, opening.lease);
         } catch (...) {
             state_->failed();  // it ends by itself
         }
@@ -593,77 +624,95 @@ private:
 
     // ---- writes ----
 
-    void begin(std::span<const K> keys, Ttl life, std::vector<detail::Ticket>& tickets,
-               const std::vector<detail::Ticket>& replaced) const {
+    void begin(std::span<const std::string> slots, Ttl life, std::span<detail::Ticket> tickets,
+               std::span<const detail::Ticket> replaced) const {
         const std::string length =
             std::to_string(std::clamp(life, Ttl{1}, redis::detail::longest_ticket).count());
         Pipeline pipeline;
         pipeline.command("GET", state_->names.clock());
-        for (std::size_t i = 0; i < keys.size(); ++i) {
+        for (std::size_t i = 0; i < slots.size(); ++i) {
             redis::detail::add_script(
-                pipeline, scripts().begin, {slot(keys[i])},
+                pipeline, scripts().begin, {slots[i]},
                 {redis::detail::hex(tickets[i].id), length,
                  replaced[i] ? redis::detail::hex(replaced[i].id) : std::string{}});
         }
-        const std::vector<Reply> replies = state_->run(pipeline);
+        const auto held = state_->leases.now();
+        const std::vector<Reply> replies = ask(pipeline, tickets);
         const detail::Epoch epoch = lessor().epoch_of(replies.front());
-        for (std::size_t i = 0; i < keys.size(); ++i) {
-            state_->leases.lose(slot(keys[i]));
+        for (std::size_t i = 0; i < slots.size(); ++i) {
+            state_->leases.lose(slots[i], held);
             tickets[i].epoch = epoch;
         }
     }
-    // Tickets that may have been written and will not be used.
-    void undo(std::span<const K> keys, const std::vector<detail::Ticket>& tickets) const noexcept {
+    // What cannot have been written is no ticket. The first command reads the clock: that may be
+    // forbidden.
+    std::vector<Reply> ask(const Pipeline& pipeline, std::span<detail::Ticket> tickets) const {
+        std::vector<Reply> replies;
+        try {
+            replies = state_->client.run(pipeline);
+        } catch (const redis::NoReply& failure) {
+            if (failure.outcome() == redis::Outcome::not_sent) {
+                std::fill(tickets.begin(), tickets.end(), detail::Ticket{});
+            }
+            throw;
+        }
+        for (std::size_t i = 0; i < tickets.size(); ++i) {
+            if (replies[i + 1].is_error()) {
+                tickets[i] = {};
+            }
+        }
+        state_->check(pipeline, replies, 1);
+        return replies;
+    }
+    // Tickets that may have been written and will not be used, of both attempts. If the server cannot
+    // be told, it is when it is back: else they would hide their keys.
+    void undo(std::span<const std::string> slots, std::span<const detail::Ticket> tickets,
+              std::span<const detail::Ticket> replaced) noexcept {
         try {
             Pipeline pipeline;
             pipeline.repeatable();
-            for (std::size_t i = 0; i < keys.size(); ++i) {
-                redis::detail::add_script(pipeline, scripts().finish, {slot(keys[i])},
-                                          {redis::detail::hex(tickets[i].id), "0", ""});
+            for (std::size_t i = 0; i < slots.size(); ++i) {
+                for (const detail::Ticket& ticket : {tickets[i], replaced[i]}) {
+                    if (ticket) {
+                        add_end(pipeline, slots[i], ticket);
+                    }
+                }
             }
-            static_cast<void>(state_->client.run(pipeline));
+            static_cast<void>(state_->run(pipeline));
         } catch (...) {
-            state_->failed();  // they end by themselves
+            state_->failed();
+            for (std::size_t i = 0; i < slots.size(); ++i) {
+                for (const detail::Ticket& ticket : {tickets[i], replaced[i]}) {
+                    if (ticket) {
+                        state_->drops.add(slots[i], 0, {.ticket = ticket, .force = true});
+                    }
+                }
+            }
         }
     }
+    // A write ends and leaves nothing.
+    static void add_end(Pipeline& pipeline, const std::string& name, const detail::Ticket& ticket) {
+        redis::detail::add_script(pipeline, scripts().finish, {name},
+                                  {redis::detail::hex(ticket.id), "0", ""});
+    }
 
-    std::size_t erase_slots(std::span<const std::string> slots) const {
-        if (slots.empty()) {
-            return 0;
-        }
-        Pipeline pipeline;
-        pipeline.repeatable();
+    // After this, what was queued before it is done.
+    std::size_t erase_told(std::span<const std::string> slots) {
+        const auto moment = state_->drops.moment();
+        const std::size_t had = slots.empty() ? 0 : state_->erase(slots);
         for (const std::string& name : slots) {
-            redis::detail::add_script(pipeline, scripts().erase, {name}, {});
-        }
-        std::size_t had = 0;
-        for (const Reply& reply : state_->run(pipeline)) {
-            had += reply.integer() == 1 ? 1U : 0U;
-        }
-        for (const std::string& name : slots) {
-            state_->leases.lose(name);
+            state_->drops.forget(name, moment);
         }
         return had;
     }
 
     // True while the server has not been told of a drop; tries to tell it first.
-    template <class Q>
-    bool distrusted(const Q& key) const {
+    bool distrusted(const std::string& name) const {
         if (state_->drops.empty()) [[likely]] {
             return false;
         }
-        constexpr std::size_t batch = 256;
-        const auto tell = [this](std::span<const typename Drops::Drop> drops) {
-            std::vector<std::string> slots;
-            slots.reserve(drops.size());
-            for (const auto& drop : drops) {
-                slots.push_back(slot(drop.key));
-            }
-            erase_slots(slots);
-        };
-        const auto clear = [this] { RedisStore{*this}.clear(); };
-        state_->drops.replay(batch, batch, state_->clock.now(), tell, clear);
-        return state_->drops.contains(K(key));
+        state_->drops.help();
+        return state_->drops.contains(name);
     }
 
     std::shared_ptr<State> state_;
