@@ -16,6 +16,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 LARDER_NS_BEGIN
@@ -57,6 +58,8 @@ struct DeadLetter {
 ///
 /// `durable`: it outlives the process. `shared`: every process that shares the store sees it.
 ///
+/// `record` with a bound makes it a BoundedJournal, which writers need not queue for.
+///
 /// Thread safety: all functions may run concurrently; each is one atomic step. They throw
 /// StoreError and change nothing when the journal cannot be reached.
 template <class J>
@@ -86,6 +89,18 @@ concept Journal =
         { j.oldest() } -> std::same_as<std::optional<Ttl>>;
         { J::durable } -> std::convertible_to<bool>;
         { J::shared } -> std::convertible_to<bool>;
+    };
+
+/// A Journal that counts in the same step in which it records:
+///
+/// | Expression                          | Returns             | Effect                                 |
+/// |-------------------------------------|---------------------|----------------------------------------|
+/// | `j.record(std::move(change), most)` | `optional<version>` | as `record`; none, and nothing is done nor taken from `change`, if the key has no change that waits and `most` others have |
+template <class J>
+concept BoundedJournal =
+    Journal<J> && requires(J& j, Change<typename J::key_type, typename J::value_type>&& change,
+                           std::size_t most) {
+        { j.record(std::move(change), most) } -> std::same_as<std::optional<std::uint64_t>>;
     };
 
 LARDER_NS_END

@@ -19,13 +19,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -37,7 +40,8 @@ LARDER_NS_BEGIN
 ///
 /// A cheap handle: copies share the journal.
 ///
-/// Thread safety: all members may run concurrently.
+/// Thread safety: all members may run concurrently. Whatever one throws (memory is out, or a copy, a
+/// hash or a comparison fails), the journal is as it was.
 template <class K, class V, class C = SteadyClock>
 class MemoryJournal {
 public:
@@ -52,116 +56,168 @@ public:
 
     /// @copydoc Journal
     std::uint64_t record(Change<K, V> change) {
+        return *record(std::move(change), (std::numeric_limits<std::size_t>::max)());
+    }
+
+    /// The same under a bound: no version, and `change` as it was, if the key has none that waits and
+    /// `most` others have.
+    ///
+    /// @throws std::invalid_argument  the key is not equal to itself: it would never be found again
+    std::optional<std::uint64_t> record(Change<K, V>&& change, std::size_t most) {
+        if (!std::equal_to<>{}(change.key, change.key)) {
+            throw std::invalid_argument{"larder: a key that is not equal to itself has no change"};
+        }
+        // What goes is destroyed without the lock.
+        Kept value{};
+        typename Dead::node_type gone{};
         State& s = *state_;
         const std::scoped_lock lock{s.mutex};
-        const auto [at, is_new] = s.items.try_emplace(std::move(change.key));
-        Item& item = at->second;
+        if (s.items.size() >= most && !s.items.contains(change.key)) {
+            return std::nullopt;
+        }
+        const auto letter = s.dead.empty() ? s.dead.end() : s.dead.find(change.key);
+        value = keep(change.value);
+        const auto [at, is_new] = s.items.try_emplace(std::move(change.key), s.clock);
+        // Nothing fails from here on.
         if (is_new) {
             s.arrive(*at);
         }
-        item.value.swap(change.value);  // the former one is destroyed without the lock
-        item.attempts = 0;
-        if (!s.dead.empty()) {
-            s.dead.erase(at->first);
+        if (letter != s.dead.end()) {
+            gone = s.dead.extract(letter);
         }
-        return item.version = ++s.versions;
+        at->second.value.swap(value);
+        at->second.attempts = 0;
+        return at->second.version = ++s.versions;
     }
 
     [[nodiscard]] std::optional<Change<K, V>> pending(const K& key) const {
         const std::scoped_lock lock{state_->mutex};
         const auto at = state_->items.find(key);
-        return at == state_->items.end() ? std::nullopt : std::optional{State::change(*at)};
+        return at == state_->items.end() ? std::nullopt : std::optional{change(*at)};
     }
 
     [[nodiscard]] std::vector<Claimed<K, V>> claim(std::size_t max, Ttl life, Ttl age) {
         State& s = *state_;
         const std::scoped_lock lock{s.mutex};
         const auto now = s.clock.now();
+        const auto until = detail::later(now, life);
+        const std::vector<Node*> due = s.due(max, now, age);
+        Waiting places = State::places(due, until);
         std::vector<Claimed<K, V>> claims;
-        claims.reserve((std::min)(max, s.items.size()));
-        while (claims.size() < max) {
-            Node* const due = s.due(now, age);
-            if (due == nullptr) {
-                break;
-            }
-            claims.push_back({State::change(*due), s.claims + 1, due->second.attempts});
-            // A claim that nobody renews or settles is due again.
-            s.wait(*due, detail::later(now, life));
-            due->second.claim = ++s.claims;
+        claims.reserve(due.size());
+        for (const Node* node : due) {
+            const std::uint64_t name = s.claims + claims.size() + 1;
+            claims.push_back({change(*node), name, node->second.attempts});
         }
+        // Nothing fails from here on. A claim that nobody renews or settles is due again.
+        for (Node* node : due) {
+            node->second.claim = ++s.claims;
+            s.wait(*node, until);
+        }
+        s.take_in(places);
         return claims;
     }
 
     void renew(std::span<const Claimed<K, V>> claims, Ttl life) {
         State& s = *state_;
         const std::scoped_lock lock{s.mutex};
+        const std::vector<At> held = s.held(claims);
         const auto until = detail::later(s.clock.now(), life);
-        for (const auto& mine : claims) {
-            if (const auto at = s.held(mine); at != s.items.end()) {
+        for (const At at : held) {
+            if (at != s.items.end()) {
                 s.wait(*at, until);
             }
         }
     }
 
+    /// Each claim once.
     [[nodiscard]] std::vector<bool> settle(std::span<const Claimed<K, V>> claims) {
-        const std::scoped_lock lock{state_->mutex};
-        std::vector<bool> settled;
-        settled.reserve(claims.size());
-        for (const auto& mine : claims) {
-            settled.push_back(state_->close(mine, [&](At at) { state_->leave(at); }));
+        std::vector<typename Items::node_type> gone;  // destroyed without the lock
+        gone.reserve(claims.size());
+        std::vector<bool> settled(claims.size());
+        State& s = *state_;
+        const std::scoped_lock lock{s.mutex};
+        const std::vector<At> held = s.held(claims);
+        const auto now = s.clock.now();
+        for (std::size_t i = 0; i < claims.size(); ++i) {
+            settled[i] = s.is_newest(held[i], claims[i], now);
+            if (settled[i]) {
+                gone.push_back(s.leave(held[i]));
+            }
         }
         return settled;
     }
 
     void defer(const Claimed<K, V>& mine, Ttl delay) {
-        const std::scoped_lock lock{state_->mutex};
-        state_->close(mine, [&](At at) {
-            state_->wait(*at, detail::later(state_->clock.now(), delay));
+        State& s = *state_;
+        const std::scoped_lock lock{s.mutex};
+        const At at = s.held(mine);
+        const auto now = s.clock.now();
+        if (s.is_newest(at, mine, now)) {
+            s.wait(*at, detail::later(now, delay));
             at->second.claim = 0;
             at->second.attempts = mine.attempts + 1;
-        });
+        }
     }
 
     bool bury(const Claimed<K, V>& mine, std::string_view why) {
-        const std::scoped_lock lock{state_->mutex};
-        return state_->close(mine, [&](At at) {
-            state_->dead.insert_or_assign(mine.change.key,
-                                          DeadLetter<K, V>{State::change(*at), std::string{why}});
-            state_->leave(at);
-        });
+        typename Items::node_type gone{};
+        State& s = *state_;
+        const std::scoped_lock lock{s.mutex};
+        const At at = s.held(mine);
+        if (at != s.items.end() && at->second.version == mine.change.version) {
+            // A change takes its key's letter away: there is none.
+            s.dead.try_emplace(at->first, DeadLetter<K, V>{change(*at), std::string{why}});
+            gone = s.leave(at);
+            return true;
+        }
+        return s.is_newest(at, mine, s.clock.now());
     }
 
     [[nodiscard]] std::vector<DeadLetter<K, V>> dead_letters() const {
-        const std::scoped_lock lock{state_->mutex};
         std::vector<DeadLetter<K, V>> letters;
-        letters.reserve(state_->dead.size());
-        for (const auto& [key, letter] : state_->dead) {
-            letters.push_back(letter);
+        {
+            const std::scoped_lock lock{state_->mutex};
+            letters.reserve(state_->dead.size());
+            for (const auto& [key, letter] : state_->dead) {
+                letters.push_back(letter);
+            }
         }
         std::sort(letters.begin(), letters.end(),
                   [](const auto& a, const auto& b) { return a.change.version < b.change.version; });
         return letters;
     }
 
+    /// It takes its place beyond a bound, too.
     bool revive(const K& key) {
+        typename Dead::node_type gone{};
         State& s = *state_;
         const std::scoped_lock lock{s.mutex};
         const auto letter = s.dead.find(key);
         if (letter == s.dead.end()) {
             return false;
         }
+        std::optional<V> copy = letter->second.change.value;
+        Kept value = keep(copy);
         // A newer change would have taken the letter away: nothing is pending.
-        const auto at = s.items.try_emplace(key).first;
-        s.arrive(*at);
-        at->second.value.swap(letter->second.change.value);
-        at->second.version = letter->second.change.version;
-        s.dead.erase(letter);
+        Node& node = *s.items.try_emplace(key, s.clock).first;
+        // Nothing fails from here on.
+        s.arrive(node);
+        node.second.value.swap(value);
+        node.second.version = letter->second.change.version;
+        gone = s.dead.extract(letter);
         return true;
     }
 
     bool discard(const K& key) {
+        typename Dead::node_type gone{};
         const std::scoped_lock lock{state_->mutex};
-        return state_->dead.erase(key) > 0;
+        const auto letter = state_->dead.find(key);
+        if (letter == state_->dead.end()) {
+            return false;
+        }
+        gone = state_->dead.extract(letter);
+        return true;
     }
 
     /// Asks for no lock.
@@ -180,26 +236,49 @@ public:
 private:
     using Instant = std::chrono::steady_clock::time_point;
 
+    // A value whose replacement cannot fail: in place where its moves cannot, else on the heap.
+    using Kept = std::conditional_t<std::is_nothrow_move_constructible_v<V> &&
+                                        std::is_nothrow_swappable_v<V>,
+                                    std::optional<V>, std::unique_ptr<V>>;
+
     struct Item;
     using Node = std::pair<const K, Item>;
     using Waiting = std::multimap<Instant, Node*>;
 
     struct Item {
-        std::optional<V> value{};
+        explicit Item(const C& clock) : since{clock.now()} {}
+
+        Kept value{};
         std::uint64_t version = 0;
-        std::uint64_t claim = 0;
+        std::uint64_t claim = 0;  // the last one; 0: none that counts
         std::size_t attempts = 0;
-        Instant since{};
+        Instant since;
         Node* older = nullptr;
         Node* newer = nullptr;
         std::optional<typename Waiting::iterator>
             place{};  // none: fresh, nobody has claimed it yet
     };
     using Items = std::unordered_map<K, Item, Hash<K>, std::equal_to<>>;
+    using Dead = std::unordered_map<K, DeadLetter<K, V>, Hash<K>, std::equal_to<>>;
     using At = typename Items::iterator;
+
+    static Kept keep(std::optional<V>& value) {
+        if constexpr (std::is_same_v<Kept, std::optional<V>>) {
+            return std::move(value);
+        } else {
+            return value ? std::make_unique<V>(std::move(*value)) : nullptr;
+        }
+    }
+    static Change<K, V> change(const Node& node) {
+        const auto& [key, item] = node;
+        return {key, item.value ? std::optional<V>{*item.value} : std::nullopt, item.version};
+    }
 
     // Items are in a list by age. Since the oldest are claimed first, those that are fresh are its
     // end; the others also wait, by when they are due again: their claim ends, their next try.
+    //
+    // Each function above does first what may fail, and then what cannot: the steps here that change
+    // something are noexcept.
     struct State {
         explicit State(C given) : clock{std::move(given)} {}
 
@@ -211,73 +290,102 @@ private:
         Node* newest = nullptr;
         Node* first_fresh = nullptr;
         Waiting waiting{};
-        std::unordered_map<K, DeadLetter<K, V>, Hash<K>, std::equal_to<>> dead{};
+        Dead dead{};
         std::uint64_t versions = 0;
         std::uint64_t claims = 0;
 
-        static Change<K, V> change(const Node& node) {
-            return {node.first, node.second.value, node.second.version};
-        }
-
-        void arrive(Node& node) {
+        void arrive(Node& node) noexcept {
             link(node);
-            size.fetch_add(1, std::memory_order_relaxed);
+            size.store(items.size(), std::memory_order_release);
             // By the time of day, or an earlier run's rows would be newer than all that is written.
             // Keys that are pending for a moment need not look at the clock.
             const auto today = std::chrono::system_clock::now().time_since_epoch();
             const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(today);
             versions = (std::max)(versions, static_cast<std::uint64_t>(micros.count()));
         }
-        void leave(At at) noexcept {
+        typename Items::node_type leave(At at) noexcept {
             unlink(*at);
-            items.erase(at);
-            size.fetch_sub(1, std::memory_order_release);
+            auto gone = items.extract(at);
+            size.store(items.size(), std::memory_order_release);
+            return gone;
         }
 
-        // What has to be written next; null: nothing, for now.
-        [[nodiscard]] Node* due(Instant now, Ttl age) const {
-            if (!waiting.empty() && waiting.begin()->first <= now) {
-                return waiting.begin()->second;
+        // What has to be written next.
+        [[nodiscard]] std::vector<Node*> due(std::size_t max, Instant now, Ttl age) const {
+            std::vector<Node*> nodes;
+            nodes.reserve((std::min)(max, items.size()));
+            for (auto at = waiting.begin();
+                 at != waiting.end() && at->first <= now && nodes.size() < max; ++at) {
+                nodes.push_back(at->second);
             }
-            const bool is_due = first_fresh != nullptr && now - first_fresh->second.since >= age;
-            return is_due ? first_fresh : nullptr;
+            for (Node* node = first_fresh; node != nullptr && nodes.size() < max &&
+                                           std::chrono::floor<Ttl>(now - node->second.since) >= age;
+                 node = node->second.newer) {
+                nodes.push_back(node);
+            }
+            return nodes;
         }
-        void wait(Node& node, Instant until) {
-            auto& place = node.second.place;
-            if (place) {
+        // Places for those that have none.
+        static Waiting places(const std::vector<Node*>& nodes, Instant until) {
+            Waiting places;
+            for (Node* node : nodes) {
+                if (!node->second.place) {
+                    places.emplace_hint(places.end(), until, node);
+                }
+            }
+            return places;
+        }
+        // Those were the oldest of the fresh ones.
+        void take_in(Waiting& places) noexcept {
+            for (auto at = places.begin(); at != places.end(); ++at) {
+                Item& item = at->second->second;
+                item.place = at;
+                first_fresh = item.newer;
+            }
+            waiting.merge(places);
+        }
+        // For who has a place.
+        void wait(Node& node, Instant until) noexcept {
+            if (auto& place = node.second.place) {
                 auto moved = waiting.extract(*place);
                 moved.key() = until;
                 place = waiting.insert(std::move(moved));
-            } else {
-                place = waiting.emplace(until, &node);
-                first_fresh = node.second.newer;
             }
         }
+
         At held(const Claimed<K, V>& mine) {
             const auto at = items.find(mine.change.key);
-            return at != items.end() && at->second.claim == mine.claim ? at : items.end();
+            const bool held =
+                at != items.end() && mine.claim != 0 && at->second.claim == mine.claim;
+            return held ? at : items.end();
         }
-        // Ends a claim: `end` if its change is still the newest; a newer one begins to wait anew.
-        template <class End>
-        bool close(const Claimed<K, V>& mine, End end) {
-            const auto at = held(mine);
+        std::vector<At> held(std::span<const Claimed<K, V>> many) {
+            std::vector<At> all;
+            all.reserve(many.size());
+            for (const auto& mine : many) {
+                all.push_back(held(mine));
+            }
+            return all;
+        }
+        // If not, the claim ends, and the newer change begins to wait anew.
+        bool is_newest(At at, const Claimed<K, V>& mine, Instant now) noexcept {
             if (at == items.end()) {
                 return false;
             }
-            if (at->second.version != mine.change.version) {
-                at->second.claim = 0;
-                unlink(*at);
-                link(*at);
-                return false;
+            Item& item = at->second;
+            if (item.version == mine.change.version) {
+                return true;
             }
-            end(at);
-            return true;
+            unlink(*at);
+            item.claim = 0;
+            item.since = now;
+            link(*at);
+            return false;
         }
 
     private:
-        void link(Node& node) {
+        void link(Node& node) noexcept {
             Item& item = node.second;
-            item.since = clock.now();
             item.older = newest;
             item.newer = nullptr;
             (newest != nullptr ? newest->second.newer : oldest) = &node;

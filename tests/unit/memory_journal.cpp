@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: MIT
+
+// The journal in memory: each of its functions carries out all that it says, or throws and leaves the
+// journal as it was.
+
+#include "support/catch.hpp"
+#include "support/failing_steps.hpp"
+
+#include <larder/larder.hpp>
+
+#include <array>
+#include <atomic>
+#include <barrier>
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <cstdlib>
+#include <functional>
+#include <limits>
+#include <map>
+#include <new>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+// Memory that is out is a step that fails, too.
+void* operator new(std::size_t size) {
+    larder_test::Steps::step();
+    if (void* const memory = std::malloc(size)) {
+        return memory;
+    }
+    throw std::bad_alloc{};
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    return std::malloc(size);
+}
+void operator delete(void* memory) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+    std::free(memory);
+}
+
+using namespace std::chrono_literals;
+using larder::Change;
+using larder::Claimed;
+using larder::Ttl;
+using larder_test::Movable;
+using larder_test::Stepping;
+using larder_test::SteppingClock;
+using larder_test::Steps;
+
+namespace {
+
+constexpr Ttl endless = (Ttl::max)();
+constexpr std::size_t all = 100;
+
+// A journal in which there is one of everything: a dead letter (1), a change that is claimed (2), one
+// that was superseded since (3), one that waits for its next try (4), and fresh ones (5, 6).
+template <class V>
+struct World {
+    using Key = Stepping;
+    using Journal = larder::MemoryJournal<Key, V, SteppingClock>;
+
+    SteppingClock clock{};
+    Journal journal{clock};
+    std::vector<Claimed<Key, V>> held{};
+
+    World() {
+        record(1, 10);
+        journal.bury(claim_one(), "unwanted");
+        record(2, 20);
+        record(3, 30);
+        held = journal.claim(2, 1min, 0ms);
+        record(3, 31);
+        record(4, std::nullopt);
+        journal.defer(claim_one(), 30s);
+        clock.advance(5ms);
+        record(5, 50);
+        clock.advance(5ms);
+        record(6, 60);
+    }
+
+    static Change<Key, V> change(int key, std::optional<int> value) {
+        return {Key{key}, value ? std::optional<V>{V{*value}} : std::nullopt, 0};
+    }
+    void record(int key, std::optional<int> value) { journal.record(change(key, value)); }
+    Claimed<Key, V> claim_one() { return journal.claim(1, 1min, 0ms).at(0); }
+
+    // All that can be seen of it. Nothing can be asked of it after that.
+    std::string seen(bool settle_held) {
+        std::string text = "size " + std::to_string(journal.size()) + ", oldest " +
+                           std::to_string(journal.oldest().value_or(-1ms).count()) + "; ";
+        std::map<std::uint64_t, int> ranks;
+        for (int key = 0; key < 10; ++key) {
+            if (const auto pending = journal.pending(Key{key})) {
+                ranks[pending->version] = key;
+                text += show(*pending);
+            }
+        }
+        text += "dead ";
+        for (const auto& letter : journal.dead_letters()) {
+            ranks[letter.change.version] = letter.change.key.n;
+            text += show(letter.change) + letter.why + ' ';
+        }
+        text += "by version ";
+        for (const auto& [version, key] : ranks) {
+            text += std::to_string(key) + ' ';
+        }
+        if (settle_held) {
+            text += "settled ";
+            for (const bool settled : journal.settle(held)) {
+                text += settled ? 'y' : 'n';
+            }
+        }
+        for (const Ttl pause : {0ms, 30'000ms, 30'000ms, 3'600'000ms}) {
+            clock.advance(pause);
+            text += "; due ";
+            for (const auto& claimed : journal.claim(all, 1min, 1ms)) {
+                text += show(claimed.change) + 'x' + std::to_string(claimed.attempts) + ' ';
+            }
+        }
+        clock.advance(1h);
+        const auto rest = journal.claim(all, 1min, 0ms);
+        CHECK(rest.size() == journal.size());
+        CHECK(journal.settle(rest) == std::vector<bool>(rest.size(), true));
+        CHECK(journal.size() == 0);
+        CHECK_FALSE(journal.oldest());
+        return text;
+    }
+    static std::string show(const Change<Key, V>& change) {
+        return std::to_string(change.key.n) + '=' +
+               (change.value ? std::to_string(change.value->n) : "none") + ' ';
+    }
+};
+
+template <class V>
+struct Verb {
+    std::string name;
+    std::function<void(World<V>&)> act;
+};
+
+template <class V>
+std::vector<Verb<V>> verbs() {
+    using W = World<V>;
+    const auto record = [](int key, std::optional<int> value, std::size_t most) {
+        // Made beforehand: what the caller does is no step of the journal.
+        return [key, most,
+                made = std::make_shared<Change<Stepping, V>>(W::change(key, value))](W& w) mutable {
+            auto mine = std::make_shared<Change<Stepping, V>>(*made);
+            static_cast<void>(w.journal.record(std::move(*mine), most));
+        };
+    };
+    return {
+        {"record a new key", record(7, 70, all)},
+        {"record a new removal", record(7, std::nullopt, all)},
+        {"record a key that is pending", record(5, 51, all)},
+        {"record a key that is claimed", record(2, std::nullopt, all)},
+        {"record a key with a dead letter", record(1, 11, all)},
+        {"record without room", record(7, 70, 5)},
+        {"record without room and without need", record(5, 51, 5)},
+        {"record without a bound", [](W& w) { w.journal.record(W::change(7, 70)); }},
+        {"pending", [](W& w) { (void)w.journal.pending(Stepping{5}); }},
+        {"claim all", [](W& w) { (void)w.journal.claim(all, 1min, 0ms); }},
+        {"claim one", [](W& w) { (void)w.journal.claim(1, 1min, 0ms); }},
+        {"claim what is old", [](W& w) { (void)w.journal.claim(all, 1h, 5ms); }},
+        {"claim what has waited for its next try",
+         [](W& w) {
+             w.clock.advance(40s);
+             (void)w.journal.claim(all, 1min, 0ms);
+         }},
+        {"renew", [](W& w) { w.journal.renew(w.held, 1h); }},
+        {"settle", [](W& w) { (void)w.journal.settle(w.held); }},
+        {"defer", [](W& w) { w.journal.defer(w.held.at(0), 10s); }},
+        {"defer what was superseded", [](W& w) { w.journal.defer(w.held.at(1), 10s); }},
+        {"bury", [](W& w) { w.journal.bury(w.held.at(0), std::string(100, 'x')); }},
+        {"bury what was superseded", [](W& w) { w.journal.bury(w.held.at(1), "why"); }},
+        {"dead_letters", [](W& w) { (void)w.journal.dead_letters(); }},
+        {"revive", [](W& w) { w.journal.revive(Stepping{1}); }},
+        {"revive nothing", [](W& w) { w.journal.revive(Stepping{5}); }},
+        {"discard", [](W& w) { w.journal.discard(Stepping{1}); }},
+        {"size and oldest",
+         [](W& w) { (void)(w.journal.size() + w.journal.oldest().has_value()); }},
+    };
+}
+
+template <class V>
+void every_step_fails_once(bool lasting, bool settle_held) {
+    for (const Verb<V>& verb : verbs<V>()) {
+        // The clock of that verb moves before it fails.
+        const bool moves = verb.name == "claim what has waited for its next try";
+        const std::string done = [&] {
+            World<V> w;
+            verb.act(w);
+            return w.seen(settle_held);
+        }();
+        const std::string untouched = [&] {
+            World<V> w;
+            w.clock.advance(moves ? 40s : 0s);
+            return w.seen(settle_held);
+        }();
+        for (std::size_t n = 1;; ++n) {
+            INFO(verb.name << ", failure " << n);
+            World<V> w;
+            if (!Steps::fail(n, lasting, [&] { verb.act(w); })) {
+                REQUIRE(w.seen(settle_held) == done);
+                break;
+            }
+            REQUIRE(n < 1000);
+            World<V> again;
+            REQUIRE(Steps::fail(n, lasting, [&] { verb.act(again); }));
+            REQUIRE(w.seen(settle_held) == untouched);
+            if (!moves) {
+                verb.act(again);
+                REQUIRE(again.seen(settle_held) == done);
+            }
+        }
+    }
+}
+
+}  // namespace
+
+TEST_CASE("whichever step of the journal fails, it is as it was", "[journal]") {
+    const bool lasting = GENERATE(false, true);
+    const bool settle_held = GENERATE(false, true);
+    SECTION("values whose moves may fail") {
+        every_step_fails_once<Stepping>(lasting, settle_held);
+    }
+    SECTION("values whose moves cannot") {
+        every_step_fails_once<Movable>(lasting, settle_held);
+    }
+}
+
+TEST_CASE("a change is refused for want of room as it was given", "[journal]") {
+    larder::MemoryJournal<std::string, std::string> journal;
+    Change<std::string, std::string> change{"a key too long to be kept in place", "a value", 0};
+    CHECK(journal.record(std::move(change), 1));
+    change = {"another key too long to be kept in place", "another value", 0};
+    CHECK_FALSE(journal.record(std::move(change), 1));
+    CHECK(change.key == "another key too long to be kept in place");
+    CHECK(change.value == "another value");
+    CHECK(journal.size() == 1);
+    CHECK_FALSE(journal.record({"k", "v", 0}, 0));
+}
+
+TEST_CASE("as many writers as come at once do not exceed the bound", "[journal]") {
+    constexpr int writers = 4;
+    constexpr std::size_t most = 10;
+    for (int round = 0; round < 200; ++round) {
+        larder::MemoryJournal<int, int> journal;
+        std::atomic<int> taken{0};
+        std::barrier start{writers};
+        {
+            std::vector<std::jthread> crowd;
+            for (int writer = 0; writer < writers; ++writer) {
+                crowd.emplace_back([&, writer] {
+                    start.arrive_and_wait();
+                    for (int i = 0; i < 5; ++i) {
+                        taken += journal.record({writer * 5 + i, i, 0}, most) ? 1 : 0;
+                    }
+                });
+            }
+        }
+        REQUIRE(journal.size() == most);
+        REQUIRE(taken == static_cast<int>(most));
+    }
+}
+
+TEST_CASE("a key that is not equal to itself leaves nothing in the journal", "[journal]") {
+    larder::MemoryJournal<double, int> journal;
+    CHECK_THROWS_AS(journal.record({std::nan(""), 1, 0}), std::invalid_argument);
+    CHECK(journal.size() == 0);
+    CHECK_FALSE(journal.pending(std::nan("")));
+    CHECK_FALSE(journal.revive(std::nan("")));
+    CHECK(journal.record({0.5, 1, 0}) > 0);
+}
+
+TEST_CASE("times at their ends", "[journal]") {
+    larder::ManualClock clock;
+    larder::MemoryJournal<int, int, larder::ManualClock> journal{clock};
+    journal.record({1, 10, 0});
+    clock.advance(1h);
+    CHECK(journal.claim(all, 1s, endless).empty());
+    auto claims = journal.claim(all, endless, 0ms);
+    REQUIRE(claims.size() == 1);
+    clock.advance(24h * 365);
+    CHECK(journal.claim(all, 1s, 0ms).empty());
+    journal.renew(claims, endless);
+    journal.renew(claims, 0ms);
+    claims = journal.claim((std::numeric_limits<std::size_t>::max)(), 1s, 0ms);
+    REQUIRE(claims.size() == 1);
+    journal.defer(claims[0], endless);
+    CHECK(journal.claim(all, 1s, 0ms).empty());
+    journal.record({1, 11, 0});
+    CHECK(journal.claim(0, 1s, 0ms).empty());
+    CHECK(journal.size() == 1);
+}
+
+TEST_CASE("a claim that was never given holds nothing", "[journal]") {
+    larder::MemoryJournal<int, int> journal;
+    const auto version = journal.record({1, 10, 0});
+    const std::array made_up{Claimed<int, int>{{1, 10, version}, 0, 0}};
+    CHECK(journal.settle(made_up) == std::vector{false});
+    CHECK_FALSE(journal.bury(made_up[0], "why"));
+    journal.defer(made_up[0], 1h);
+    journal.renew(made_up, 1h);
+    CHECK(journal.claim(all, 1s, 0ms).size() == 1);
+}
