@@ -11,6 +11,7 @@
 #include <larder/larder.hpp>
 
 #include <atomic>
+#include <barrier>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -477,4 +478,65 @@ TEST_CASE("an unshared journal keeps what the store could not be told of", "[beh
     CHECK(cache.stats().pending == 1);
     *store.down = false;
     CHECK(cache.flush(30s) == 0);
+}
+
+TEST_CASE("as many writers as come at once do not exceed max_pending", "[behind]") {
+    // A journal that counts as it records, and one that does not.
+    const auto check = [](auto journal) {
+        constexpr int writers = 4;
+        constexpr std::size_t most = 10;
+        for (int round = 0; round < 20; ++round) {
+            Store store;
+            Rows rows;
+            rows.down = true;
+            auto behind = lazy;
+            behind.max_pending = most;
+            behind.when_full = WhenFull::reject;
+            behind.drain = 0ms;
+            WriteBehind cache{store, std::ref(rows), decltype(journal){}, {}, behind};
+            std::atomic<int> refused{0};
+            std::barrier start{writers};
+            {
+                std::vector<std::jthread> crowd;
+                for (int writer = 0; writer < writers; ++writer) {
+                    crowd.emplace_back([&, writer] {
+                        start.arrive_and_wait();
+                        for (int i = 0; i < 5; ++i) {
+                            refused += code_of([&] { cache.put(writer * 5 + i, i); }) ==
+                                               larder::Errc::journal_full
+                                           ? 1
+                                           : 0;
+                        }
+                    });
+                }
+            }
+            REQUIRE(cache.stats().pending == most);
+            REQUIRE(refused == writers * 5 - static_cast<int>(most));
+        }
+    };
+    check(larder::MemoryJournal<int, int>{});
+    check(HookedJournal<>{});
+}
+
+TEST_CASE("a writer that waits for room gets the first place that is free", "[behind]") {
+    World w;
+    auto full = lazy;
+    full.max_pending = 1;
+    full.block_for = 1h;
+    full.drain = 30s;
+    std::latch blocked{1};
+    w.rows.before_write = [&](int, const std::optional<int>&) { blocked.wait(); };
+    auto cache = w.cache(full);
+    cache.put(1, 1);
+    {
+        std::vector<std::jthread> crowd;
+        for (int key = 2; key < 6; ++key) {
+            crowd.emplace_back([&, key] { cache.put(key, key); });
+        }
+        CHECK(cache.stats().pending == 1);
+        blocked.count_down();
+    }
+    CHECK(cache.stats().pending <= 1);
+    CHECK(cache.flush(30s) == 0);
+    CHECK(w.rows.writes == 5);
 }

@@ -193,6 +193,7 @@ private:
         J journal;
         R repository;
         const WriteBehindOptions options;
+        std::mutex door{};
         std::mutex mutex{};
         std::condition_variable changed{};
         std::uint64_t wakes = 0;
@@ -220,27 +221,34 @@ private:
     }
 
     void record(Change<Key, Value> change) const {
-        make_room(change.key);
-        journal().record(std::move(change));
+        if (!try_record(change)) {
+            state_->pressed = true;
+            wake();
+            const auto until = later(std::chrono::steady_clock::now(), options().block_for);
+            if (options().when_full == WhenFull::reject ||
+                !wait(until, [&] { return try_record(change); })) {
+                throw JournalFull{Errc::journal_full,
+                                  std::to_string(options().max_pending) +
+                                      " changes wait for the database; that of key " +
+                                      key_text(change.key) + " was not taken"};
+            }
+        }
         ring();
     }
 
-    // A change of a key that has one pending takes no room. The bound is soft by as many as there are
-    // writers at the same moment.
-    void make_room(const Key& key) const {
+    // False if there is no room, with `change` as it was. That of a key that has one pending takes none.
+    bool try_record(Change<Key, Value>& change) const {
         const std::size_t most = options().max_pending;
-        const auto has_room = [&] { return journal().size() < most; };
-        if (has_room() || journal().pending(key)) {
-            return;
-        }
-        state_->pressed = true;
-        wake();
-        const auto until = later(std::chrono::steady_clock::now(), options().block_for);
-        if (options().when_full == WhenFull::reject || !wait(until, has_room)) {
-            throw JournalFull{Errc::journal_full,
-                              std::to_string(most) +
-                                  " changes wait for the database; that of key " + key_text(key) +
-                                  " was not taken"};
+        if constexpr (BoundedJournal<J>) {
+            return journal().record(std::move(change), most).has_value();
+        } else {
+            // The place that was seen must still be there: one writer at a time.
+            const std::scoped_lock door{state_->door};
+            if (journal().size() >= most && !journal().pending(change.key)) {
+                return false;
+            }
+            journal().record(std::move(change));
+            return true;
         }
     }
 
