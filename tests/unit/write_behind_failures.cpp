@@ -453,6 +453,51 @@ TEST_CASE("an unshared journal over a shared store leaves no old copy to others"
     CHECK(mine.get(1) == 11);
 }
 
+TEST_CASE("who has put a change reads it, whatever copy another process has made", "[behind]") {
+    const SharedStore store;
+    Rows rows;
+    for (int key = 1; key <= 3; ++key) {
+        rows.rows[key] = {key, 0};
+    }
+    larder::CacheAside other{store, std::ref(rows)};
+    WriteBehind mine{
+        store, std::ref(rows), larder::unshared(larder::MemoryJournal<int, int>{}), {}, lazy};
+    const auto old_row = [](int key) { return std::optional{key}; };
+    mine.put(1, 11);
+    mine.remove(2);
+    const auto old_copies = [&] {
+        other.invalidate_many({1, 2, 3});
+        CHECK(other.get_many({1, 2, 3}) == std::vector<std::optional<int>>{1, 2, 3});
+        CHECK(other.fetch(1).source == Source::hit);
+    };
+    old_copies();
+    const auto stats = mine.stats();
+    CHECK(mine.get(1) == 11);
+    CHECK_FALSE(mine.get(2));
+    CHECK(mine.get(3) == 3);
+    CHECK(mine.get(1, old_row) == 11);
+    CHECK_FALSE(mine.get(2, larder::detached(old_row)));
+    CHECK(mine.get(1, {.timeout = 10s}) == 11);
+    const auto fetched = mine.fetch(1);
+    CHECK(fetched.value == 11);
+    CHECK(fetched.source == Source::pending);
+    CHECK(fetched.remaining == 0ms);
+    CHECK(fetched.age == 0ms);
+    CHECK(mine.fetch(3).source == Source::hit);
+    CHECK(mine.get_many({3, 2, 1}) == std::vector<std::optional<int>>{3, std::nullopt, 11});
+    CHECK(mine.stats().loads == stats.loads);
+    CHECK(mine.stats().hits == stats.hits + 11);
+    CHECK(mine.refresh(1) == 11);
+    old_copies();
+    CHECK(mine.fetch(1, {.from = larder::From::source}).source == Source::pending);
+    old_copies();
+    CHECK(mine.flush(30s) == 0);
+    CHECK(mine.fetch(1).source == Source::loaded);
+    CHECK(mine.fetch(1).source == Source::hit);
+    CHECK(other.get(1) == 11);
+    CHECK_FALSE(other.get(2));
+}
+
 TEST_CASE("an unshared journal keeps what the store could not be told of", "[behind]") {
     // A store whose erase fails, as a server's does.
     struct Failing : SharedStore {

@@ -114,6 +114,15 @@ public:
         return all;
     }
 
+    /// Copies are made by processes, too, that do not know of this journal: a read asks it first.
+    static constexpr bool before_copies = requires { requires J::unshared; };
+
+    /// The change that waits, if there is one.
+    template <class Q>
+    std::optional<Change<Key, Value>> pending(const Q& key) const {
+        return journal().size() == 0 ? std::nullopt : ask(Key(key)).change;
+    }
+
     void save(const Key& key, const Value& value) const {
         record({key, std::optional<Value>{value}, 0});
     }

@@ -451,10 +451,12 @@ private:
             if (found != nullptr) {
                 fetched.value.emplace(*found);
             }
-            fetched.source = Source::hit;
-            fetched.remaining = whole(remaining);
-            fetched.age =
-                (std::max)((life > Ttl::zero() ? life : usual) - fetched.remaining, Ttl::zero());
+            fetched.source = sight.source;
+            if (sight.source == Source::hit) {
+                fetched.remaining = whole(remaining);
+                fetched.age = (std::max)((life > Ttl::zero() ? life : usual) - fetched.remaining,
+                                         Ttl::zero());
+            }
         };
         if (reads().hit(lookup(key), sight, take)) {
             return fetched;

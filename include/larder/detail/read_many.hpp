@@ -97,12 +97,22 @@ private:
     }
 
     void take_hits() {
+        if constexpr (before_copies<E>) {
+            for (std::size_t at = 0; at < keys_.size(); ++at) {
+                if (auto change = e_.loader.pending(keys_[at])) {
+                    know(at, std::move(change->value));
+                }
+            }
+        }
         std::vector<std::size_t> due;
         e_.store.peek_many(
             std::span<const Key>{keys_},
             [&](std::size_t at, const Value* value, Remaining remaining, Ttl life,
                 bool refreshing) {
                 Answer& answer = answers_[at];
+                if (answer.known) {
+                    return;
+                }
                 if (remaining > Remaining::zero()) {
                     answer.known = true;
                     if (value != nullptr) {

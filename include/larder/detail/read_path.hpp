@@ -86,6 +86,10 @@ enum class Remote : std::uint8_t {
     cancelled,
 };
 
+/// Its loader holds back changes that a copy may be older than.
+template <class E>
+inline constexpr bool before_copies = requires { requires E::Loader::before_copies; };
+
 /// The reads of one policy. A thin view: make one where it is needed.
 template <class E>
 class ReadPath {
@@ -103,13 +107,25 @@ public:
 
         /// The copy that may be served when a load fails or is late.
         std::optional<Copy<Value>> stale{};
+
+        /// Where what was taken came from.
+        Source source = Source::hit;
     };
 
-    /// The value of a fresh copy goes to `take`, by reference; false if there is none.
+    /// The value of a fresh copy goes to `take`, by reference; false if there is none. A pending change
+    /// that other processes cannot know of comes before any copy, and has no time left.
     ///
     /// Everything that a hit costs is here.
     template <class Q, class Take>
     bool hit(const Q& key, Sight& sight, Take&& take) {
+        if constexpr (before_copies<E>) {
+            if (const auto change = e_.loader.pending(key)) {
+                sight.source = Source::pending;
+                take(change->value ? std::addressof(*change->value) : nullptr, Remaining{}, Ttl{});
+                e_.count(Count::hits);
+                return true;
+            }
+        }
         bool fresh = false;
         bool due = false;
         e_.store.peek(
