@@ -81,6 +81,11 @@ struct NotingJournal : larder::MemoryJournal<int, int> {
     std::uint64_t record(const larder::Change<int, int>& change) {
         return recorded() = MemoryJournal::record(change);
     }
+    std::optional<std::uint64_t> record(larder::Change<int, int>&& change, std::size_t most) {
+        const auto version = MemoryJournal::record(std::move(change), most);
+        recorded() = version.value_or(0);
+        return version;
+    }
     std::vector<bool> settle(std::span<const larder::Claimed<int, int>> claims) {
         const std::vector<bool> mine = MemoryJournal::settle(claims);
         for (const bool settled : mine) {
@@ -242,6 +247,44 @@ struct Pair : Behind {
     void remove(int key) { second.remove(key); }
 };
 
+// Another process beside it, which knows the store and the rows and not the journal: it fills the store
+// with rows that are old, and is promised nothing.
+class Beside {
+public:
+    Beside(const ::Store& store, SlowRows& rows, const NotingJournal& journal)
+        : mine_{store, std::ref(rows), larder::unshared(journal), options, at_once},
+          other_{store, std::ref(rows), options},
+          thread_{[this](const std::stop_token& stop) {
+              while (!stop.stop_requested()) {
+                  for (int key = 0; key < keys; ++key) {
+                      (void)other_.get(key);
+                  }
+                  dawdle();
+              }
+          }} {}
+
+    auto fetch(int key) { return mine_.fetch(key); }
+    auto get(int key) { return mine_.get(key); }
+    auto get_many(std::initializer_list<int> wanted) { return mine_.get_many(wanted); }
+    auto refresh(int key) { return mine_.refresh(key); }
+    void put(int key, int value) { mine_.put(key, value); }
+    void remove(int key) { mine_.remove(key); }
+    void invalidate(int key) {
+        mine_.invalidate(key);
+        other_.invalidate(key);
+    }
+    auto flush(larder::Ttl within) { return mine_.flush(within); }
+    auto dead_letters() const { return mine_.dead_letters(); }
+    auto stats() const { return mine_.stats(); }
+
+private:
+    using Journal = larder::Unshared<NotingJournal>;
+
+    larder::WriteBehind<::Store, std::reference_wrapper<SlowRows>, Journal> mine_;
+    larder::CacheAside<::Store, std::reference_wrapper<SlowRows>> other_;
+    std::jthread thread_;
+};
+
 // What people write by hand: the copy, what is pending, the row; all good, and in the wrong order.
 class ByHand {
 public:
@@ -332,6 +375,13 @@ TEST_CASE("every read is explained: two write-behind policies on one store and o
     every_read_is_explained(64,
                             [](const Store& store, SlowRows& rows, const NotingJournal& journal) {
                                 return Pair{store, rows, journal};
+                            });
+}
+
+TEST_CASE("every read is explained: write-behind whose journal others do not see", "[history]") {
+    every_read_is_explained(64,
+                            [](const Store& store, SlowRows& rows, const NotingJournal& journal) {
+                                return Beside{store, rows, journal};
                             });
 }
 
