@@ -21,6 +21,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -159,7 +161,7 @@ TEST_CASE("a journal whose size cannot be asked", "[behind]") {
         cache.put(1, 6);
         w.broken.set({"size"});
         CHECK(code_of([&] { cache.put(1, 7); }) == larder::Errc::store_failed);
-        CHECK(code_of([&] { (void)cache.flush(1s); }) == larder::Errc::store_failed);
+        CHECK(code_of([&] { (void)cache.flush(20ms); }) == larder::Errc::store_failed);
         CHECK(cache.stats().store_errors == 1);
     }  // and the destructor does not throw
     CHECK(w.events.text(EventKind::not_drained) ==
@@ -584,4 +586,147 @@ TEST_CASE("a writer that waits for room gets the first place that is free", "[be
     CHECK(cache.stats().pending <= 1);
     CHECK(cache.flush(30s) == 0);
     CHECK(w.rows.writes == 5);
+}
+
+TEST_CASE("a journal whose every function fails once loses nothing", "[behind]") {
+    World w;
+    std::mutex mutex;
+    std::set<std::string, std::less<>> failed;
+    w.journal.before() = [&](std::string_view function) {
+        const std::scoped_lock lock{mutex};
+        // Writes, and what is said of them, so that every function of the flusher has its turn.
+        if (function != "record" && failed.insert(std::string{function}).second) {
+            throw larder::StoreError{larder::Errc::store_failed, "this once"};
+        }
+    };
+    auto behind = lazy;
+    behind.claim = 1h;  // a claim that is forgotten is not due again
+    behind.drain = 60s;
+    behind.attempts = GENERATE(std::size_t{1}, std::size_t{3});
+    behind.backoff = 1ms;
+    std::atomic<int> failures{3};  // in the batch, in its half, and alone
+    w.rows.before_write = [&](int key, const std::optional<int>&) {
+        if (key == 2 && failures-- > 0) {
+            throw std::runtime_error{"this once"};
+        }
+    };
+    {
+        auto cache = w.cache(behind);
+        (void)code_of([&] { cache.put(1, 10); });  // its size is asked, and fails
+        cache.put(1, 10);
+        cache.put(2, 20);
+        cache.put(3, 30);
+    }
+    CHECK(w.rows.load(1) == 10);
+    CHECK(w.rows.load(3) == 30);
+    if (behind.attempts == 1) {
+        CHECK(code_of([&] { (void)w.journal.dead_letters(); }) == larder::Errc::store_failed);
+        REQUIRE(w.journal.dead_letters().size() == 1);
+        CHECK(w.journal.dead_letters()[0].change.value == 20);
+    } else {
+        CHECK(w.rows.load(2) == 20);
+    }
+    CHECK(failed.contains("settle"));
+    CHECK(failed.contains(behind.attempts == 1 ? "bury" : "defer"));
+    CHECK(w.events.count(EventKind::not_drained) == 0);
+}
+
+TEST_CASE("a task that the executor still holds when the policy is gone holds no value",
+          "[behind]") {
+    larder_test::ManualExecutor executor;
+    const auto value = std::make_shared<int>(7);
+    struct Sink {
+        std::shared_ptr<std::atomic<int>> writes = std::make_shared<std::atomic<int>>(0);
+        std::optional<std::shared_ptr<int>> load(int) const { return {}; }
+        void save(int, const std::shared_ptr<int>&) const { ++*writes; }
+        void remove(int) const {}
+    };
+    const Sink sink;
+    {
+        WriteBehind cache{larder::MemoryStore<int, std::shared_ptr<int>>{},
+                          sink,
+                          {.executor = executor.handle()},
+                          {.delay = 0ms, .drain = 60s}};
+        cache.put(1, value);
+        while (executor.pending() == 0) {
+            std::this_thread::yield();
+        }
+    }
+    CHECK(*sink.writes == 1);
+    CHECK(executor.pending() > 0);
+    CHECK(value.use_count() == 1);
+    CHECK(sink.writes.use_count() == 1);
+    executor.run_all();
+    CHECK(*sink.writes == 1);
+}
+
+TEST_CASE("a policy that is moved or assigned to writes on", "[behind]") {
+    Rows first;
+    Rows second;
+    auto behind = lazy;
+    behind.drain = 60s;
+    {
+        WriteBehind a{Store{}, std::ref(first), {}, behind};
+        WriteBehind b{Store{}, std::ref(second), {}, behind};
+        a.put(1, 10);
+        b.put(2, 20);
+        a = std::move(b);  // what it held is written first
+        CHECK(first.load(1) == 10);
+        CHECK_FALSE(second.load(2));
+        auto moved = std::move(a);
+        moved.put(3, 30);
+        CHECK(moved.flush(60s) == 0);
+        CHECK(second.load(2) == 20);
+        moved.put(4, 40);
+    }
+    CHECK(second.load(3) == 30);
+    CHECK(second.load(4) == 40);
+}
+
+TEST_CASE("times of write-behind at their ends", "[behind]") {
+    constexpr larder::Ttl endless = (larder::Ttl::max)();
+    Store store;
+    Rows rows;
+    larder::WriteBehindOptions behind{.max_pending = 2,
+                                      .block_for = endless,
+                                      .delay = endless,
+                                      .attempts = 100,
+                                      .backoff = endless,
+                                      .max_backoff = endless,
+                                      .claim = endless,
+                                      .drain = endless};
+    SECTION("endless") {
+        WriteBehind cache{store, std::ref(rows), {}, behind};
+        for (int key = 0; key < 10; ++key) {
+            cache.put(key, key);  // blocks, and is let in
+        }
+        CHECK(cache.flush(endless) == 0);
+        cache.put(1, 11);
+        CHECK(cache.flush((larder::Ttl::min)()) <= 1);
+    }
+    SECTION("a next try that is an age away") {
+        behind.drain = 0ms;
+        rows.down = true;
+        WriteBehind cache{store, std::ref(rows), {}, behind};
+        cache.put(1, 10);
+        CHECK(cache.flush(20ms) == 1);
+        CHECK(cache.flush(20ms) == 1);
+        CHECK(cache.stats().retries == 1);
+    }
+    SECTION("no time at all") {
+        behind = {.max_pending = 1,
+                  .block_for = 0ms,
+                  .delay = 0ms,
+                  .attempts = 1'000'000,
+                  .backoff = 1ms,
+                  .max_backoff = 1ms,
+                  .claim = 1ms,
+                  .drain = 0ms};
+        rows.down = true;
+        WriteBehind cache{store, std::ref(rows), {}, behind};
+        cache.put(1, 10);
+        CHECK(code_of([&] { cache.put(2, 20); }) == larder::Errc::journal_full);
+        rows.down = false;
+        CHECK(cache.flush(60s) == 0);
+    }
 }

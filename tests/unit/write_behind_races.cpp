@@ -209,6 +209,38 @@ TEST_CASE("a change that fails while a newer one is recorded does not bury the n
     CHECK(w.rows.load(1) == 11);
 }
 
+TEST_CASE("what is recorded after a flush has returned waits for company again", "[behind]") {
+    // The flusher looks once more whether there is anything to write at once, and stands still there.
+    World w;
+    std::atomic<bool> recorded{false};
+    std::atomic<int> claims{0};
+    std::atomic<bool> armed{false};
+    w.journal.before() = [&](std::string_view function) {
+        if (function != "claim") {
+            return;
+        }
+        ++claims;
+        if (armed && w.rows.writes == 1) {
+            armed = false;
+            const auto end = std::chrono::steady_clock::now() + 300ms;
+            while (!recorded && std::chrono::steady_clock::now() < end) {
+                std::this_thread::yield();
+            }
+        }
+    };
+    auto cache = w.cache();
+    cache.put(1, 10);
+    armed = true;
+    CHECK(cache.flush(30s) == 0);
+    cache.put(1, 11);
+    recorded = true;
+    for (const int seen = claims; claims < seen + 3;) {  // the flusher has looked since
+        std::this_thread::yield();
+    }
+    CHECK(w.rows.writes == 1);
+    CHECK(w.journal.size() == 1);
+}
+
 TEST_CASE("a dead letter revived while a newer change is recorded", "[behind]") {
     World w;
     auto cache = w.cache();

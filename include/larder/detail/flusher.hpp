@@ -7,13 +7,17 @@
 #define LARDER_DETAIL_FLUSHER_HPP
 
 #include <larder/concepts.hpp>
+#include <larder/detail/bell.hpp>
 #include <larder/detail/call.hpp>
 #include <larder/detail/engine.hpp>
 #include <larder/detail/later.hpp>
+#include <larder/detail/process.hpp>
 #include <larder/detail/random.hpp>
+#include <larder/detail/ticker.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
 #include <larder/journal/journal.hpp>
+#include <larder/policy/write_behind_options.hpp>
 #include <larder/version.hpp>
 
 #include <algorithm>
@@ -21,13 +25,12 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -36,7 +39,8 @@ LARDER_NS_BEGIN
 namespace detail {
 
 /// Claim, write, settle; never take out first. A thread of its own keeps time; the writing is done by
-/// the policy's executor.
+/// the policy's executor. A forked child has a flusher of its own, whose thread starts at its first
+/// write.
 ///
 /// @tparam E  the Engine of a policy whose loader is a Ledger
 template <class E>
@@ -46,7 +50,10 @@ class Flusher {
     using Claims = std::vector<Claimed<Key, Value>>;
 
 public:
-    explicit Flusher(E& engine) : e_{engine}, thread_{[this] { run(); }} {}
+    explicit Flusher(E& engine) : e_{engine}, ticker_{[this] { return step(); }} {
+        bell().hang([this] { return ticker_.kick(); });
+        ticker_.kick();  // the journal may hold changes of before
+    }
     Flusher(const Flusher&) = delete;
     Flusher& operator=(const Flusher&) = delete;
 
@@ -54,27 +61,35 @@ public:
     ~Flusher() {
         draining_ = true;
         try {
-            flush(e_.loader.options().drain);
+            flush(options().drain);
         } catch (...) {
             // The journal cannot be asked: what it holds is told below.
         }
         stopping_ = true;
-        e_.loader.wake();
-        thread_.join();
+        ticker_.stop();
         report_rest();
     }
 
     /// @return how many changes are left
+    /// @throws StoreError  the journal cannot be asked, not even after `within`
     std::size_t flush(Ttl within) {
-        const auto until = later(SteadyTime::now(), within);
-        struct Hurry {
-            std::atomic<int>& urgent;
-            ~Hurry() { --urgent; }
-        } const hurry{urgent_};
-        ++urgent_;
-        ++flushes_;
-        e_.loader.wake();
-        e_.loader.wait(until, [this] { return e_.loader.journal().size() == 0; });
+        if (is_empty()) {
+            return 0;
+        }
+        Flushes& flushes = flushes_.get();
+        const auto until = later(SteadyTime::now(), (std::max)(within, Ttl::zero()));
+        {
+            const Hurry hurry{flushes};
+            const std::uint64_t mine = ++flushes.asked;
+            if (!ticker_.kick()) {
+                step();  // there can be no thread
+            }
+            if (bell().wait(until, [this] { return is_empty(); })) {
+                flushes.serve(mine);
+            }
+        }
+        // What is recorded after this waits for company again.
+        bell().wait(until, [&] { return !flushes.claiming; });
         return e_.loader.journal().size();
     }
 
@@ -82,80 +97,127 @@ private:
     using SteadyTime = std::chrono::steady_clock;
 
     // A change that waits for its next try rings no bell, nor does one of another process.
-    static constexpr std::chrono::milliseconds heartbeat{50};
-    static constexpr std::chrono::milliseconds pulse{5};  // while somebody waits for us
+    static constexpr Ttl heartbeat{50};
+    static constexpr Ttl pulse{5};  // while somebody waits for us
 
-    // A flush that did not wait is served all the same.
-    [[nodiscard]] bool hurried() const noexcept {
-        return stopping_ || urgent_ > 0 || flushes_ != served_;
+    struct Flushes {
+        std::atomic<int> waiting{0};
+        std::atomic<std::uint64_t> asked{0};
+        std::atomic<std::uint64_t> served{0};  // a flush that did not wait is served all the same
+        std::atomic<bool> claiming{false};
+        std::atomic<bool> gathering{false};  // changes that were rung for wait for company
+
+        [[nodiscard]] bool hurry() const noexcept { return waiting > 0 || asked != served; }
+        void serve(std::uint64_t upto) noexcept {
+            std::uint64_t before = served;
+            while (before < upto && !served.compare_exchange_weak(before, upto)) {}
+        }
+    };
+    struct Hurry {
+        explicit Hurry(Flushes& flushes) : mine{flushes} { ++mine.waiting; }
+        ~Hurry() { --mine.waiting; }
+        Hurry(const Hurry&) = delete;
+        Hurry& operator=(const Hurry&) = delete;
+        Flushes& mine;
+    };
+
+    [[nodiscard]] Bell& bell() const noexcept { return e_.loader.bell(); }
+    [[nodiscard]] const WriteBehindOptions& options() const noexcept { return e_.loader.options(); }
+
+    // A journal that cannot be asked may hold something.
+    [[nodiscard]] bool is_empty() const noexcept {
+        try {
+            return e_.loader.journal().size() == 0;
+        } catch (...) {
+            return false;
+        }
     }
 
-    void run() {
-        while (!stopping_) {
-            try {
-                e_.loader.wait(SteadyTime::now() + heartbeat, [this] {
-                    return hurried() || e_.loader.rung() || e_.loader.pressed();
-                });
-                if (e_.loader.answered()) {
-                    const Ttl company = (std::min)(e_.loader.options().delay, Ttl{heartbeat});
-                    e_.loader.wait(SteadyTime::now() + company,
-                                   [this] { return hurried() || e_.loader.pressed(); });
-                }
-                e_.loader.relieved();
-                const unsigned flushes = flushes_;
-                while (!stopping_ && pass()) {}
-                served_ = flushes;
-                if (hurried()) {
-                    // What is left waits for its next try.
-                    e_.loader.wait(SteadyTime::now() + pulse,
-                                   [this] { return stopping_ || flushes_ != served_; });
-                }
-            } catch (...) {
-                e_.tell_all(EventKind::store_failed, std::current_exception());
-                e_.loader.wait(SteadyTime::now() + heartbeat, [this] { return stopping_.load(); });
-            }
+    Ticker::Next step() noexcept {
+        try {
+            return round(flushes_.get());
+        } catch (...) {
+            e_.tell_all(EventKind::store_failed, std::current_exception());
+            return heartbeat;
         }
+    }
+
+    // Writes all that is due. What was rung for may wait for company before that.
+    Ttl round(Flushes& flushes) {
+        const Ttl company = (std::min)(options().delay, heartbeat);
+        const bool in_time = !flushes.hurry() && !bell().pressed();
+        if (in_time && bell().rung() && company > Ttl::zero() &&
+            !flushes.gathering.exchange(true)) {
+            return company;
+        }
+        flushes.gathering = false;
+        bell().answer();
+        const std::uint64_t asked = flushes.asked;
+        while (!stopping_ && pass(flushes)) {}
+        flushes.serve(asked);
+        bell().wake();
+        return flushes.hurry() ? pulse : heartbeat;
     }
 
     // One batch; false if nothing is due.
-    bool pass() {
-        const auto& options = e_.loader.options();
-        const bool at_once = hurried() || e_.loader.crowded();
-        const auto claims = std::make_shared<const Claims>(e_.loader.journal().claim(
-            options.batch, options.claim, at_once ? Ttl::zero() : options.delay));
-        if (claims->empty()) {
+    bool pass(Flushes& flushes) {
+        const auto errand = std::make_shared<Errand>();  // before there is something to lose
+        const Claims claims = claim(flushes);
+        if (claims.empty()) {
             return false;
         }
-        const auto errand = std::make_shared<Errand>();
-        const bool accepted = e_.executor.submit([this, errand, claims] {
-            if (errand->begin()) {
-                write(*claims);
-                errand->end();
-            }
-        });
-        if (accepted) {
-            attend(errand, *claims);
+        if (hand_over(errand, claims)) {
+            attend(errand, claims);
         } else if (errand->begin()) {
-            write(*claims);
+            write(claims);
         }
         return true;
     }
 
+    Claims claim(Flushes& flushes) {
+        struct Claiming {
+            Flusher& flusher;
+            Flushes& flushes;
+            Claiming(Flusher& f, Flushes& of) : flusher{f}, flushes{of} { flushes.claiming = true; }
+            ~Claiming() {
+                flushes.claiming = false;
+                flusher.bell().wake();
+            }
+        } const claiming{*this, flushes};
+        const bool at_once = flushes.hurry() || e_.loader.crowded();
+        return e_.loader.journal().claim(options().batch, options().claim,
+                                         at_once ? Ttl::zero() : options().delay);
+    }
+
     class Errand;
+
+    // The task may outlive the policy, and then finds nothing to do: it holds nothing of the user's.
+    bool hand_over(const std::shared_ptr<Errand>& errand, const Claims& claims) noexcept {
+        try {
+            return e_.executor.submit([this, errand, &claims] {
+                if (errand->begin()) {
+                    write(claims);
+                    errand->end();
+                }
+            });
+        } catch (...) {
+            return false;
+        }
+    }
 
     // Until the errand has ended. What the executor has dropped, or does not begin while we drain, is
     // carried out here; when the drain is over, what has not begun never does.
     void attend(const std::shared_ptr<Errand>& errand, const Claims& claims) {
-        const Ttl third = (std::max)(e_.loader.options().claim / 3, Ttl{1});
-        auto renew_at = SteadyTime::now() + third;
-        while (!errand->wait((std::min)(third, Ttl{heartbeat}))) {
+        const Ttl third = (std::max)(options().claim / 3, Ttl{1});
+        auto renew_at = later(SteadyTime::now(), third);
+        while (!errand->wait((std::min)(third, heartbeat))) {
             const bool dropped = errand.use_count() == 1;
             if ((draining_ || dropped) && errand->begin()) {
                 write(claims);
                 return;
             }
             if (SteadyTime::now() >= renew_at) {
-                renew_at += third;
+                renew_at = later(SteadyTime::now(), third);
                 renew(claims);
             }
         }
@@ -164,7 +226,7 @@ private:
     // Claims live on while the database is slow.
     void renew(const Claims& claims) noexcept {
         try {
-            e_.loader.journal().renew(claims, e_.loader.options().claim);
+            e_.loader.journal().renew(claims, options().claim);
         } catch (...) {
             e_.tell_all(EventKind::store_failed, std::current_exception());
         }
@@ -173,7 +235,7 @@ private:
     // Work handed to the executor, which either it or the flusher begins.
     class Errand {
     public:
-        bool begin() { return !begun_.exchange(true); }
+        bool begin() noexcept { return !begun_.exchange(true); }
         void end() {
             const std::scoped_lock lock{mutex_};
             ended_ = true;
@@ -190,6 +252,17 @@ private:
         std::condition_variable changed_{};
         bool ended_ = false;
     };
+
+    // What the journal is told, it is told again if that fails: a claim that is not settled keeps its
+    // change for long.
+    template <class Tell>
+    static auto insist(Tell&& tell) {
+        try {
+            return tell();
+        } catch (...) {
+            return tell();
+        }
+    }
 
     // Writes claimed changes together where the repository can, and apart where that fails: until
     // the one that is to blame stands alone.
@@ -214,12 +287,12 @@ private:
                     write(claims.subspan(half));
                 } else {
                     failed(claims.front(), std::current_exception());
-                    e_.loader.wake();
+                    bell().wake();
                 }
                 return;
             }
             settle(claims, applied);
-            e_.loader.wake();
+            bell().wake();
         } catch (...) {
             // The journal cannot be told: the claims end by themselves, and are written again.
             e_.tell(EventKind::store_failed, claims.front().change.key, std::current_exception());
@@ -277,7 +350,7 @@ private:
                 e_.store.erase(one.change.key);
             }
         }
-        const std::vector<bool> mine = e_.loader.journal().settle(written);
+        const std::vector<bool> mine = insist([&] { return e_.loader.journal().settle(written); });
         for (std::size_t i = 0; i < written.size(); ++i) {
             if (!mine[i]) {
                 // Buried or superseded meanwhile: copies may show what no longer counts.
@@ -287,23 +360,24 @@ private:
     }
 
     void failed(const Claimed<Key, Value>& claimed, const std::exception_ptr& failure) {
-        const auto& options = e_.loader.options();
-        if (claimed.attempts + 1 >= options.attempts) {
+        if (claimed.attempts + 1 >= options().attempts) {
             bury(claimed, text_of(failure), failure);
             return;
         }
         ++e_.loader.tally().retries;
         const auto doublings = (std::min)(claimed.attempts, std::size_t{30});
-        const double most = static_cast<double>(options.backoff.count()) *
+        const double most = static_cast<double>(cut(options().backoff).count()) *
                             static_cast<double>(std::uint64_t{1} << doublings);
-        const double wait = (std::min)(most, static_cast<double>(options.max_backoff.count())) *
-                            (0.5 + 0.5 * random_fraction());
-        e_.loader.journal().defer(claimed, Ttl{static_cast<Ttl::rep>(wait) + 1});
+        const double wait =
+            (std::min)(most, static_cast<double>(cut(options().max_backoff).count())) *
+            (0.5 + 0.5 * random_fraction());
+        const Ttl delay{static_cast<Ttl::rep>(wait) + 1};
+        insist([&] { e_.loader.journal().defer(claimed, delay); });
     }
 
     void bury(const Claimed<Key, Value>& claimed, const std::string& why,
               const std::exception_ptr& failure) {
-        if (e_.loader.journal().bury(claimed, why)) {
+        if (insist([&] { return e_.loader.journal().bury(claimed, why); })) {
             ++e_.loader.tally().buried;
             e_.tell(EventKind::buried, claimed.change.key, failure);
         }
@@ -337,10 +411,8 @@ private:
     E& e_;
     std::atomic<bool> draining_{false};
     std::atomic<bool> stopping_{false};
-    std::atomic<int> urgent_{0};  // callers of flush
-    std::atomic<unsigned> flushes_{0};
-    unsigned served_ = 0;  // of the flushes; the flusher's own
-    std::thread thread_;
+    ForkLocal<Flushes> flushes_{};
+    Ticker ticker_;  // the last: its thread uses the others
 };
 
 }  // namespace detail

@@ -7,9 +7,11 @@
 #define LARDER_DETAIL_LEDGER_HPP
 
 #include <larder/concepts.hpp>
+#include <larder/detail/bell.hpp>
 #include <larder/detail/call.hpp>
 #include <larder/detail/key_text.hpp>
 #include <larder/detail/later.hpp>
+#include <larder/detail/process.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
 #include <larder/journal/journal.hpp>
@@ -19,7 +21,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -130,51 +131,12 @@ public:
 
     // ---- towards the flusher ----
 
-    /// There is something to write. Costs a look at a flag while the flusher has not answered.
-    void ring() const {
-        if (!state_->rung && !state_->rung.exchange(true)) {
-            wake();
-        }
-    }
-
-    /// True once for each ring.
-    [[nodiscard]] bool answered() const noexcept { return state_->rung.exchange(false); }
-    [[nodiscard]] bool rung() const noexcept { return state_->rung; }
-
-    /// Whoever waits asks again whether it is done: changes have left the journal, or must.
-    void wake() const {
-        {
-            const std::scoped_lock lock{state_->mutex};
-            ++state_->wakes;
-        }
-        state_->changed.notify_all();
-    }
-
-    /// Waits for `done()`, asked at each wake without a lock, but not beyond `until`.
-    template <class Done>
-    bool wait(std::chrono::steady_clock::time_point until, Done&& done) const {
-        std::unique_lock lock{state_->mutex};
-        for (;;) {
-            const std::uint64_t seen = state_->wakes;
-            lock.unlock();
-            if (done()) {
-                return true;
-            }
-            lock.lock();
-            if (!state_->changed.wait_until(lock, until, [&] { return state_->wakes != seen; })) {
-                return false;
-            }
-        }
-    }
+    [[nodiscard]] Bell& bell() const noexcept { return state_->bell; }
 
     /// So many changes wait that they should not wait for company as well.
     [[nodiscard]] bool crowded() const {
         return journal().size() >= options().max_pending - options().max_pending / 2;
     }
-    /// There was no room for a change, since `relieved` was called.
-    [[nodiscard]] bool pressed() const noexcept { return state_->pressed; }
-    void relieved() const noexcept { state_->pressed = false; }
-
     struct Tally {
         std::atomic<std::uint64_t> retries{0};
         std::atomic<std::uint64_t> refused{0};
@@ -202,12 +164,8 @@ private:
         J journal;
         R repository;
         const WriteBehindOptions options;
-        std::mutex door{};
-        std::mutex mutex{};
-        std::condition_variable changed{};
-        std::uint64_t wakes = 0;
-        std::atomic<bool> rung{false};
-        std::atomic<bool> pressed{false};
+        Bell bell{};
+        ForkLocal<std::mutex> door{};
         Tally tally{};
     };
 
@@ -231,18 +189,17 @@ private:
 
     void record(Change<Key, Value> change) const {
         if (!try_record(change)) {
-            state_->pressed = true;
-            wake();
+            bell().press();
             const auto until = later(std::chrono::steady_clock::now(), options().block_for);
             if (options().when_full == WhenFull::reject ||
-                !wait(until, [&] { return try_record(change); })) {
+                !bell().wait(until, [&] { return try_record(change); })) {
                 throw JournalFull{Errc::journal_full,
                                   std::to_string(options().max_pending) +
                                       " changes wait for the database; that of key " +
                                       key_text(change.key) + " was not taken"};
             }
         }
-        ring();
+        bell().ring();
     }
 
     // False if there is no room, with `change` as it was. That of a key that has one pending takes none.
@@ -252,7 +209,7 @@ private:
             return journal().record(std::move(change), most).has_value();
         } else {
             // The place that was seen must still be there: one writer at a time.
-            const std::scoped_lock door{state_->door};
+            const std::scoped_lock door{state_->door.get()};
             if (journal().size() >= most && !journal().pending(change.key)) {
                 return false;
             }

@@ -8,6 +8,7 @@
 
 #include <larder/clock.hpp>
 #include <larder/detail/later.hpp>
+#include <larder/detail/process.hpp>
 #include <larder/entry.hpp>
 #include <larder/hash.hpp>
 #include <larder/journal/journal.hpp>
@@ -38,7 +39,8 @@ LARDER_NS_BEGIN
 /// A journal in memory: the default of WriteBehind over a store in memory. What is recorded and not
 /// yet written is lost when the process ends without draining it.
 ///
-/// A cheap handle: copies share the journal.
+/// A cheap handle: copies share the journal. A forked child begins with an empty one: what was pending
+/// is its parent's to write.
 ///
 /// Thread safety: all members may run concurrently. Whatever one throws (memory is out, or a copy, a
 /// hash or a comparison fails), the journal is as it was.
@@ -52,7 +54,7 @@ public:
     static constexpr bool shared = false;
 
     MemoryJournal() : MemoryJournal{C{}} {}
-    explicit MemoryJournal(C clock) : state_{std::make_shared<State>(std::move(clock))} {}
+    explicit MemoryJournal(C clock) : shared_{std::make_shared<Shared>(std::move(clock))} {}
 
     /// @copydoc Journal
     std::uint64_t record(Change<K, V> change) {
@@ -70,14 +72,14 @@ public:
         // What goes is destroyed without the lock.
         Kept value{};
         typename Dead::node_type gone{};
-        State& s = *state_;
+        State& s = state();
         const std::scoped_lock lock{s.mutex};
         if (s.items.size() >= most && !s.items.contains(change.key)) {
             return std::nullopt;
         }
         const auto letter = s.dead.empty() ? s.dead.end() : s.dead.find(change.key);
         value = keep(change.value);
-        const auto [at, is_new] = s.items.try_emplace(std::move(change.key), s.clock);
+        const auto [at, is_new] = s.items.try_emplace(std::move(change.key), clock());
         // Nothing fails from here on.
         if (is_new) {
             s.arrive(*at);
@@ -91,15 +93,16 @@ public:
     }
 
     [[nodiscard]] std::optional<Change<K, V>> pending(const K& key) const {
-        const std::scoped_lock lock{state_->mutex};
-        const auto at = state_->items.find(key);
-        return at == state_->items.end() ? std::nullopt : std::optional{change(*at)};
+        State& s = state();
+        const std::scoped_lock lock{s.mutex};
+        const auto at = s.items.find(key);
+        return at == s.items.end() ? std::nullopt : std::optional{change(*at)};
     }
 
     [[nodiscard]] std::vector<Claimed<K, V>> claim(std::size_t max, Ttl life, Ttl age) {
-        State& s = *state_;
+        State& s = state();
         const std::scoped_lock lock{s.mutex};
-        const auto now = s.clock.now();
+        const auto now = clock().now();
         const auto until = detail::later(now, life);
         const std::vector<Node*> due = s.due(max, now, age);
         Waiting places = State::places(due, until);
@@ -119,10 +122,10 @@ public:
     }
 
     void renew(std::span<const Claimed<K, V>> claims, Ttl life) {
-        State& s = *state_;
+        State& s = state();
         const std::scoped_lock lock{s.mutex};
         const std::vector<At> held = s.held(claims);
-        const auto until = detail::later(s.clock.now(), life);
+        const auto until = detail::later(clock().now(), life);
         for (const At at : held) {
             if (at != s.items.end()) {
                 s.wait(*at, until);
@@ -135,10 +138,10 @@ public:
         std::vector<typename Items::node_type> gone;  // destroyed without the lock
         gone.reserve(claims.size());
         std::vector<bool> settled(claims.size());
-        State& s = *state_;
+        State& s = state();
         const std::scoped_lock lock{s.mutex};
         const std::vector<At> held = s.held(claims);
-        const auto now = s.clock.now();
+        const auto now = clock().now();
         for (std::size_t i = 0; i < claims.size(); ++i) {
             settled[i] = s.is_newest(held[i], claims[i], now);
             if (settled[i]) {
@@ -149,10 +152,10 @@ public:
     }
 
     void defer(const Claimed<K, V>& mine, Ttl delay) {
-        State& s = *state_;
+        State& s = state();
         const std::scoped_lock lock{s.mutex};
         const At at = s.held(mine);
-        const auto now = s.clock.now();
+        const auto now = clock().now();
         if (s.is_newest(at, mine, now)) {
             s.wait(*at, detail::later(now, delay));
             at->second.claim = 0;
@@ -162,7 +165,7 @@ public:
 
     bool bury(const Claimed<K, V>& mine, std::string_view why) {
         typename Items::node_type gone{};
-        State& s = *state_;
+        State& s = state();
         const std::scoped_lock lock{s.mutex};
         const At at = s.held(mine);
         if (at != s.items.end() && at->second.version == mine.change.version) {
@@ -171,15 +174,16 @@ public:
             gone = s.leave(at);
             return true;
         }
-        return s.is_newest(at, mine, s.clock.now());
+        return s.is_newest(at, mine, clock().now());
     }
 
     [[nodiscard]] std::vector<DeadLetter<K, V>> dead_letters() const {
         std::vector<DeadLetter<K, V>> letters;
         {
-            const std::scoped_lock lock{state_->mutex};
-            letters.reserve(state_->dead.size());
-            for (const auto& [key, letter] : state_->dead) {
+            State& s = state();
+            const std::scoped_lock lock{s.mutex};
+            letters.reserve(s.dead.size());
+            for (const auto& [key, letter] : s.dead) {
                 letters.push_back(letter);
             }
         }
@@ -191,7 +195,7 @@ public:
     /// It takes its place beyond a bound, too.
     bool revive(const K& key) {
         typename Dead::node_type gone{};
-        State& s = *state_;
+        State& s = state();
         const std::scoped_lock lock{s.mutex};
         const auto letter = s.dead.find(key);
         if (letter == s.dead.end()) {
@@ -200,7 +204,7 @@ public:
         std::optional<V> copy = letter->second.change.value;
         Kept value = keep(copy);
         // A newer change would have taken the letter away: nothing is pending.
-        Node& node = *s.items.try_emplace(key, s.clock).first;
+        Node& node = *s.items.try_emplace(key, clock()).first;
         // Nothing fails from here on.
         s.arrive(node);
         node.second.value.swap(value);
@@ -211,26 +215,29 @@ public:
 
     bool discard(const K& key) {
         typename Dead::node_type gone{};
-        const std::scoped_lock lock{state_->mutex};
-        const auto letter = state_->dead.find(key);
-        if (letter == state_->dead.end()) {
+        State& s = state();
+        const std::scoped_lock lock{s.mutex};
+        const auto letter = s.dead.find(key);
+        if (letter == s.dead.end()) {
             return false;
         }
-        gone = state_->dead.extract(letter);
+        gone = s.dead.extract(letter);
         return true;
     }
 
     /// Asks for no lock.
     [[nodiscard]] std::size_t size() const noexcept {
-        return state_->size.load(std::memory_order_acquire);
+        const State* const s = shared_->state.find();
+        return s == nullptr ? 0 : s->size.load(std::memory_order_acquire);
     }
 
     [[nodiscard]] std::optional<Ttl> oldest() const {
-        const std::scoped_lock lock{state_->mutex};
-        if (state_->oldest == nullptr) {
+        State& s = state();
+        const std::scoped_lock lock{s.mutex};
+        if (s.oldest == nullptr) {
             return std::nullopt;
         }
-        return std::chrono::duration_cast<Ttl>(state_->clock.now() - state_->oldest->second.since);
+        return std::chrono::duration_cast<Ttl>(clock().now() - s.oldest->second.since);
     }
 
 private:
@@ -280,9 +287,6 @@ private:
     // Each function above does first what may fail, and then what cannot: the steps here that change
     // something are noexcept.
     struct State {
-        explicit State(C given) : clock{std::move(given)} {}
-
-        C clock;
         std::mutex mutex{};
         Items items{};
         std::atomic<std::size_t> size{0};
@@ -407,7 +411,17 @@ private:
         }
     };
 
-    std::shared_ptr<State> state_;
+    struct Shared {
+        explicit Shared(C given) : clock{std::move(given)} {}
+
+        const C clock;
+        detail::ForkLocal<State> state{};
+    };
+
+    [[nodiscard]] State& state() const { return shared_->state.get(); }
+    [[nodiscard]] const C& clock() const noexcept { return shared_->clock; }
+
+    std::shared_ptr<Shared> shared_;
 };
 
 LARDER_NS_END

@@ -130,7 +130,7 @@ public:
         const bool revived = journal().revive(key);
         if (revived) {
             this->engine().drop(key);
-            this->engine().loader.ring();
+            this->engine().loader.bell().ring();
         }
         return revived;
     }
