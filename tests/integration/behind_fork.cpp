@@ -29,6 +29,19 @@ namespace {
 
 using Store = larder::MemoryStore<int, int>;
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define LARDER_TEST_TSAN
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define LARDER_TEST_TSAN
+#endif
+#ifdef LARDER_TEST_TSAN
+constexpr bool child_may_have_threads = false;  // ThreadSanitizer ends such a child
+#else
+constexpr bool child_may_have_threads = true;
+#endif
+
 // What the child's `main` gives; a child that hangs is ended by its alarm.
 template <class Main>
 int in_child(Main&& main) {
@@ -49,6 +62,10 @@ int in_child(Main&& main) {
 }  // namespace
 
 TEST_CASE("a forked child writes what it puts, and its parent what was pending", "[behind][fork]") {
+    if (!child_may_have_threads) {
+        WARN("skipped: under ThreadSanitizer a child of a process with threads has none");
+        return;
+    }
     Store store;
     Rows rows;
     auto cache = std::make_unique<WriteBehind<Store, std::reference_wrapper<Rows>>>(
@@ -86,6 +103,10 @@ TEST_CASE("a forked child writes what it puts, and its parent what was pending",
 }
 
 TEST_CASE("a child whose parent has just rung for its flusher", "[behind][fork]") {
+    if (!child_may_have_threads) {
+        WARN("skipped: under ThreadSanitizer a child of a process with threads has none");
+        return;
+    }
     Store store;
     Rows rows;
     {

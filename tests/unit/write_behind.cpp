@@ -10,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -485,4 +486,54 @@ TEST_CASE("a journal that cannot be asked, and reads that go on without it", "[b
     *journal.deaf = false;
     CHECK(lenient.get_many({1, 2}) == std::vector<std::optional<int>>{10, 20});
     CHECK(store.find(2));
+}
+
+TEST_CASE("peek gives the change that waits, else the copy, and does nothing", "[behind]") {
+    const bool unshared = GENERATE(false, true);
+    const auto check = [](auto journal) {
+        larder::ManualClock clock;
+        larder::MemoryStore<int, int, larder::ManualClock> store{{}, clock};
+        Rows rows;
+        rows.rows = {{1, {10, 0}}, {2, {20, 0}}};
+        const WriteBehind cache{store, std::ref(rows), journal, {.ttl = 1min}, lazy};
+        CHECK_FALSE(cache.peek(1));
+        CHECK(cache.get(1) == 10);
+        CHECK(cache.peek(1) == 10);
+        cache.put(2, 21);
+        cache.invalidate(2);
+        CHECK(cache.peek(2) == 21);
+        cache.remove(1);
+        CHECK_FALSE(cache.peek(1));
+        CHECK_FALSE(store.find(2));
+        CHECK(cache.stats().loads == 1);
+        CHECK(cache.flush(10s) == 0);
+        CHECK_FALSE(cache.peek(2));
+        CHECK(cache.get(2) == 21);
+        clock.advance(1h);
+        CHECK_FALSE(cache.peek(2));
+    };
+    if (unshared) {
+        check(larder::unshared(larder::MemoryJournal<int, int>{}));
+    } else {
+        check(larder::MemoryJournal<int, int>{});
+    }
+}
+
+TEST_CASE("a key that is not equal to itself is refused by write-behind", "[behind]") {
+    struct Table {
+        std::optional<int> load(double) { return {}; }
+        void save(double, int) {}
+        void remove(double) {}
+    };
+    larder::MemoryStore<double, int> store;
+    const WriteBehind cache{store, Table{}, {}, lazy};
+    for (int i = 0; i < 100; ++i) {
+        CHECK_THROWS_AS(cache.put(std::nan(""), i), std::invalid_argument);
+        CHECK_THROWS_AS(cache.remove(std::nan("")), std::invalid_argument);
+        CHECK_FALSE(cache.get(std::nan("")));
+        CHECK_FALSE(cache.peek(std::nan("")));
+    }
+    CHECK(cache.stats().pending == 0);
+    cache.put(0.5, 1);
+    CHECK(cache.flush(10s) == 0);
 }

@@ -480,6 +480,9 @@ TEST_CASE("who has put a change reads it, whatever copy another process has made
     CHECK(mine.get(1, old_row) == 11);
     CHECK_FALSE(mine.get(2, larder::detached(old_row)));
     CHECK(mine.get(1, {.timeout = 10s}) == 11);
+    CHECK(mine.peek(1) == 11);
+    CHECK_FALSE(mine.peek(2));
+    CHECK(mine.peek(3) == 3);
     const auto fetched = mine.fetch(1);
     CHECK(fetched.value == 11);
     CHECK(fetched.source == Source::pending);

@@ -9,6 +9,7 @@
 #include <larder/clock.hpp>
 #include <larder/detail/later.hpp>
 #include <larder/detail/process.hpp>
+#include <larder/detail/slot.hpp>
 #include <larder/entry.hpp>
 #include <larder/hash.hpp>
 #include <larder/journal/journal.hpp>
@@ -66,7 +67,7 @@ public:
     ///
     /// @throws std::invalid_argument  the key is not equal to itself: it would never be found again
     std::optional<std::uint64_t> record(Change<K, V>&& change, std::size_t most) {
-        if (!std::equal_to<>{}(change.key, change.key)) {
+        if (!detail::equals_itself<std::equal_to<>>(change.key)) {
             throw std::invalid_argument{"larder: a key that is not equal to itself has no change"};
         }
         // What goes is destroyed without the lock.

@@ -28,6 +28,9 @@ struct Unshared : J {
 /// larder::WriteBehind cache{store, Table{db}, larder::unshared(larder::MemoryJournal<int, Product>{})};
 /// ```
 ///
+/// The process that has put a change reads it from the first moment: its reads ask the journal before
+/// they look for a copy, as long as anything is pending there. For the others:
+///
 /// Once a change is written, and before the journal forgets it, its copy is erased from the store: the
 /// old row is read until then, and no longer. While the store cannot be told, the change stays in the
 /// journal and is written again.

@@ -20,6 +20,7 @@
 #include <concepts>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -52,11 +53,13 @@ concept is_unshared = requires { requires J::unshared; };
 /// | Verb            | Database                                      | Copy                         |
 /// |-----------------|-----------------------------------------------|------------------------------|
 /// | `get`, `fetch`  | one load a miss, if no change is pending      | kept; `pending` changes too  |
+/// | `peek`          | untouched                                     | untouched                    |
 /// | `put`, `remove` | later; retried, split, at last buried         | replaced                     |
 /// | `invalidate`    | untouched; a pending change stays             | dropped                      |
 ///
 /// A write that the database keeps refusing becomes a dead letter: `dead_letters`, `revive`,
-/// `discard`. With a MemoryJournal what is pending is lost when the process dies.
+/// `discard`. With a MemoryJournal what is pending is lost when the process dies; a child that forks
+/// off begins with nothing pending, and writes what it puts itself.
 ///
 /// The repository's `save` should take a version (`save(k, v, version) -> bool`): it is what keeps an
 /// older write that was stalled from covering a newer one; a durable journal requires it, or
@@ -115,10 +118,26 @@ public:
         return *this;
     }
 
-    /// Writes what is pending now, without waiting for company.
+    /// The change that waits, else the fresh copy, else nothing: it loads nothing, waits for nothing,
+    /// and refreshes nothing.
+    ///
+    /// @return empty, too, when the key was removed or the source is known to have no such key
+    /// @throws StoreError  the journal cannot be asked, and `read_without_journal` is off
+    template <class Q = key_type>
+        requires detail::KeyFor<Q, key_type>
+    [[nodiscard]] std::optional<value_type> peek(const Q& key) const {
+        if (auto change = this->engine().loader.pending(key)) {
+            return std::move(change->value);
+        }
+        return Base::peek(key);
+    }
+
+    /// Writes what is pending now, without waiting for company. What is recorded after it has returned
+    /// waits for its `delay` again.
     ///
     /// @return how many changes are left after `within`
-    std::size_t flush(Ttl within) { return flusher_->flush(within); }
+    /// @throws StoreError  the journal cannot be asked, not even after `within`
+    std::size_t flush(Ttl within) const { return flusher_->flush(within); }
 
     /// The changes that the database would not take.
     [[nodiscard]] std::vector<DeadLetter<key_type, value_type>> dead_letters() const {
@@ -126,7 +145,7 @@ public:
     }
 
     /// Tries a dead letter again, unless a newer change has taken it away; true if it was there.
-    bool revive(const key_type& key) {
+    bool revive(const key_type& key) const {
         const bool revived = journal().revive(key);
         if (revived) {
             this->engine().drop(key);
@@ -136,7 +155,7 @@ public:
     }
 
     /// Forgets a dead letter; true if it was there.
-    bool discard(const key_type& key) { return journal().discard(key); }
+    bool discard(const key_type& key) const { return journal().discard(key); }
 
     [[nodiscard]] J& journal() const noexcept { return this->engine().loader.journal(); }
 
