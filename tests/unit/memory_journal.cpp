@@ -149,11 +149,8 @@ template <class V>
 std::vector<Verb<V>> verbs() {
     using W = World<V>;
     const auto record = [](int key, std::optional<int> value, std::size_t most) {
-        // Made beforehand: what the caller does is no step of the journal.
-        return [key, most,
-                made = std::make_shared<Change<Stepping, V>>(W::change(key, value))](W& w) mutable {
-            auto mine = std::make_shared<Change<Stepping, V>>(*made);
-            static_cast<void>(w.journal.record(std::move(*mine), most));
+        return [key, value, most](W& w) {
+            static_cast<void>(w.journal.record(W::change(key, value), most));
         };
     };
     return {
