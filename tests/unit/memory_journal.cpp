@@ -57,6 +57,9 @@ using larder_test::Steps;
 
 namespace {
 
+static_assert(larder::BoundedJournal<larder::MemoryJournal<int, Stepping>>);
+static_assert(larder::BoundedJournal<larder::Unshared<larder::MemoryJournal<int, int>>>);
+
 constexpr Ttl endless = (Ttl::max)();
 constexpr std::size_t all = 100;
 

@@ -503,6 +503,32 @@ TEST_CASE("who has put a change reads it, whatever copy another process has made
     CHECK_FALSE(other.get(2));
 }
 
+TEST_CASE("an unshared journal whose size cannot be asked is not skipped either", "[behind]") {
+    const SharedStore store;
+    BatchRows rows;
+    rows.rows[1] = {5, 0};
+    Broken broken;
+    const HookedJournal<> journal;
+    journal.before() = [&](std::string_view function) { broken(function); };
+    auto behind = lazy;
+    behind.read_without_journal = GENERATE(false, true);
+    behind.drain = 0ms;
+    WriteBehind cache{store, std::ref(rows), larder::unshared(journal), {}, behind};
+    CHECK(cache.get(1) == 5);
+    broken.set({"size"});
+    if (behind.read_without_journal) {
+        CHECK(cache.get(1) == 5);
+        CHECK(cache.peek(1) == 5);
+        CHECK(cache.get_many({1, 2}) == std::vector<std::optional<int>>{5, std::nullopt});
+    } else {
+        CHECK(code_of([&] { (void)cache.get(1); }) == larder::Errc::store_failed);
+        CHECK(code_of([&] { (void)cache.peek(1); }) == larder::Errc::store_failed);
+        CHECK(code_of([&] { (void)cache.get_many({1, 2}); }) == larder::Errc::store_failed);
+    }
+    broken.set({});
+    CHECK(cache.get(1) == 5);
+}
+
 TEST_CASE("an unshared journal keeps what the store could not be told of", "[behind]") {
     // A store whose erase fails, as a server's does.
     struct Failing : SharedStore {

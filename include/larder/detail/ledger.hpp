@@ -71,7 +71,7 @@ public:
     /// the other way round, a change that is written in between is missed.
     template <class L>
     Sourced<Value> load_sourced(const Key& key, L& given) const {
-        Asked asked = ask(key);
+        Asked asked = ask_of(key);
         if (asked.change) {
             Sourced<Value> pending{{}, Source::pending};
             pending.loaded.value = std::move(asked.change->value);
@@ -94,7 +94,7 @@ public:
         std::vector<std::size_t> place;
         std::vector<bool> answered;
         for (std::size_t i = 0; i < keys.size(); ++i) {
-            Asked asked = ask(keys[i]);
+            Asked asked = ask_of(keys[i]);
             if (asked.change) {
                 all[i].value = std::move(asked.change->value);
             } else {
@@ -121,7 +121,9 @@ public:
     /// The change that waits, if there is one.
     template <class Q>
     std::optional<Change<Key, Value>> pending(const Q& key) const {
-        return journal().size() == 0 ? std::nullopt : ask(Key(key)).change;
+        using Pending = std::optional<Change<Key, Value>>;
+        return ask([&] { return journal().size() == 0 ? Pending{} : journal().pending(Key(key)); })
+            .change;
     }
 
     void save(const Key& key, const Value& value) const {
@@ -176,15 +178,19 @@ private:
         bool answered = true;
     };
 
-    Asked ask(const Key& key) const {
+    template <class Question>
+    Asked ask(Question&& question) const {
         try {
-            return {journal().pending(key)};
+            return {question()};
         } catch (const StoreError&) {
             if (!options().read_without_journal) {
                 throw;
             }
             return {{}, false};
         }
+    }
+    Asked ask_of(const Key& key) const {
+        return ask([&] { return journal().pending(key); });
     }
 
     void record(Change<Key, Value> change) const {
