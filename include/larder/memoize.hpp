@@ -69,9 +69,9 @@ public:
         requires std::constructible_from<key_type, const Args&...>
     auto operator()(const Args&... args) {
         if constexpr (sizeof...(Args) == 1 && (std::same_as<Args, key_type> && ...)) {
-            return unwrap(cache_.get(args...));
+            return call(args...);
         } else {
-            return unwrap(cache_.get(key_type(args...)));
+            return call(key_type(args...));
         }
     }
 
@@ -100,11 +100,17 @@ private:
         }
     }
 
-    static auto unwrap(std::optional<value_type>&& value) {
+    // A function that always gives a value is not answered by an absence that another policy on the
+    // store has found.
+    auto call(const key_type& key) {
+        std::optional<value_type> value = cache_.get(key);
         if constexpr (gives_value<F, key_type>()) {
-            return std::move(*value);
+            if (!value) {
+                value = cache_.refresh(key);
+            }
+            return std::move(value).value();
         } else {
-            return std::move(value);
+            return value;
         }
     }
 

@@ -11,7 +11,7 @@ failed=0
 while IFS= read -r header; do
     name=${header#"$include"/} needs=""
     case ${name#larder/} in
-        json.hpp | codec/json.hpp | codec/cbor.hpp) needs=nlohmann/json.hpp ;;
+        json.hpp | codec/json.hpp | codec/cbor.hpp | codec/exact_value.hpp) needs=nlohmann/json.hpp ;;
         redis.hpp | redis/* | store/redis.hpp | journal/redis.hpp) needs=hiredis/hiredis.h ;;
         zstd.hpp | codec/zstd.hpp) needs=zstd.h ;;
     esac

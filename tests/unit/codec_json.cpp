@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -139,4 +140,21 @@ TEST_CASE("JSON that nests deeply is refused before it overflows the stack", "[c
                    }
                    return many;
                }() + "]"));
+}
+
+TEST_CASE("a pointer is what it points to", "[codec]") {
+    const JsonCodec<std::shared_ptr<const Product>> codec;
+    const auto product = std::make_shared<const Product>(Product{42, "teapot", 24.5});
+    CHECK(codec.encode(product) == JsonCodec<Product>{}.encode(*product));
+    CHECK(*codec.decode(codec.encode(product)) == *product);
+    CHECK(codec.encode(nullptr) == "null");
+    CHECK(codec.decode("null") == nullptr);
+    CHECK(!codec_error([&] { (void)codec.decode("{}"); }).empty());
+    CHECK(!codec_error([&] {
+               (void)codec.decode(R"({"id":4294967338,"name":"","price":0})");
+           }).empty());
+    CHECK(!codec_error([] {
+               (void)JsonCodec<std::shared_ptr<nlohmann::json>>{}.encode(
+                   std::make_shared<nlohmann::json>());
+           }).empty());
 }

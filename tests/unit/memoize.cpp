@@ -45,6 +45,26 @@ TEST_CASE("a function of one argument is computed once", "[memoize]") {
     CHECK(spell.cache().stats().hits == 1);
 }
 
+TEST_CASE("a function that gives a value is computed where the store knows of none", "[memoize]") {
+    larder::MemoryStore<int, std::string> store;
+    store.put(1, std::nullopt, {1min});
+    int calls = 0;
+    const auto spelled = [&](int n) {
+        ++calls;
+        return std::to_string(n);
+    };
+    auto spell = larder::memoize(store, spelled);
+    CHECK(spell(1) == "1");
+    CHECK(spell(1) == "1");
+    CHECK(calls == 1);
+
+    store.put(2, std::nullopt, {1min});
+    auto find =
+        larder::memoize(store, [&](int n) -> std::optional<std::string> { return spelled(n); });
+    CHECK(find(2) == std::nullopt);  // it may say so itself
+    CHECK(calls == 1);
+}
+
 TEST_CASE("a function of several arguments is keyed by all of them", "[memoize]") {
     larder::MemoryStore<std::tuple<int, std::string>, int> store;
     int calls = 0;
