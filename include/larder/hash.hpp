@@ -6,9 +6,11 @@
 #ifndef LARDER_HASH_HPP
 #define LARDER_HASH_HPP
 
+#include <larder/detail/key_text.hpp>
 #include <larder/version.hpp>
 
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -35,14 +37,34 @@ namespace detail {
     return static_cast<std::size_t>(mix_bits(bits));
 }
 
+template <class K>
+concept StdHashable = requires(const K& key) {
+    { std::hash<K>{}(key) } -> std::convertible_to<std::size_t>;
+};
+
+template <class K>
+concept HashesQuietly = StdHashable<K> && requires(const K& key) {
+    { std::hash<K>{}(key) } noexcept;
+};
+
 }  // namespace detail
 
-/// The hash of a key. For a type of your own specialise std::hash, or pass a hash to the store.
+/// The hash of a key: what std::hash says, else that of its text, `to_key(key)`. For a type of your
+/// own that is looked up often, specialise std::hash: a text takes memory.
 template <class K>
 struct Hash {
-    [[nodiscard]] std::size_t operator()(const K& key) const
-        noexcept(noexcept(std::hash<K>{}(key))) {
-        return detail::mix(std::hash<K>{}(key));
+    [[nodiscard]] std::size_t operator()(const K& key) const noexcept(detail::HashesQuietly<K>) {
+        static_assert(
+            detail::StdHashable<K> || detail::NamesItself<K>,
+            "larder: a key of your own needs a hash: specialise std::hash for it, or give "
+            "it std::string to_key(const K&) in its own namespace");
+        if constexpr (detail::StdHashable<K>) {
+            return detail::mix(std::hash<K>{}(key));
+        } else if constexpr (detail::NamesItself<K>) {
+            return detail::mix(std::hash<std::string>{}(to_key(key)));
+        } else {
+            return 0;
+        }
     }
 };
 

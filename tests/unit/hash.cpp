@@ -20,6 +20,15 @@ using larder::Hash;
 
 namespace {
 
+struct Place {
+    int row = 0;
+    int column = 0;
+    bool operator==(const Place&) const = default;
+};
+std::string to_key(const Place& place) {
+    return std::to_string(place.row) + '/' + std::to_string(place.column);
+}
+
 enum class Colour : std::uint8_t { red, green };
 
 struct Own {
@@ -112,4 +121,13 @@ TEST_CASE("keys at a distance of a power of two part in the low bits", "[hash]")
         places.insert(Hash<std::uint64_t>{}(i << 20U) % 64);
     }
     CHECK(places.size() > 30);  // 64 balls in 64 bins: about 40 are hit
+}
+
+TEST_CASE("a key without std::hash hashes by its text", "[hash]") {
+    static_assert(!noexcept(Hash<Place>{}(Place{})));
+    static_assert(noexcept(Hash<Own>{}(Own{}))&& noexcept(Hash<int>{}(1)));
+    CHECK(Hash<Place>{}({1, 2}) == Hash<Place>{}({1, 2}));
+    CHECK(Hash<Place>{}({1, 2}) != Hash<Place>{}({2, 1}));
+    using Pair = std::pair<Place, int>;
+    CHECK(Hash<Pair>{}({{1, 2}, 3}) != Hash<Pair>{}({{1, 3}, 3}));
 }

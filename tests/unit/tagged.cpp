@@ -42,6 +42,11 @@ Tags parity(int value) {
 
 }  // namespace
 
+TEST_CASE("the tag of everything is known by its bytes", "[tags]") {
+    const std::string expected = '\x01' + std::string{"everything"};
+    CHECK(larder::detail::everything_tag() == expected);
+}
+
 TEST_CASE("a tag reaches what carries it, and nothing else", "[tags]") {
     World w;
     for (int key = 1; key <= 4; ++key) {

@@ -120,8 +120,10 @@ public:
 
     static constexpr bool textual = false;
 
+    Compressed() : Compressed{CompressedOptions{}} {}
+
     /// @throws std::invalid_argument  a level that zstd does not have, or `max_bytes` 0
-    explicit Compressed(CompressedOptions options = {}, C codec = {})
+    explicit Compressed(CompressedOptions options, C codec = {})
         : options_{options}, codec_{std::move(codec)} {
         if (options.level < ZSTD_minCLevel() || options.level > ZSTD_maxCLevel()) {
             throw std::invalid_argument{"larder: CompressedOptions::level must be " +

@@ -18,12 +18,16 @@ LARDER_NS_BEGIN
 
 namespace detail {
 
+/// Has a text of its own: what `std::string to_key(const K&)` in the key's own namespace gives.
+template <class K>
+concept NamesItself = requires(const K& key) {
+    { to_key(key) } -> std::convertible_to<std::string>;
+};
+
 /// `42`, `name`, `1:name`; what `to_key(key)` of the key's own namespace says; else `?`.
 template <class K>
 [[nodiscard]] std::string key_text(const K& key) {
-    if constexpr (requires {
-                      { to_key(key) } -> std::convertible_to<std::string>;
-                  }) {
+    if constexpr (NamesItself<K>) {
         return to_key(key);
     } else if constexpr (std::convertible_to<const K&, std::string_view>) {
         return std::string{std::string_view{key}};

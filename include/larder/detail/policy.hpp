@@ -11,6 +11,7 @@
 #include <larder/detail/engine.hpp>
 #include <larder/detail/read_many.hpp>
 #include <larder/detail/read_path.hpp>
+#include <larder/detail/refused.hpp>
 #include <larder/detail/requires.hpp>
 #include <larder/detail/warm.hpp>
 #include <larder/detail/write_path.hpp>
@@ -76,6 +77,10 @@ struct Given<Detached<F>> {
 template <class F, class S>
 concept CallLoaderFor = LoaderFor<typename Given<std::remove_cvref_t<F>>::type, S> ||
                         LoaderFor<std::remove_reference_t<F>, S>;
+
+/// A loader that is passed to one call, and is none.
+template <class F, class S>
+concept MistakenLoaderFor = !std::convertible_to<F, const Read&> && !CallLoaderFor<F, S>;
 
 /// A range of things that convert to T.
 template <class R, class T>
@@ -361,6 +366,32 @@ public:
                               const WarmOptions& how = {}) const {
         return warm(std::span<const key_type>{keys.begin(), keys.size()}, loader, how);
     }
+
+    // What a mistake finds, so that the compiler names the cure.
+    LARDER_REFUSED(LARDER_NEEDS_A_REPOSITORY, class Q = key_type)
+    void put(const Q&, const value_type&) const
+        requires(!RepositoryFor<L, Store>)
+    LARDER_NEVER;
+    LARDER_REFUSED(LARDER_NEEDS_A_REPOSITORY, class R)
+    void put_many(R&&) const
+        requires(!RepositoryFor<L, Store>)
+    LARDER_NEVER;
+    LARDER_REFUSED(LARDER_NEEDS_A_REPOSITORY, class Q = key_type)
+    void put_many(std::initializer_list<std::pair<Q, value_type>>) const
+        requires(!RepositoryFor<L, Store>)
+    LARDER_NEVER;
+    LARDER_REFUSED(LARDER_NEEDS_A_REPOSITORY, class Q = key_type)
+    void remove(const Q&) const
+        requires(!RepositoryFor<L, Store>)
+    LARDER_NEVER;
+    LARDER_REFUSED(LARDER_NEEDS_ANOTHER_LOADER, class Q = key_type, class F)
+    std::optional<value_type> get(const Q&, F&&, const Read& = {}) const
+        requires MistakenLoaderFor<F, Store>
+    LARDER_NEVER;
+    LARDER_REFUSED(LARDER_NEEDS_ANOTHER_LOADER, class Q = key_type, class F)
+    Fetched<value_type> fetch(const Q&, F&&, const Read& = {}) const
+        requires MistakenLoaderFor<F, Store>
+    LARDER_NEVER;
 
     /// What happened so far: this policy's reads and loads, and its store's evictions.
     [[nodiscard]] Stats stats() const { return engine_->stats(); }

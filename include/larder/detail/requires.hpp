@@ -12,6 +12,7 @@
 #include <larder/concepts.hpp>
 #include <larder/version.hpp>
 
+#include <concepts>
 #include <functional>
 #include <type_traits>
 
@@ -20,13 +21,33 @@ LARDER_NS_BEGIN
 namespace detail {
 
 template <class S>
-inline constexpr bool store_ok = Store<Unwrapped<S>>;
+consteval bool compares() {
+    if constexpr (HasKeyType<S> && HasValueType<S>) {
+        return requires(const typename S::key_type& a) {
+            { a == a } -> std::convertible_to<bool>;
+        };
+    } else {
+        return true;
+    }
+}
+template <class S>
+consteval bool copies() {
+    if constexpr (HasKeyType<S> && HasValueType<S>) {
+        return std::copy_constructible<typename S::value_type>;
+    } else {
+        return true;
+    }
+}
+
+template <class S>
+inline constexpr bool store_ok =
+    Store<Unwrapped<S>> && compares<Unwrapped<S>>() && copies<Unwrapped<S>>();
 
 // A later part is asked only when the former is there, so that one gap gives one error.
 template <class S>
 consteval bool finds() {
     if constexpr (HasKeyType<S> && HasValueType<S>) {
-        return Findable<S>;
+        return !copies<S>() || Findable<S>;
     } else {
         return true;
     }
@@ -54,6 +75,11 @@ struct RequiresStore {
     static_assert(HasKeyType<S>, "larder: a Store needs a member type key_type");
     static_assert(!HasKeyType<S> || HasValueType<S>,
                   "larder: a Store needs a member type value_type");
+    static_assert(compares<S>(), "larder: a key needs operator==");
+    static_assert(
+        copies<S>(),
+        "larder: a cache copies its values to whoever asks: keep one that cannot be copied "
+        "as a std::shared_ptr<const V>");
     static_assert(finds<S>(),
                   "larder: a Store needs find(key) -> std::optional<larder::Entry<value_type>>");
     static_assert(puts<S>(),
@@ -61,9 +87,18 @@ struct RequiresStore {
     static_assert(erases<S>(), "larder: a Store needs erase(key) -> bool");
 };
 
+/// Deduced in a loader's place where the arguments after it fit no constructor.
+struct MistakenOptions {};
+
+/// The loader of a deduction guide that any argument may follow: the last that is chosen.
+struct AnyLoader {
+    template <class L>
+    AnyLoader(const L&);
+};
+
 template <class L, class S>
 consteval bool loads() {
-    if constexpr (store_ok<S>) {
+    if constexpr (store_ok<S> && !std::same_as<L, MistakenOptions>) {
         return CallsAtAll<L, typename Unwrapped<S>::key_type>;
     } else {
         return true;
@@ -71,7 +106,7 @@ consteval bool loads() {
 }
 template <class L, class S>
 consteval bool loads_right() {
-    if constexpr (store_ok<S>) {
+    if constexpr (store_ok<S> && !std::same_as<L, MistakenOptions>) {
         return !loads<L, S>() || LoaderFor<L, Unwrapped<S>>;
     } else {
         return true;
@@ -81,7 +116,8 @@ consteval bool loads_right() {
 // Batch functions need not be there; one that is there and cannot be used is a mistake.
 template <class L, class S>
 consteval bool loads_many() {
-    if constexpr (store_ok<S> && loads<L, S>() && loads_right<L, S>()) {
+    if constexpr (store_ok<S> && !std::same_as<L, MistakenOptions> && loads<L, S>() &&
+                  loads_right<L, S>()) {
         return !HasLoadMany<L, Unwrapped<S>> || BatchLoaderFor<L, Unwrapped<S>>;
     } else {
         return true;
@@ -89,7 +125,8 @@ consteval bool loads_many() {
 }
 template <class L, class S>
 consteval bool saves_many() {
-    if constexpr (store_ok<S> && loads<L, S>() && loads_right<L, S>()) {
+    if constexpr (store_ok<S> && !std::same_as<L, MistakenOptions> && loads<L, S>() &&
+                  loads_right<L, S>()) {
         return !HasSaveMany<L, Unwrapped<S>> || BatchRepositoryFor<L, Unwrapped<S>>;
     } else {
         return true;
@@ -98,10 +135,14 @@ consteval bool saves_many() {
 
 template <class L, class S>
 inline constexpr bool loader_ok =
-    store_ok<S> && loads<L, S>() && loads_right<L, S>() && loads_many<L, S>() && saves_many<L, S>();
+    store_ok<S> && !std::same_as<L, MistakenOptions> && loads<L, S>() && loads_right<L, S>() &&
+    loads_many<L, S>() && saves_many<L, S>();
 
 template <class L, class S>
 struct RequiresLoader {
+    static_assert(!std::same_as<L, MistakenOptions>,
+                  "larder: an option is misspelt, or not of its type (a time has a unit: {.ttl = "
+                  "60s}): write larder::Options{...} to see which");
     static_assert(loads<L, S>(), "larder: a loader needs load(key) or operator()(key)");
     static_assert(loads_right<L, S>(),
                   "larder: a loader must give exactly std::optional<value_type>, "

@@ -50,6 +50,9 @@ public:
         : Base{std::move(store), std::move(loader), std::move(options)} {}
 };
 
+template <class S>
+CacheAside(S, detail::AnyLoader, ...) -> CacheAside<S, detail::MistakenOptions>;
+
 LARDER_NS_END
 
 #endif  // LARDER_POLICY_CACHE_ASIDE_HPP

@@ -51,6 +51,9 @@ private:
     }
 };
 
+template <class S>
+RefreshAhead(S, detail::AnyLoader, ...) -> RefreshAhead<S, detail::MistakenOptions>;
+
 LARDER_NS_END
 
 #endif  // LARDER_POLICY_REFRESH_AHEAD_HPP

@@ -27,7 +27,10 @@ namespace detail {
 
 /// Carried by every entry of a Tagged policy. No user's tag starts with this byte.
 inline const std::string& everything_tag() {
-    static const std::string tag = "\x01everything";
+    // In two parts: an escape takes all hexadecimal digits that follow.
+    static const std::string tag =
+        "\x01"
+        "everything";
     return tag;
 }
 
@@ -37,6 +40,8 @@ concept TagsOfKeyAndValue = std::invocable<F&, const K&, const V&> &&
 template <class F, class V>
 concept TagsOfValue =
     std::invocable<F&, const V&> && std::convertible_to<std::invoke_result_t<F&, const V&>, Tags>;
+template <class F, class K, class V>
+concept TagsOf = TagsOfKeyAndValue<F, K, V> || TagsOfValue<F, V>;
 
 /// Empty base: the one thing that can be missing.
 template <class P>
@@ -72,23 +77,26 @@ public:
     /// @param tags_of   the tags of an entry, from `(key, value)` or `(value)`. What it throws fails
     ///                  the load; after a write, the copy is dropped instead
     template <class F>
-        requires detail::TagsOfKeyAndValue<F, key_type, value_type> ||
-                 detail::TagsOfValue<F, value_type>
     Tagged(P policy, F tags_of) : Tagged{std::move(policy), std::move(tags_of), no_tags} {}
 
     /// @param absent_tags_of  the tags of a known absence, from its key
     template <class F, class G>
-        requires(detail::TagsOfKeyAndValue<F, key_type, value_type> ||
-                 detail::TagsOfValue<F, value_type>) &&
-                std::convertible_to<std::invoke_result_t<G&, const key_type&>, Tags>
     Tagged(P policy, F tags_of, G absent_tags_of) : P{std::move(policy)} {
-        this->engine().tags_of =
-            [tags_of = std::move(tags_of), absent_tags_of = std::move(absent_tags_of)](
-                const key_type& key, const std::optional<value_type>& value) mutable {
-                Tags tags = !value ? Tags(absent_tags_of(key)) : call(tags_of, key, *value);
-                tags.push_back(detail::everything_tag());
-                return tags;
-            };
+        // Here, not as constraints: those would be "class template argument deduction failed".
+        static_assert(detail::TagsOf<F, key_type, value_type>,
+                      "larder: tags_of must give larder::Tags, from (key, value) or (value)");
+        static_assert(detail::TagsOfValue<G, key_type>,
+                      "larder: absent_tags_of must give larder::Tags, from (key)");
+        if constexpr (detail::TagsOf<F, key_type, value_type> && detail::TagsOfValue<G, key_type>) {
+            this->engine().tags_of =
+                [tags_of = std::move(tags_of), absent_tags_of = std::move(absent_tags_of)](
+                    const key_type& key, const std::optional<value_type>& value) mutable {
+                    Tags tags = !value ? Tags(std::invoke(absent_tags_of, key))
+                                       : call(tags_of, key, *value);
+                    tags.push_back(detail::everything_tag());
+                    return tags;
+                };
+        }
     }
 
     /// Makes every entry that carries the tag a miss; loads and writes under way leave none.

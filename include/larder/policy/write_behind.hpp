@@ -189,6 +189,9 @@ template <class S, class R, class J>
     requires Journal<J>
 WriteBehind(S, R, J, Options = {}, WriteBehindOptions = {}) -> WriteBehind<S, R, J>;
 
+template <class S>
+WriteBehind(S, detail::AnyLoader, ...) -> WriteBehind<S, detail::MistakenOptions>;
+
 LARDER_NS_END
 
 #endif  // LARDER_POLICY_WRITE_BEHIND_HPP

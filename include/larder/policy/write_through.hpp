@@ -46,6 +46,9 @@ public:
         : Base{std::move(store), std::move(loader), std::move(options)} {}
 };
 
+template <class S>
+WriteThrough(S, detail::AnyLoader, ...) -> WriteThrough<S, detail::MistakenOptions>;
+
 LARDER_NS_END
 
 #endif  // LARDER_POLICY_WRITE_THROUGH_HPP

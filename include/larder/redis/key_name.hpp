@@ -6,6 +6,7 @@
 #ifndef LARDER_REDIS_KEY_NAME_HPP
 #define LARDER_REDIS_KEY_NAME_HPP
 
+#include <larder/detail/key_text.hpp>
 #include <larder/version.hpp>
 
 #include <concepts>
@@ -20,10 +21,7 @@ LARDER_NS_BEGIN
 
 namespace redis {
 
-template <class K>
-concept NamesItself = requires(const K& key) {
-    { to_key(key) } -> std::convertible_to<std::string>;
-};
+using larder::detail::NamesItself;
 
 /// What can be a key: integers, enumerations, strings, tuples and pairs of these, and whatever
 /// `std::string to_key(const K&)` in the key's own namespace names.
