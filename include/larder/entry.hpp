@@ -132,6 +132,16 @@ enum class From : std::uint8_t {
     source,  ///< no copy at all: reload, as `refresh` does
 };
 
+/// The enumerator's name.
+[[nodiscard]] constexpr std::string_view to_string(From from) noexcept {
+    switch (from) {
+        case From::any: return "any";
+        case From::far: return "far";
+        case From::source: return "source";
+    }
+    return "unknown";
+}
+
 /// Per-call options of a read: `cache.get(k, {.timeout = 50ms})`.
 struct Read {
     /// How long this call waits. A stale copy within its grace is then served, else

@@ -11,6 +11,7 @@
 #include <exception>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <type_traits>
 #include <utility>
@@ -32,6 +33,24 @@ enum class Errc {
     journal_full,      ///< too many changes wait for the database
     closed,            ///< the policy or its executor went away before the work began
 };
+
+/// The enumerator's name.
+[[nodiscard]] constexpr std::string_view to_string(Errc code) noexcept {
+    switch (code) {
+        case Errc::timed_out: return "timed_out";
+        case Errc::cancelled: return "cancelled";
+        case Errc::recursive_load: return "recursive_load";
+        case Errc::store_failed: return "store_failed";
+        case Errc::store_full: return "store_full";
+        case Errc::codec_failed: return "codec_failed";
+        case Errc::tags_unsupported: return "tags_unsupported";
+        case Errc::bad_batch: return "bad_batch";
+        case Errc::partial_write: return "partial_write";
+        case Errc::journal_full: return "journal_full";
+        case Errc::closed: return "closed";
+    }
+    return "unknown";
+}
 
 /// The category of Errc, named "larder".
 [[nodiscard]] inline const std::error_category& error_category() noexcept {
@@ -105,6 +124,16 @@ enum class Written {
     yes,      ///< it was written
     unknown,  ///< it may have been written, or may be still
 };
+
+/// The enumerator's name.
+[[nodiscard]] constexpr std::string_view to_string(Written written) noexcept {
+    switch (written) {
+        case Written::no: return "no";
+        case Written::yes: return "yes";
+        case Written::unknown: return "unknown";
+    }
+    return "unknown";
+}
 
 /// A batch write of which not everything was written.
 template <class K>

@@ -17,6 +17,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 LARDER_NS_BEGIN
 
@@ -29,6 +30,15 @@ enum class OnStoreFailure : std::uint8_t {
     /// The write is refused before the database is touched.
     fail,
 };
+
+/// The enumerator's name.
+[[nodiscard]] constexpr std::string_view to_string(OnStoreFailure choice) noexcept {
+    switch (choice) {
+        case OnStoreFailure::proceed: return "proceed";
+        case OnStoreFailure::fail: return "fail";
+    }
+    return "unknown";
+}
 
 /// Tuning of a policy, written with designated initialisers: `{.ttl = 30s, .grace = 5min}`.
 struct Options {

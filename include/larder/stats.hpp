@@ -8,6 +8,7 @@
 
 #include <larder/version.hpp>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <concepts>
@@ -15,8 +16,11 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 LARDER_NS_BEGIN
 
@@ -75,9 +79,9 @@ struct Stats {
     Breaker breaker{Breaker::closed};
     LoadTimes load_times{};
 
-    std::size_t entries{0};   ///< what a store in memory holds,
-    std::size_t weight{0};    ///< where entries are weighed: their weight,
-    std::size_t capacity{0};  ///< and the most entries that it may hold
+    std::uint64_t entries{0};   ///< what a store in memory holds,
+    std::uint64_t weight{0};    ///< where entries are weighed: their weight,
+    std::uint64_t capacity{0};  ///< and the most entries that it may hold; 0: there is no such bound
 
     std::uint64_t pending{0};             ///< write-behind: changes not yet in the database
     std::chrono::milliseconds oldest{0};  ///< the age of the first of them
@@ -86,68 +90,77 @@ struct Stats {
     std::uint64_t buried{0};              ///< changes that became dead letters
 };
 
+/// The enumerator's name.
+[[nodiscard]] constexpr std::string_view to_string(Breaker breaker) noexcept {
+    switch (breaker) {
+        case Breaker::closed: return "closed";
+        case Breaker::open: return "open";
+        case Breaker::half_open: return "half_open";
+    }
+    return "unknown";
+}
+
+/// The statistics of one of several caches, and its name.
+struct NamedStats {
+    std::string name{};
+    Stats stats{};
+};
+
 namespace detail {
 
-/// Calls `see(name, value)` for every counter.
-template <class See>
-void each_counter(const Stats& s, See&& see) {
-    see("hits", s.hits);
-    see("near_hits", s.near_hits);
-    see("stale_hits", s.stale_hits);
-    see("misses", s.misses);
-    see("loads", s.loads);
-    see("load_failures", s.load_failures);
-    see("joined", s.joined);
-    see("bypassed", s.bypassed);
-    see("fenced_fills", s.fenced_fills);
-    see("lost_tickets", s.lost_tickets);
-    see("refreshes", s.refreshes);
-    see("refresh_failures", s.refresh_failures);
-    see("evictions", s.evictions);
-    see("expirations", s.expirations);
-    see("store_errors", s.store_errors);
-    see("undecodable", s.undecodable);
-    see("oversized", s.oversized);
-    see("retries", s.retries);
-    see("refused", s.refused);
-    see("buried", s.buried);
+/// A number of Stats, and what it is.
+struct Metric {
+    const char* name;
+    const char* help;
+    std::uint64_t Stats::*value;
+};
+
+inline constexpr Metric counters[] = {
+    {"hits", "Reads that a fresh copy answered.", &Stats::hits},
+    {"near_hits", "Hits that a near copy answered.", &Stats::near_hits},
+    {"stale_hits", "Reads that a copy within its grace answered.", &Stats::stale_hits},
+    {"misses", "Reads that found no fresh copy.", &Stats::misses},
+    {"loads", "Keys that a loader was asked for.", &Stats::loads},
+    {"load_failures", "Loads that threw.", &Stats::load_failures},
+    {"joined", "Reads that waited for the load of another.", &Stats::joined},
+    {"bypassed", "Reads past the cache: a write in flight, a store down.", &Stats::bypassed},
+    {"fenced_fills", "Loads not kept: the key was written meanwhile.", &Stats::fenced_fills},
+    {"lost_tickets", "Writes that outlived their ticket.", &Stats::lost_tickets},
+    {"refreshes", "Background reloads begun.", &Stats::refreshes},
+    {"refresh_failures", "Background reloads that failed.", &Stats::refresh_failures},
+    {"evictions", "Copies that went for lack of room.", &Stats::evictions},
+    {"expirations", "Copies that went at the end of their life.", &Stats::expirations},
+    {"store_errors", "Operations that the store failed.", &Stats::store_errors},
+    {"undecodable", "Copies that did not decode.", &Stats::undecodable},
+    {"oversized", "Values too large to be kept.", &Stats::oversized},
+    {"retries", "Writes to the database that were tried again.", &Stats::retries},
+    {"refused", "Changes older than their row.", &Stats::refused},
+    {"buried", "Changes that became dead letters.", &Stats::buried},
+};
+
+/// What goes up and down, in every store.
+inline constexpr Metric gauges[] = {
+    {"queued_invalidations", "Drops that the store has missed.", &Stats::queued_invalidations},
+    {"pending", "Changes not yet in the database.", &Stats::pending},
+};
+
+/// What a store knows that has a bound.
+inline constexpr Metric room_gauges[] = {
+    {"entries", "Copies that the store holds.", &Stats::entries},
+    {"weight", "What these copies weigh.", &Stats::weight},
+    {"capacity", "The most that the store holds: entries, or weight where it is weighed.",
+     &Stats::capacity},
+};
+
+/// `1.048576`: Prometheus has base units.
+[[nodiscard]] inline std::string in_seconds(std::chrono::microseconds time) {
+    const auto whole = std::chrono::duration_cast<std::chrono::seconds>(time);
+    const std::string rest = std::to_string((time - whole).count());
+    return std::to_string(whole.count()) + '.' + std::string(6 - rest.size(), '0') + rest;
 }
 
-/// Calls `see(name, value)` for everything that goes up and down.
-template <class See>
-void each_gauge(const Stats& s, See&& see) {
-    see("queued_invalidations", s.queued_invalidations);
-    see("breaker", static_cast<std::uint64_t>(s.breaker));
-    see("pending", s.pending);
-    see("oldest_milliseconds", static_cast<std::uint64_t>(s.oldest.count()));
-}
-
-}  // namespace detail
-
-/// One JSON object, its names those of Stats, followed by the unit if any; load times as count, total and percentiles in
-/// microseconds.
-template <std::same_as<Stats> S>
-[[nodiscard]] std::string to_json(const S& stats) {
-    std::string text = "{";
-    const auto see = [&](const char* name, std::uint64_t value) {
-        text += '"';
-        text += name;
-        text += "\":" + std::to_string(value) + ',';
-    };
-    detail::each_counter(stats, see);
-    detail::each_gauge(stats, see);
-    const LoadTimes& times = stats.load_times;
-    text += "\"load_times\":{\"count\":" + std::to_string(times.count) +
-            ",\"total\":" + std::to_string(times.total.count()) +
-            ",\"p50\":" + std::to_string(times.quantile(0.5).count()) +
-            ",\"p99\":" + std::to_string(times.quantile(0.99).count()) + "}}";
-    return text;
-}
-
-/// The text format of Prometheus, every metric named `larder_…` and labelled with the cache's name.
-template <std::same_as<Stats> S>
-[[nodiscard]] std::string to_prometheus(std::string_view name, const S& stats) {
-    std::string label = "{cache=\"";
+[[nodiscard]] inline std::string cache_label(std::string_view name) {
+    std::string label = "cache=\"";
     for (const char c : name) {
         switch (c) {
             case '\\': label += "\\\\"; break;
@@ -156,33 +169,136 @@ template <std::same_as<Stats> S>
             default: label += c;
         }
     }
-    label += '"';
-    std::string text;
-    const auto metric = [&](const char* what, const char* suffix, const char* type,
-                            std::uint64_t value) {
-        const std::string full = std::string{"larder_"} + what + suffix;
-        text += "# TYPE " + full + ' ' + type + '\n' + full + label + "} " + std::to_string(value) +
-                '\n';
-    };
-    detail::each_counter(stats, [&](const char* what, std::uint64_t value) {
-        metric(what, "_total", "counter", value);
-    });
-    detail::each_gauge(
-        stats, [&](const char* what, std::uint64_t value) { metric(what, "", "gauge", value); });
-    text += "# TYPE larder_load_microseconds histogram\n";
-    std::uint64_t below = 0;
-    for (std::size_t i = 0; i < LoadTimes::size; ++i) {
-        below += stats.load_times.buckets[i];
-        text += "larder_load_microseconds_bucket" + label + ",le=\"" +
-                std::to_string(std::uint64_t{1} << i) + "\"} " + std::to_string(below) + '\n';
+    return label + '"';
+}
+
+/// The text format of Prometheus, metric by metric: each is described once, whatever the number of
+/// caches.
+class Exposition {
+public:
+    explicit Exposition(std::span<const NamedStats> caches) : caches_{caches} {}
+
+    [[nodiscard]] std::string text() {
+        for (const Metric& metric : counters) {
+            family(std::string{metric.name} + "_total", metric.help, "counter", metric.value);
+        }
+        for (const Metric& metric : gauges) {
+            family(metric.name, metric.help, "gauge", metric.value);
+        }
+        describe("breaker", "Whether the store is asked: 0 it is, 1 not, 2 one caller tries it.",
+                 "gauge");
+        for (const NamedStats& cache : caches_) {
+            sample("breaker", cache, std::to_string(static_cast<int>(cache.stats.breaker)));
+        }
+        describe("oldest_pending_seconds", "The age of the first change not yet in the database.",
+                 "gauge");
+        for (const NamedStats& cache : caches_) {
+            sample("oldest_pending_seconds", cache, in_seconds(cache.stats.oldest));
+        }
+        if (std::any_of(caches_.begin(), caches_.end(), bounded)) {
+            for (const Metric& metric : room_gauges) {
+                family(metric.name, metric.help, "gauge", metric.value, bounded);
+            }
+        }
+        describe("load_seconds", "How long loads took.", "histogram");
+        for (const NamedStats& cache : caches_) {
+            histogram(cache);
+        }
+        return std::move(text_);
     }
-    text += "larder_load_microseconds_bucket" + label + ",le=\"+Inf\"} " +
-            std::to_string(stats.load_times.count) + '\n';
-    text += "larder_load_microseconds_sum" + label + "} " +
-            std::to_string(stats.load_times.total.count()) + '\n';
-    text += "larder_load_microseconds_count" + label + "} " +
-            std::to_string(stats.load_times.count) + '\n';
+
+private:
+    static bool bounded(const NamedStats& cache) { return cache.stats.capacity > 0; }
+    static bool any(const NamedStats&) { return true; }
+
+    void describe(const std::string& name, const char* help, const char* type) {
+        text_ +=
+            "# HELP larder_" + name + ' ' + help + "\n# TYPE larder_" + name + ' ' + type + '\n';
+    }
+    void sample(const std::string& name, const NamedStats& cache, const std::string& value,
+                const std::string& label = {}) {
+        text_ += "larder_" + name + '{' + cache_label(cache.name) + label + "} " + value + '\n';
+    }
+
+    void family(const std::string& name, const char* help, const char* type,
+                std::uint64_t Stats::*value, bool (*has)(const NamedStats&) = any) {
+        describe(name, help, type);
+        for (const NamedStats& cache : caches_) {
+            if (has(cache)) {
+                sample(name, cache, std::to_string(cache.stats.*value));
+            }
+        }
+    }
+
+    void histogram(const NamedStats& cache) {
+        const LoadTimes& times = cache.stats.load_times;
+        const auto bucket = [&](const std::string& bound, std::uint64_t below) {
+            sample("load_seconds_bucket", cache, std::to_string(below), ",le=\"" + bound + '"');
+        };
+        std::uint64_t below = 0;
+        for (std::size_t i = 0; i < LoadTimes::size; ++i) {
+            below += times.buckets[i];
+            bucket(in_seconds(std::chrono::microseconds{std::int64_t{1} << i}), below);
+        }
+        bucket("+Inf", times.count);
+        sample("load_seconds_sum", cache, in_seconds(times.total));
+        sample("load_seconds_count", cache, std::to_string(times.count));
+    }
+
+    std::span<const NamedStats> caches_;
+    std::string text_{};
+};
+
+}  // namespace detail
+
+/// One JSON object, its names those of Stats, followed by the unit if any; load times as count, total
+/// and percentiles in microseconds.
+template <std::same_as<Stats> S>
+[[nodiscard]] std::string to_json(const S& stats) {
+    std::string text = "{";
+    const auto see = [&](const char* name, std::uint64_t value) {
+        text += '"';
+        text += name;
+        text += "\":" + std::to_string(value) + ',';
+    };
+    const auto see_all = [&](std::span<const detail::Metric> metrics) {
+        for (const detail::Metric& metric : metrics) {
+            see(metric.name, stats.*metric.value);
+        }
+    };
+    see_all(detail::counters);
+    see_all(detail::gauges);
+    see_all(detail::room_gauges);
+    see("breaker", static_cast<std::uint64_t>(stats.breaker));
+    see("oldest_milliseconds", static_cast<std::uint64_t>(stats.oldest.count()));
+    const LoadTimes& times = stats.load_times;
+    text += "\"load_times\":{\"count\":" + std::to_string(times.count) +
+            ",\"total\":" + std::to_string(times.total.count()) +
+            ",\"p50\":" + std::to_string(times.quantile(0.5).count()) +
+            ",\"p99\":" + std::to_string(times.quantile(0.99).count()) + "}}";
     return text;
+}
+
+/// The text format of Prometheus for any number of caches, whose names differ: every metric is named
+/// `larder_…`, is described once, and has a label `cache`.
+///
+/// ```cpp
+/// larder::to_prometheus({{"users", users.stats()}, {"pages", pages.stats()}})
+/// ```
+///
+/// Times are in seconds. `larder_entries`, `larder_weight` and `larder_capacity` are there for stores
+/// that have a bound.
+[[nodiscard]] inline std::string to_prometheus(std::span<const NamedStats> caches) {
+    return detail::Exposition{caches}.text();
+}
+[[nodiscard]] inline std::string to_prometheus(std::initializer_list<NamedStats> caches) {
+    return to_prometheus(std::span<const NamedStats>{caches.begin(), caches.size()});
+}
+
+/// The same for one cache: the texts of two, one after the other, are none.
+template <std::same_as<Stats> S>
+[[nodiscard]] std::string to_prometheus(std::string_view name, const S& stats) {
+    return to_prometheus({{std::string{name}, stats}});
 }
 
 /// What an observer is told of.
@@ -196,6 +312,21 @@ enum class EventKind : std::uint8_t {
     buried,          ///< a change became a dead letter
     not_drained,     ///< changes were left when a write-behind policy went away
 };
+
+/// The enumerator's name.
+[[nodiscard]] constexpr std::string_view to_string(EventKind kind) noexcept {
+    switch (kind) {
+        case EventKind::load_failed: return "load_failed";
+        case EventKind::refresh_failed: return "refresh_failed";
+        case EventKind::store_failed: return "store_failed";
+        case EventKind::fill_failed: return "fill_failed";
+        case EventKind::drop_queued: return "drop_queued";
+        case EventKind::lost_ticket: return "lost_ticket";
+        case EventKind::buried: return "buried";
+        case EventKind::not_drained: return "not_drained";
+    }
+    return "unknown";
+}
 
 /// Something that no caller was told of.
 struct Event {

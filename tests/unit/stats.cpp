@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 using namespace std::chrono_literals;
 using larder::LoadTimes;
@@ -28,12 +29,13 @@ Stats numbered() {
                                  &s.lost_tickets, &s.refreshes,   &s.refresh_failures,
                                  &s.evictions,    &s.expirations, &s.store_errors,
                                  &s.undecodable,  &s.oversized,   &s.retries,
-                                 &s.refused,      &s.buried,      &s.queued_invalidations}) {
+                                 &s.refused,      &s.buried,      &s.queued_invalidations,
+                                 &s.entries,      &s.weight,      &s.capacity}) {
         *field = ++n;
     }
     s.breaker = larder::Breaker::half_open;
     s.pending = ++n;
-    s.oldest = 123ms;
+    s.oldest = 1230ms;
     s.load_times.buckets[3] = 2;   // less than 8 us
     s.load_times.buckets[10] = 1;  // less than 1024 us
     s.load_times.count = 3;
@@ -71,39 +73,71 @@ TEST_CASE("as JSON", "[stats]") {
           R"("load_failures":106,"joined":107,"bypassed":108,"fenced_fills":109,)"
           R"("lost_tickets":110,"refreshes":111,"refresh_failures":112,"evictions":113,)"
           R"("expirations":114,"store_errors":115,"undecodable":116,"oversized":117,)"
-          R"("retries":118,"refused":119,"buried":120,"queued_invalidations":121,"breaker":2,)"
-          R"("pending":122,"oldest_milliseconds":123,)"
+          R"("retries":118,"refused":119,"buried":120,"queued_invalidations":121,)"
+          R"("pending":125,"entries":122,"weight":123,"capacity":124,"breaker":2,)"
+          R"("oldest_milliseconds":1230,)"
           R"("load_times":{"count":3,"total":1010,"p50":8,"p99":1024}})");
 }
 
 TEST_CASE("for Prometheus", "[stats]") {
     const std::string text = to_prometheus("products", numbered());
     CAPTURE(text);
+    CHECK(has_line(text, "# HELP larder_hits_total Reads that a fresh copy answered."));
     CHECK(has_line(text, "# TYPE larder_hits_total counter"));
     CHECK(has_line(text, "larder_hits_total{cache=\"products\"} 101"));
     CHECK(has_line(text, "larder_buried_total{cache=\"products\"} 120"));
     // What also goes down is no counter.
     CHECK(has_line(text, "# TYPE larder_pending gauge"));
-    CHECK(has_line(text, "larder_pending{cache=\"products\"} 122"));
+    CHECK(has_line(text, "larder_pending{cache=\"products\"} 125"));
     CHECK(has_line(text, "larder_queued_invalidations{cache=\"products\"} 121"));
+    CHECK(has_line(text, "larder_entries{cache=\"products\"} 122"));
+    CHECK(has_line(text, "larder_weight{cache=\"products\"} 123"));
+    CHECK(has_line(text, "larder_capacity{cache=\"products\"} 124"));
     CHECK(has_line(text, "larder_breaker{cache=\"products\"} 2"));
-    CHECK(has_line(text, "larder_oldest_milliseconds{cache=\"products\"} 123"));
+    CHECK(has_line(text, "larder_oldest_pending_seconds{cache=\"products\"} 1.230000"));
     CHECK(text.back() == '\n');
-    // 20 counters, 4 gauges and a histogram.
-    CHECK(count(text, "# TYPE ") == 25);
+    // 20 counters, 7 gauges and a histogram.
+    CHECK(count(text, "# TYPE ") == 28);
+    CHECK(count(text, "# HELP ") == 28);
+}
+
+TEST_CASE("several caches for Prometheus are one text", "[stats]") {
+    Stats other = numbered();
+    other.hits = 7;
+    other.capacity = 0;
+    const std::string text =
+        larder::to_prometheus({{"users", numbered()}, {"orders", other}, {"pages", Stats{}}});
+    CAPTURE(text);
+    CHECK(has_line(text,
+                   "larder_hits_total{cache=\"users\"} 101\n"
+                   "larder_hits_total{cache=\"orders\"} 7\n"
+                   "larder_hits_total{cache=\"pages\"} 0\n"
+                   "# HELP larder_near_hits_total Hits that a near copy answered."));
+    CHECK(count(text, "# TYPE ") == 28);
+    CHECK(count(text, "larder_load_seconds_count{") == 3);
+    CHECK(count(text, "larder_capacity{") == 1);  // of a store without a bound, nothing
+    CHECK(count(text, "larder_entries{") == 1);
+
+    const std::vector<larder::NamedStats> named{
+        {"users", numbered()}, {"orders", other}, {"pages", {}}};
+    CHECK(larder::to_prometheus(named) == text);
+    CHECK(larder::to_prometheus({{"products", numbered()}}) ==
+          to_prometheus("products", numbered()));
+    CHECK(count(to_prometheus("far", other), "larder_capacity") == 0);
 }
 
 TEST_CASE("the buckets of a Prometheus histogram add up", "[stats]") {
     const std::string text = to_prometheus("p", numbered());
     CAPTURE(text);
-    CHECK(has_line(text, "# TYPE larder_load_microseconds histogram"));
-    CHECK(has_line(text, "larder_load_microseconds_bucket{cache=\"p\",le=\"4\"} 0"));
-    CHECK(has_line(text, "larder_load_microseconds_bucket{cache=\"p\",le=\"8\"} 2"));
-    CHECK(has_line(text, "larder_load_microseconds_bucket{cache=\"p\",le=\"512\"} 2"));
-    CHECK(has_line(text, "larder_load_microseconds_bucket{cache=\"p\",le=\"1024\"} 3"));
-    CHECK(has_line(text, "larder_load_microseconds_bucket{cache=\"p\",le=\"+Inf\"} 3"));
-    CHECK(has_line(text, "larder_load_microseconds_sum{cache=\"p\"} 1010"));
-    CHECK(has_line(text, "larder_load_microseconds_count{cache=\"p\"} 3"));
+    CHECK(has_line(text, "# TYPE larder_load_seconds histogram"));
+    CHECK(has_line(text, "larder_load_seconds_bucket{cache=\"p\",le=\"0.000004\"} 0"));
+    CHECK(has_line(text, "larder_load_seconds_bucket{cache=\"p\",le=\"0.000008\"} 2"));
+    CHECK(has_line(text, "larder_load_seconds_bucket{cache=\"p\",le=\"0.000512\"} 2"));
+    CHECK(has_line(text, "larder_load_seconds_bucket{cache=\"p\",le=\"0.001024\"} 3"));
+    CHECK(has_line(text, "larder_load_seconds_bucket{cache=\"p\",le=\"2147.483648\"} 3"));
+    CHECK(has_line(text, "larder_load_seconds_bucket{cache=\"p\",le=\"+Inf\"} 3"));
+    CHECK(has_line(text, "larder_load_seconds_sum{cache=\"p\"} 0.001010"));
+    CHECK(has_line(text, "larder_load_seconds_count{cache=\"p\"} 3"));
 }
 
 TEST_CASE("a name cannot break out of its label", "[stats]") {

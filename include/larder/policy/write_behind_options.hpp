@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 LARDER_NS_BEGIN
 
@@ -21,6 +22,15 @@ enum class WhenFull : std::uint8_t {
     block,   ///< wait for room, `block_for` at most, and then be refused
     reject,  ///< be refused
 };
+
+/// The enumerator's name.
+[[nodiscard]] constexpr std::string_view to_string(WhenFull choice) noexcept {
+    switch (choice) {
+        case WhenFull::block: return "block";
+        case WhenFull::reject: return "reject";
+    }
+    return "unknown";
+}
 
 /// Tuning of WriteBehind, its fourth argument: `{.max_pending = 10'000}`.
 struct WriteBehindOptions {

@@ -24,6 +24,15 @@ enum class Outcome {
     unknown,   ///< it may have been carried out, or may be still
 };
 
+/// The enumerator's name.
+[[nodiscard]] constexpr std::string_view to_string(Outcome outcome) noexcept {
+    switch (outcome) {
+        case Outcome::not_sent: return "not_sent";
+        case Outcome::unknown: return "unknown";
+    }
+    return "unknown";
+}
+
 /// There is no reply: the server could not be reached, did not answer, or was not asked.
 class NoReply : public StoreError {
 public:

@@ -91,6 +91,19 @@ private:
     const redisReply* reply_;
 };
 
+/// The enumerator's name.
+[[nodiscard]] constexpr std::string_view to_string(ReplyView::Kind kind) noexcept {
+    switch (kind) {
+        case ReplyView::Kind::nil: return "nil";
+        case ReplyView::Kind::string: return "string";
+        case ReplyView::Kind::status: return "status";
+        case ReplyView::Kind::error: return "error";
+        case ReplyView::Kind::integer: return "integer";
+        case ReplyView::Kind::array: return "array";
+    }
+    return "unknown";
+}
+
 /// A reply, with everything in it. It can be moved; one that was moved from, or was made of
 /// nothing, is nil.
 class Reply {

@@ -50,6 +50,18 @@ enum class RemovalCause : std::uint8_t {
     cleared,   ///< `clear`
 };
 
+/// The enumerator's name.
+[[nodiscard]] constexpr std::string_view to_string(RemovalCause cause) noexcept {
+    switch (cause) {
+        case RemovalCause::replaced: return "replaced";
+        case RemovalCause::erased: return "erased";
+        case RemovalCause::expired: return "expired";
+        case RemovalCause::evicted: return "evicted";
+        case RemovalCause::cleared: return "cleared";
+    }
+    return "unknown";
+}
+
 /// Tuning of a MemoryStore, written with designated initialisers: `{.capacity = 10'000}`.
 template <class K, class V>
 struct MemoryStoreOptions {
