@@ -3,6 +3,29 @@
 # examples/run.sh [TOUR-ARGUMENTS]: installs what is missing, builds the tour of the strategies, runs it.
 # The build folder is $LARDER_BUILD_DIR, else build/.
 set -euo pipefail
+
+usage() {
+    cat <<'USAGE'
+usage: examples/run.sh [--redis URL] [NUMBER...]
+Builds and runs the tour of the strategies: all of it, or the parts with these numbers.
+With --redis, copies are kept by the Redis at URL, such as redis://127.0.0.1:6379.
+USAGE
+}
+refuse() {
+    echo "examples/run.sh: $1" >&2
+    usage >&2
+    exit 2
+}
+# Before anything is installed or built.
+for ((i = 1; i <= $#; i++)); do
+    case ${!i} in
+        --help) usage; exit 0 ;;
+        --redis) ((i == 1)) || refuse "--redis comes first"
+            ((i++ < $#)) || refuse "--redis needs a URL" ;;
+        *[!0-9]* | '') refuse "unknown argument: ${!i}" ;;
+    esac
+done
+
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=${LARDER_BUILD_DIR:-$root/build}/examples
 mkdir -p "$build"

@@ -5,7 +5,7 @@
 // sleeps.
 //
 // tour [--redis URL] [NUMBER…]: all of it, or these parts; with the copies in Redis, but for the parts
-// that move time by hand.
+// that move time by hand. tour --help tells the parts.
 
 #include "tour/tour.hpp"
 #include "support/database.hpp"
@@ -23,6 +23,7 @@
 #include <larder/larder.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <cstdlib>
 #include <exception>
@@ -30,9 +31,11 @@
 #include <fstream>
 #include <iomanip>
 #include <iostream>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 using namespace examples;
@@ -67,6 +70,36 @@ constexpr Part<Stores> parts[] = {
     {"Statistics", statistics},
 };
 
+constexpr std::string_view comparison_title = "The strategies compared";
+
+void print_usage(std::ostream& out) {
+    out << "usage: tour [--redis URL] [NUMBER...]\n"
+           "A walk through larder's strategies: all of it, or the parts with these numbers.\n"
+           "With --redis, copies are kept by the Redis at URL, such as redis://127.0.0.1:6379.\n\n";
+    std::size_t number = 0;
+    for (const Part<InMemory>& part : parts<InMemory>) {
+        out << std::setw(4) << ++number << ' ' << part.title << '\n';
+    }
+    out << std::setw(4) << ++number << ' ' << comparison_title << '\n';
+}
+
+/// An argument that is none.
+struct UsageError : std::invalid_argument {
+    using std::invalid_argument::invalid_argument;
+};
+
+void require_numbers_of_parts(const std::vector<std::string>& arguments) {
+    for (auto argument = arguments.begin() + 1; argument != arguments.end(); ++argument) {
+        std::size_t number = 0;
+        const char* const end = argument->data() + argument->size();
+        const auto read = std::from_chars(argument->data(), end, number);
+        if (read.ec != std::errc{} || read.ptr != end || number < 1 ||
+            number > std::size(parts<InMemory>) + 1) {
+            throw UsageError{"there is no part \"" + *argument + '"'};
+        }
+    }
+}
+
 void show_comparison(const MakeContestant& make, const std::string& program,
                      const std::vector<std::string>& where, const std::filesystem::path& scratch) {
     std::cout << "   " << about_the_workload() << ".\n\n";
@@ -96,6 +129,7 @@ int run(const Stores& stores, std::vector<std::string> arguments,
     if (arguments.size() == 4 && arguments[1] == writer_flag) {
         write_until_killed(make, static_cast<Strategy>(std::stoi(arguments[2])), arguments[3]);
     }
+    require_numbers_of_parts(arguments);
 
     const ScratchFolder folder;
     Tour<Stores> tour{(folder.path() / "iso.db").string(), stores};
@@ -124,7 +158,7 @@ int run(const Stores& stores, std::vector<std::string> arguments,
             part.show(tour);
         }
     }
-    if (chosen("The strategies compared")) {
+    if (chosen(comparison_title)) {
         show_comparison(make, arguments[0], where, folder.path());
     }
     return EXIT_SUCCESS;
@@ -134,9 +168,13 @@ int run(const Stores& stores, std::vector<std::string> arguments,
 
 int main(int argc, char** argv) try {
     std::vector<std::string> arguments{argv, argv + argc};
+    if (std::count(arguments.begin(), arguments.end(), "--help")) {
+        print_usage(std::cout);
+        return EXIT_SUCCESS;
+    }
     if (arguments.size() > 1 && arguments[1] == "--redis") {
         if (arguments.size() < 3) {
-            throw std::invalid_argument{"--redis needs a URL: redis://127.0.0.1:6379"};
+            throw UsageError{"--redis needs a URL"};
         }
 #if defined(TOUR_WITH_REDIS)
         const std::vector<std::string> where{arguments[1], arguments[2]};
@@ -148,6 +186,10 @@ int main(int argc, char** argv) try {
 #endif
     }
     return run(InMemory{}, arguments);
+} catch (const UsageError& error) {
+    std::cerr << "tour: " << error.what() << '\n';
+    print_usage(std::cerr);
+    return 2;
 } catch (const std::exception& error) {
     std::cerr << "tour: " << error.what() << '\n';
     return EXIT_FAILURE;

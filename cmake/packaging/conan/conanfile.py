@@ -50,20 +50,20 @@ class Larder(ConanFile):
         copy(self, "include/*.hpp", self.source_folder, self.package_folder)
 
     def package_info(self):
-        self.cpp_info.bindirs = []
-        self.cpp_info.libdirs = []
         self.cpp_info.set_property("cmake_file_name", "larder")
-        core = self.cpp_info.components["core"]
-        core.set_property("cmake_target_name", "larder::larder")
-        core.bindirs = []
-        core.libdirs = []
+        core = self._component("core", "larder::larder", [])
         if self.settings.os in ("Linux", "FreeBSD"):
             core.system_libs = ["pthread"]
         packages = {"json": "nlohmann_json", "redis": "hiredis", "zstd": "zstd"}
         for name, package in packages.items():
             if self.options.get_safe(name):
-                component = self.cpp_info.components[name]
-                component.set_property("cmake_target_name", f"larder::{name}")
-                component.bindirs = []
-                component.libdirs = []
-                component.requires = ["core", f"{package}::{package}"]
+                self._component(name, f"larder::{name}", ["core", f"{package}::{package}"])
+
+    # Headers alone. Beside components the package itself must have no values.
+    def _component(self, name, target, requires):
+        component = self.cpp_info.components[name]
+        component.set_property("cmake_target_name", target)
+        component.bindirs = []
+        component.libdirs = []
+        component.requires = requires
+        return component
