@@ -28,6 +28,9 @@
 
 LARDER_NS_BEGIN
 
+// Keys are integers, enumerations, strings, and pairs, tuples and arrays of keys; a type of your own has
+// `==`, and std::hash or `std::string to_key(const K&)` in its own namespace: see Hash.
+
 /// Looked up without being a K: a view of a string key.
 template <class Q, class K>
 concept LookupKey = std::same_as<Q, K> || (std::same_as<K, std::string> &&

@@ -81,7 +81,7 @@ struct Stats {
 
     std::uint64_t entries{0};   ///< what a store in memory holds,
     std::uint64_t weight{0};    ///< where entries are weighed: their weight,
-    std::uint64_t capacity{0};  ///< and the most entries that it may hold; 0: there is no such bound
+    std::uint64_t capacity{0};  ///< and the most that it may hold: entries, or weight
 
     std::uint64_t pending{0};             ///< write-behind: changes not yet in the database
     std::chrono::milliseconds oldest{0};  ///< the age of the first of them

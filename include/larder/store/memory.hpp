@@ -247,12 +247,12 @@ public:
     void invalidate_tags(std::span<const std::string> tags) { state_->tags.invalidate(tags); }
 
     /// Hits and misses of `find`, `visit` and policies' reads; evictions, expirations, values
-    /// heavier than the store; entries, their weight, and the most there may be.
+    /// heavier than the store; entries, their weight, and the most of either that there may be.
     [[nodiscard]] Stats stats() const {
         Stats stats;
         stats.entries = size();
         stats.weight = weight();
-        stats.capacity = capacity();
+        stats.capacity = state_->options.max_weight != 0 ? state_->options.max_weight : capacity();
         for (Shard& shard : state_->shards) {
             const std::scoped_lock lock{shard.mutex};
             stats.hits += shard.counts.hits;
