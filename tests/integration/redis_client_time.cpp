@@ -119,16 +119,16 @@ TEST_CASE("a large reply lives as long as its bytes arrive", "[redis][faults]") 
                 peer.write("$1\r\nx\r\n");
             } else if (has(bytes, "MGET")) {
                 peer.write("*2\r\n");
-                peer.drip(four, 10ms, step);
-                peer.drip(four, 10ms, step);
+                peer.drip(four, 40ms, step);
+                peer.drip(four, 40ms, step);
             } else {
-                peer.drip(eight, 10ms, step);
+                peer.drip(eight, 40ms, step);
             }
         }
     }};
-    const Client client{options_for(server)};
-    // At least twice what a small one may take.
-    CHECK(time_of([&] { CHECK(client.command("GET", "k").text().size() == 8 * mib); }) > 300ms);
+    const Client client{options_for(server, 1s)};
+    // Longer than a small one may take.
+    CHECK(time_of([&] { CHECK(client.command("GET", "k").text().size() == 8 * mib); }) > 1s);
     CHECK(client.command("GET", "small").text() == "x");
     CHECK(client.command("MGET", "a", "b")[1].text().size() == 4 * mib);
     Pipeline pipeline;
@@ -139,14 +139,14 @@ TEST_CASE("a large reply lives as long as its bytes arrive", "[redis][faults]") 
 }
 
 TEST_CASE("a large reply that comes too slowly fails alone", "[redis][faults]") {
-    const std::string reply = bulk_reply(100 * mib);
+    const std::string reply = bulk_reply(8 * mib);
     const FakeServer server{[&](const Peer& peer) {
         for (std::string bytes = peer.read(); !bytes.empty(); bytes = peer.read()) {
-            // About 3 MiB a second, of the 5 that it must be; a hundred of them would take ages.
-            has(bytes, "small") ? peer.write("$1\r\nx\r\n") : peer.drip(reply, 5ms, 16 * 1024);
+            // A third of the MiB a second that it must be.
+            has(bytes, "small") ? peer.write("$1\r\nx\r\n") : peer.drip(reply, 100ms, 32 * 1024);
         }
     }};
-    const Client client{options_for(server)};
+    const Client client{options_for(server, 1s)};
     CHECK(time_of([&] {
               CHECK(outcome_of<TimeoutError>([&] { client.command("GET", "k"); }) ==
                     Outcome::unknown);

@@ -12,6 +12,7 @@
 #include <larder/redis/patience.hpp>
 #include <larder/redis/reply.hpp>
 #include <larder/redis/server.hpp>
+#include <larder/redis/socket.hpp>
 #include <larder/version.hpp>
 
 #include <algorithm>

@@ -7,11 +7,14 @@
 #define LARDER_REDIS_POOL_HPP
 
 #include <larder/detail/process.hpp>
+#include <larder/redis/call.hpp>
+#include <larder/redis/exchange.hpp>
 #include <larder/redis/in_hand.hpp>
 #include <larder/redis/lane.hpp>
 #include <larder/redis/namespaces.hpp>
 #include <larder/redis/options.hpp>
 #include <larder/redis/places.hpp>
+#include <larder/redis/server.hpp>
 #include <larder/version.hpp>
 
 #include <atomic>
