@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: larder: an option is misspelt, or not of its type (a time has a unit: {.ttl = 60s}): write larder::Options{...} to see which
+// expect: larder: an argument after the loader is not of its type, or an option is misspelt (a time has a unit: {.ttl = 60s}): write larder::Options{...} to see which
 #include <larder/larder.hpp>
 
 #include <string>

@@ -140,9 +140,10 @@ inline constexpr bool loader_ok =
 
 template <class L, class S>
 struct RequiresLoader {
-    static_assert(!std::same_as<L, MistakenOptions>,
-                  "larder: an option is misspelt, or not of its type (a time has a unit: {.ttl = "
-                  "60s}): write larder::Options{...} to see which");
+    static_assert(
+        !std::same_as<L, MistakenOptions>,
+        "larder: an argument after the loader is not of its type, or an option is misspelt "
+        "(a time has a unit: {.ttl = 60s}): write larder::Options{...} to see which");
     static_assert(loads<L, S>(), "larder: a loader needs load(key) or operator()(key)");
     static_assert(loads_right<L, S>(),
                   "larder: a loader must give exactly std::optional<value_type>, "

@@ -9,6 +9,7 @@
 #include <larder/detail/flusher.hpp>
 #include <larder/detail/ledger.hpp>
 #include <larder/detail/policy.hpp>
+#include <larder/detail/refused.hpp>
 #include <larder/detail/requires.hpp>
 #include <larder/journal/journal.hpp>
 #include <larder/journal/memory.hpp>
@@ -167,8 +168,11 @@ public:
     }
 
     /// Not offered: the truth is the journal, which a transaction of your own would pass by.
-    template <class... Keys>
-    void writing(Keys&&...) = delete;
+    LARDER_REFUSED(
+        "larder: WriteBehind has no writing: the truth is the journal, which a transaction "
+        "of your own would pass by",
+        class... Keys)
+    void writing(Keys&&...) const LARDER_NEVER;
 
 private:
     using Flusher = detail::Flusher<typename Base::Engine>;
