@@ -34,7 +34,7 @@ using larder::Tagged;
 using larder::WriteThrough;
 using larder::redis::Client;
 using larder::redis::ClientOptions;
-using larder_test::Fault;
+using larder_test::ExchangeFault;
 using larder_test::RedisFaults;
 using larder_test::RedisServer;
 using larder_test::until;
@@ -217,7 +217,7 @@ public:
     template <class Make, class Cache>
     void run(Make&& make, const std::vector<Verb<Cache>>& verbs) {
         for (const Verb<Cache>& verb : verbs) {
-            for (const Fault fault : larder_test::all_faults) {
+            for (const ExchangeFault fault : larder_test::every_exchange_fault) {
                 for (std::size_t n = 1; step(make, verb, fault, n, false); ++n) {}
                 if (!verb.name.starts_with("invalidate")) {
                     step(make, verb, fault, 1, true);
@@ -229,7 +229,8 @@ public:
 
 private:
     template <class Make, class Cache>
-    bool step(Make&& make, const Verb<Cache>& verb, Fault fault, std::size_t n, bool from_then_on) {
+    bool step(Make&& make, const Verb<Cache>& verb, ExchangeFault fault, std::size_t n,
+              bool from_then_on) {
         INFO(verb.name << ": exchange " << n << (from_then_on ? " and all after it: " : ": ")
                        << to_string(fault));
         server_.run("FLUSHALL");
@@ -337,7 +338,7 @@ TEST_CASE("a write of unknown outcome hides its key though the server was away w
     Store store{Client{hasty(faults.path())}, "n"};
     WriteThrough cache{store, Rows{table}, patient};
     REQUIRE(cache.get(1) == 10);
-    faults.arm(Fault::request_cut, 1, true);
+    faults.arm(ExchangeFault::request_cut, 1, true);
     table.hooks.before_commit = [](auto...) { throw std::runtime_error{"perhaps"}; };
     CHECK_THROWS_AS(cache.put(1, 11), std::runtime_error);
     table.hooks = {};

@@ -38,7 +38,7 @@ using larder::detail::Slot;
 using larder::detail::Ticket;
 using larder::redis::Client;
 using larder::redis::ClientOptions;
-using larder_test::Fault;
+using larder_test::ExchangeFault;
 using larder_test::RedisFaults;
 using larder_test::RedisFront;
 using larder_test::RedisServer;
@@ -244,7 +244,8 @@ TEST_CASE("each exchange of each verb of a store fails once", "[redis][faults]")
     const RedisServer server;
     RedisFaults faults{server};
     std::size_t failures = 0;
-    const auto try_one = [&](const Verb& verb, Fault fault, std::size_t n, bool from_then_on) {
+    const auto try_one = [&](const Verb& verb, ExchangeFault fault, std::size_t n,
+                             bool from_then_on) {
         INFO(verb.name << ": exchange " << n << (from_then_on ? " and all after it: " : ": ")
                        << to_string(fault));
         server.run("FLUSHALL");
@@ -275,7 +276,7 @@ TEST_CASE("each exchange of each verb of a store fails once", "[redis][faults]")
         return hits > 0;
     };
     for (const Verb& verb : verbs()) {
-        for (const Fault fault : larder_test::all_faults) {
+        for (const ExchangeFault fault : larder_test::every_exchange_fault) {
             for (std::size_t n = 1; try_one(verb, fault, n, false); ++n) {}
             try_one(verb, fault, 1, true);
         }
@@ -291,7 +292,7 @@ TEST_CASE("whoever has joined a load whose lease was lost on the way is sent on"
     RedisFaults faults{server};
     Store store{Client{hasty(faults.path(), 3s)}, "n"};
     (void)store.find("1");
-    faults.arm(Fault::reply_silent, 1);
+    faults.arm(ExchangeFault::reply_silent, 1);
     auto first = std::async(std::launch::async,
                             [&] { return larder_test::caught([&] { (void)store.open("1"); }); });
     until([&] { return server.run("EXISTS", "n:1") == "1"; });
@@ -320,12 +321,12 @@ TEST_CASE("a lease that nobody holds any more is given back by the timer", "[red
     Store store{Client{hasty(faults.path())}, "n", {.lease = 90ms}};
     (void)store.find("1");
     SECTION("its reply was lost") {
-        faults.arm(Fault::reply_cut, 1);
+        faults.arm(ExchangeFault::reply_cut, 1);
         CHECK_THROWS_AS(store.open("1"), StoreError);
     }
     SECTION("the step that was to end it was lost") {
         const auto opening = store.open("1");
-        faults.arm(Fault::request_cut, 1, true);
+        faults.arm(ExchangeFault::request_cut, 1, true);
         CHECK_THROWS_AS(store.release("1", opening.lease), StoreError);
     }
     SECTION("its leader has gone") {
@@ -334,7 +335,7 @@ TEST_CASE("a lease that nobody holds any more is given back by the timer", "[red
     SECTION("beside a value") {
         store.put("1", "old", hour);
         REQUIRE(store.open_refresh("1", false).lease);
-        CHECK(server.run("PERSIST", "~refresh:n:1") == "1");
+        server.run("PERSIST", "~refresh:n:1");
     }
     faults.disarm();
     server.run("PERSIST", "n:1");  // it does not end by itself
@@ -450,6 +451,24 @@ TEST_CASE("no batch serves what was read ahead of a replay", "[redis][faults]") 
     CHECK_FALSE(serves_old());
 }
 
+// ---- some of many ----
+
+TEST_CASE("a batch of which a part is refused gives back what it took", "[redis][faults]") {
+    const RedisServer server;
+    server.run("ACL", "SETUSER", "app", "on", ">secret", "~n:1", "~n:3", "+@all");
+    Store store{Client{"unix://app:secret@" + server.socket_path()}, "n"};
+    Store there{Client{server.unix_url()}, "n"};
+    SECTION("leases") {
+        CHECK_THROWS_AS(store.open_many(three), StoreError);
+    }
+    SECTION("writes") {
+        CHECK_THROWS_AS(store.begin_write_many(std::span{three}, 30s), StoreError);
+    }
+    CHECK(store.in_hand().leases == 0);
+    CHECK(store.queued_drops() == 0);
+    CHECK(server.run("EXISTS", "n:1", "n:2", "n:3") == "0");
+}
+
 // ---- once ----
 
 TEST_CASE("a put of a plain store is sent once, an erase again", "[redis][faults]") {
@@ -458,10 +477,10 @@ TEST_CASE("a put of a plain store is sent once, an erase again", "[redis][faults
     Store store{Client{hasty(faults.path())}, "n"};
     store.put("1", "old", hour);  // its script is known
     (void)store.erase("1");
-    faults.arm(Fault::reply_cut, 1);
+    faults.arm(ExchangeFault::reply_cut, 1);
     CHECK_THROWS_AS(store.put("1", "new", hour), StoreError);
     CHECK(faults.exchanges() == 1);
-    faults.arm(Fault::reply_cut, 1);
+    faults.arm(ExchangeFault::reply_cut, 1);
     CHECK_FALSE(store.erase("1"));
     CHECK(faults.exchanges() == 2);
 }

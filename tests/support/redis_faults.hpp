@@ -19,7 +19,7 @@
 namespace larder_test {
 
 /// How an exchange fails: a client's request (a pipeline, whatever travelled together) and its reply.
-enum class Fault {
+enum class ExchangeFault {
     request_cut,     ///< the connection breaks before the server sees the request
     request_silent,  ///< the server never sees it, and the client waits in vain
     request_late,    ///< the server carries it out once the client has given up
@@ -27,16 +27,17 @@ enum class Fault {
     reply_silent,    ///< it is carried out, and the client waits in vain
 };
 
-inline constexpr std::array all_faults{Fault::request_cut, Fault::request_silent,
-                                       Fault::request_late, Fault::reply_cut, Fault::reply_silent};
+inline constexpr std::array every_exchange_fault{
+    ExchangeFault::request_cut, ExchangeFault::request_silent, ExchangeFault::request_late,
+    ExchangeFault::reply_cut, ExchangeFault::reply_silent};
 
-[[nodiscard]] constexpr std::string_view to_string(Fault fault) noexcept {
+[[nodiscard]] constexpr std::string_view to_string(ExchangeFault fault) noexcept {
     switch (fault) {
-        case Fault::request_cut: return "request cut";
-        case Fault::request_silent: return "request silent";
-        case Fault::request_late: return "request late";
-        case Fault::reply_cut: return "reply cut";
-        case Fault::reply_silent: return "reply silent";
+        case ExchangeFault::request_cut: return "request cut";
+        case ExchangeFault::request_silent: return "request silent";
+        case ExchangeFault::request_late: return "request late";
+        case ExchangeFault::reply_cut: return "reply cut";
+        case ExchangeFault::reply_silent: return "reply silent";
     }
     return "none";
 }
@@ -47,7 +48,7 @@ inline constexpr std::array all_faults{Fault::request_cut, Fault::request_silent
 /// ```cpp
 /// RedisFaults faults{server};                  // a client's options: .path = faults.path()
 /// for (std::size_t n = 1;; ++n) {
-///     faults.arm(Fault::reply_cut, n);
+///     faults.arm(ExchangeFault::reply_cut, n);
 ///     …                                        // what is to be tried
 ///     if (!faults.disarm()) break;             // it makes fewer exchanges
 /// }
@@ -65,7 +66,7 @@ public:
     [[nodiscard]] const std::string& path() const noexcept { return front_.path(); }
 
     /// The n-th exchange from now, from 1, fails; all after it too if `from_then_on`.
-    void arm(Fault fault, std::size_t n, bool from_then_on = false) {
+    void arm(ExchangeFault fault, std::size_t n, bool from_then_on = false) {
         const std::scoped_lock lock{mutex_};
         fault_ = fault;
         n_ = n;
@@ -101,11 +102,11 @@ private:
         }
         ++hits_;
         switch (fault_) {
-            case Fault::request_cut: return Fate::cut;
-            case Fault::request_silent: return Fate::swallow;
-            case Fault::request_late: return Fate::hold;
-            case Fault::reply_cut: doomed_[link] = Fate::cut; break;
-            case Fault::reply_silent: doomed_[link] = Fate::swallow; break;
+            case ExchangeFault::request_cut: return Fate::cut;
+            case ExchangeFault::request_silent: return Fate::swallow;
+            case ExchangeFault::request_late: return Fate::hold;
+            case ExchangeFault::reply_cut: doomed_[link] = Fate::cut; break;
+            case ExchangeFault::reply_silent: doomed_[link] = Fate::swallow; break;
         }
         return Fate::pass;
     }
@@ -116,7 +117,7 @@ private:
     }
 
     mutable std::mutex mutex_{};
-    Fault fault_ = Fault::request_cut;
+    ExchangeFault fault_ = ExchangeFault::request_cut;
     std::size_t n_ = 0;  // 0: none
     bool from_then_on_ = false;
     std::size_t exchanges_ = 0;
