@@ -64,7 +64,8 @@ struct Trial {
     Ticket second{};
     std::vector<Ticket> tickets{};
     std::function<void(Ttl)> advance{};
-    bool done = false;  // the verb has returned
+    bool done = false;    // the verb has returned,
+    bool undone = false;  // or thrown, and is one that does all or nothing
 
     void old_copy() { store.put(key, Value{old_value}, minute); }
     void stale_copy() {
@@ -205,6 +206,7 @@ bool fail(const Make& make, const Verb<Store>& verb, Fault fault, int nth, Faili
             trial.done = true;
         } catch (...) {
             threw = true;
+            trial.undone = verb.name != "put_many";
         }
         hit = failing.hit();
     }
@@ -276,7 +278,7 @@ void judge_memory(Trial<Memory<Value>>& trial, bool old_is_gone) {
     const auto entry = store.find(trial.key);
     if (entry && entry->value) {
         const int number = entry->value->number();
-        CHECK(((number == old_value && !old_is_gone) || number == new_value));
+        CHECK(((number == old_value && !old_is_gone) || (number == new_value && !trial.undone)));
     }
     CHECK(store.size() <= 4);
     CHECK(store.weight() <= 9);
@@ -391,6 +393,7 @@ void judge_coordinated(Trial<Coordinated>& trial, bool old_is_gone) {
         return entry && entry->value ? entry->value->number() : 0;
     };
     CHECK((!old_is_gone || served() != old_value));
+    CHECK((!trial.undone || served() != new_value));
     CHECK(told(trial.store));
     CHECK((!old_is_gone || served() != old_value));
     CHECK(trial.store.open(trial.key).slot != larder::detail::Slot::bypass);

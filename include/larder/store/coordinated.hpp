@@ -67,8 +67,13 @@ struct ClockOf<S> {
 /// larder::CacheAside also_products{shared, load_product_slowly};
 /// ```
 ///
+/// What the plain store has missed it is told by a timer of the library's own, within a second after
+/// it is back. Where a drop could not even be remembered, for want of memory, no copy is served until
+/// the plain store's `clear()` has returned, and none any more if it has no such function.
+///
 /// A cheap handle: copies share everything. Processes that share the backend behind it are not
-/// coordinated with each other. Tags are not kept.
+/// coordinated with each other. Tags are not kept, nor is a key that does not equal itself, such as a
+/// NaN.
 ///
 /// Thread safety: all members may run concurrently; operations on one key are atomic. A hit asks the
 /// store without a lock; whatever changes a slot holds a lock on a part of the keys meanwhile.
