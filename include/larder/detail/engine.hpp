@@ -167,16 +167,20 @@ struct Engine {
     }
 
     /// Makes sure that nobody is served this key's copy, now or when the store is back.
-    void drop(const Key& key) noexcept {
+    ///
+    /// @return false if that cannot be: a hash or a comparison keeps throwing
+    bool drop(const Key& key) noexcept {
         try {
             store.erase(key);
+            return true;
         } catch (...) {
             count(Count::store_errors);
-            queue_drop(key, {.force = true});
+            return queue_drop(key, {.force = true});
         }
     }
 
-    /// Remembers a drop that the store missed; false if the queue is full and it may not be forced.
+    /// Remembers a drop that the store missed; false if the queue is full and it may not be forced, or
+    /// if the store, which cannot miss any, has none.
     bool queue_drop(const Key& key, const Missed& missed) noexcept {
         if constexpr (S::fallible) {
             try {
@@ -189,7 +193,7 @@ struct Engine {
                 return false;
             }
         } else {
-            return true;
+            return false;
         }
     }
 

@@ -312,6 +312,10 @@ public:
             settled_ = true;
             const Filled filled =
                 path_.fill(key_, opening_.lease, *row, kind_, opening_.copy.has_value());
+            if (filled.outlived && kind_ == Kind::forced) {
+                opening_.lead.fail(filled.failure);
+                std::rethrow_exception(filled.failure);
+            }
             return path_.complete(opening_.lead, std::move(*row), filled);
         }
 
@@ -473,7 +477,7 @@ public:
             }
         } catch (...) {
             filled = {false, row.keeping.tags.empty(), std::current_exception()};
-            unkept(key, lease, filled.failure, covers || kind != Kind::miss);
+            filled.outlived = !unkept(key, lease, filled.failure, covers || kind != Kind::miss);
         }
         return filled;
     }
@@ -900,8 +904,8 @@ private:
     }
 
     // What a load brought could not be stored. An older copy that is still served goes: the source
-    // has said what is true.
-    void unkept(const Key& key, const Lease& lease, const std::exception_ptr& failure,
+    // has said what is true. False if it cannot be made to.
+    bool unkept(const Key& key, const Lease& lease, const std::exception_ptr& failure,
                 bool covers) noexcept {
         try {
             std::rethrow_exception(failure);
@@ -912,9 +916,7 @@ private:
         }
         release(key, lease);
         e_.tell(EventKind::fill_failed, key, failure);
-        if (covers) {
-            e_.drop(key);
-        }
+        return !covers || e_.drop(key);
     }
 
     static void throw_unless_over(const Key& key, Joined joined) {

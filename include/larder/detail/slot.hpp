@@ -114,6 +114,9 @@ struct Filled {
 
     /// Why it could not be stored. Stores throw it; the read path, which does not, notes it here.
     std::exception_ptr failure{};
+
+    /// The read path notes, too, that an older copy is still served: it could not be dropped either.
+    bool outlived = false;
 };
 
 /// One fill of many; views of what the caller holds. What is not to be kept is withdrawn.
