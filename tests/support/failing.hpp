@@ -30,15 +30,22 @@ enum class Fault : std::uint8_t {
     clock,
     listener,
     store,
+    loader,
+    repository,
+    tags,
+    executor,
+    observer,
 };
 
-inline constexpr std::array every_fault{Fault::allocation, Fault::copy,       Fault::move,
-                                        Fault::hash,       Fault::comparison, Fault::weigh,
-                                        Fault::clock,      Fault::listener,   Fault::store};
+inline constexpr std::array every_fault{
+    Fault::allocation, Fault::copy,  Fault::move,     Fault::hash,    Fault::comparison,
+    Fault::weigh,      Fault::clock, Fault::listener, Fault::store,   Fault::loader,
+    Fault::repository, Fault::tags,  Fault::executor, Fault::observer};
 
 [[nodiscard]] constexpr std::string_view to_string(Fault fault) noexcept {
     constexpr std::array<std::string_view, every_fault.size()> names{
-        "allocation", "copy", "move", "hash", "comparison", "weigh", "clock", "listener", "store"};
+        "allocation", "copy",  "move",   "hash",       "comparison", "weigh",    "clock",
+        "listener",   "store", "loader", "repository", "tags",       "executor", "observer"};
     return names[static_cast<std::size_t>(fault)];
 }
 
