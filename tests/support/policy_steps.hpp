@@ -99,6 +99,13 @@ struct Trial {
     larder::detail::Ticket ticket{};
     std::jthread loading{};
 
+    /// Where work runs in the background: returns when all of it has ended.
+    std::function<void()> drain = [] {};
+
+    /// How a read waits that has a bound.
+    larder::Read timed{.timeout = 1h};
+    std::stop_source stop{};
+
     /// What the call has returned, where it is a read of the key.
     std::optional<Row> read{};
 
@@ -207,19 +214,15 @@ template <class P>
     const auto given = [](T& t) {
         return larder::detached([table = t.table](const Frail& key) { return table.load(key); });
     };
-    const Read timed{.timeout = 1h};
     std::vector<Verb<P>> all{
         {"get", [](T& t) { t.read = row_of(t.policy->get(t.key)); }},
-        {"get in time", [=](T& t) { t.read = row_of(t.policy->get(t.key, timed)); }},
+        {"get in time", [](T& t) { t.read = row_of(t.policy->get(t.key, t.timed)); }},
         {"get until a stop",
-         [](T& t) {
-             const std::stop_source stop;
-             t.read = row_of(t.policy->get(t.key, Read{.stop = stop.get_token()}));
-         }},
+         [](T& t) { t.read = row_of(t.policy->get(t.key, Read{.stop = t.stop.get_token()})); }},
         {"get, lent", [=](T& t) { t.read = row_of(t.policy->get(t.key, lent(t))); }},
         {"get, lent, in time",
-         [=](T& t) { t.read = row_of(t.policy->get(t.key, lent(t), timed)); }},
-        {"get, detached", [=](T& t) { t.read = row_of(t.policy->get(t.key, given(t), timed)); }},
+         [=](T& t) { t.read = row_of(t.policy->get(t.key, lent(t), t.timed)); }},
+        {"get, detached", [=](T& t) { t.read = row_of(t.policy->get(t.key, given(t), t.timed)); }},
         {"fetch", [](T& t) { t.read = row_of(t.policy->fetch(t.key).value); }},
         {"fetch from the source",
          [](T& t) {
@@ -228,8 +231,9 @@ template <class P>
          }},
         {"fetch from the source in time",
          [](T& t) {
-             t.read =
-                 row_of(t.policy->fetch(t.key, Read{.timeout = 1h, .from = From::source}).value);
+             t.read = row_of(
+                 t.policy->fetch(t.key, Read{.timeout = t.timed.timeout, .from = From::source})
+                     .value);
              t.told = true;
          }},
         {"peek", [](T& t) { (void)t.policy->peek(t.key); }},
@@ -330,6 +334,7 @@ void judge(Trial<P>& t, bool outdated) {
     CHECK(row_of(t.policy->get(t.key)) == Row{});
     CHECK(row_of(t.policy->refresh(t.key)) == Row{});
     CHECK(settled(t.store, t.other));
+    t.drain();
     CHECK(nothing_in_hand(*t.policy));
 }
 
@@ -362,6 +367,7 @@ bool fail(Watchdog& dog, const Make& make, const Start<P>& start, const Verb<P>&
         hit = failing.hit();
     }
     CHECK((hit || !threw));
+    t.drain();
     t.loading = {};
     if (t.ticket) {
         t.store.finish_write(t.key, t.ticket, larder::detail::Finish::nothing, {}, {});
