@@ -12,6 +12,7 @@
 #include <larder/detail/key_text.hpp>
 #include <larder/detail/later.hpp>
 #include <larder/detail/load_timer.hpp>
+#include <larder/detail/process.hpp>
 #include <larder/detail/random.hpp>
 #include <larder/detail/single_flight.hpp>
 #include <larder/detail/slot.hpp>
@@ -57,11 +58,12 @@ enum class Count : std::uint8_t {
     how_many,
 };
 
-/// What a policy has under way; its tasks hold it, and it may outlive the policy.
+/// What a policy has under way; its tasks hold it, and it may outlive the policy. A forked child
+/// begins with nothing under way.
 template <class K, class V>
 struct BackgroundWork {
     TaskScope scope{};
-    SingleFlight<K, V> loads{};
+    ForkLocal<SingleFlight<K, V>> loads{};
 };
 
 /// What a policy and its store have in hand; nothing once nothing runs. For tests.
@@ -107,7 +109,14 @@ struct Engine {
     /// What a Tagged policy adds to each entry; empty function: nothing. Set before any load.
     std::function<Tags(const Key&, const std::optional<Value>&)> tags_of{};
 
-    [[nodiscard]] SingleFlight<Key, Value>& loads() const noexcept { return background->loads; }
+    [[nodiscard]] SingleFlight<Key, Value>& loads() const { return background->loads.get(); }
+
+    /// The key was loaded or written: it need not rest.
+    void wake(const Key& key) const noexcept {
+        if (auto* const mine = background->loads.find()) {
+            mine->wake(key);
+        }
+    }
 
     void count(Count what) noexcept { counters.add(static_cast<std::size_t>(what)); }
 

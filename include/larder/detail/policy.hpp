@@ -288,14 +288,14 @@ public:
         requires KeyFor<Q, key_type>
     bool invalidate(const Q& key) const {
         const auto& mine = as_key(key);
-        engine_->loads().wake(mine);
+        engine_->wake(mine);
         return engine_->store.erase(mine);
     }
 
     /// Drops many copies, in one round trip where the store can; answers how many were there.
     std::size_t invalidate_many(std::span<const key_type> keys) const {
         for (const key_type& key : keys) {
-            engine_->loads().wake(key);
+            engine_->wake(key);
         }
         return engine_->store.erase_many(keys);
     }

@@ -215,7 +215,7 @@ public:
                         ReadPath{*engine}.refresh_in_background(key);
                     }
                     place.reset();
-                    background->loads.tidy(key);
+                    tidy(*background, key);
                 }));
         } catch (...) {
             // No room for the task: a later hit will try.
@@ -462,7 +462,7 @@ public:
     /// @param covers  an older copy is served until then
     Filled fill(const Key& key, const Lease& lease, const Row& row, Kind kind,
                 bool covers) noexcept {
-        e_.loads().wake(key);
+        e_.wake(key);
         Filled filled{};
         try {
             // Whether the tags of what is not kept stand is asked all the same: it may be shared.
@@ -490,7 +490,7 @@ public:
         std::vector<Filled> all(rows.size());
         try {
             for (const auto& row : rows) {
-                e_.loads().wake(*row.key);
+                e_.wake(*row.key);
             }
             std::vector<Filled> filled = e_.store.fill_many(rows);
             all = std::move(filled);
@@ -656,6 +656,13 @@ public:
     }
 
 private:
+    // Makes room sooner than the next touch of the key would.
+    static void tidy(typename E::Background& background, const Key& key) noexcept {
+        if (auto* const loads = background.loads.find()) {
+            loads->tidy(key);
+        }
+    }
+
     // A load for the executor. Its flight ends whatever becomes of the task: run, refused, or thrown
     // away.
     class ExecutorLoad final : public QueuedLoad<Value> {
@@ -676,7 +683,7 @@ private:
                     if (this->begin()) {
                         this->take_lead().fail(closed());
                     }
-                } else if (!background_->loads.dequeue(key_, *this)) {
+                } else if (!background_->loads.get().dequeue(key_, *this)) {
                     this->abandon();
                 } else if (this->begin()) {
                     carry_out();
@@ -684,6 +691,12 @@ private:
             } catch (...) {
                 this->abandon();
             }
+        }
+
+        // The executor lets go of it, whether it has run or not.
+        void leave() noexcept {
+            this->abandon();
+            tidy(*background_, key_);
         }
 
         void carry_out() noexcept override {
@@ -715,7 +728,7 @@ private:
             : load_{std::move(load)} {}
         ExecutorTask(const ExecutorTask&) = delete;
         ExecutorTask& operator=(const ExecutorTask&) = delete;
-        ~ExecutorTask() { load_->abandon(); }
+        ~ExecutorTask() { load_->leave(); }
 
         void run() noexcept { load_->run(); }
 

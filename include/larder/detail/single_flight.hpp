@@ -7,6 +7,7 @@
 #define LARDER_DETAIL_SINGLE_FLIGHT_HPP
 
 #include <larder/detail/flight.hpp>
+#include <larder/detail/process.hpp>
 #include <larder/detail/queued_load.hpp>
 #include <larder/hash.hpp>
 #include <larder/version.hpp>
@@ -157,19 +158,27 @@ public:
     template <class Fresh>
     std::pair<Wish<V>, bool> queue(const K& key, Fresh&& fresh) {
         Queued made = fresh();
+        Queued there;  // destroyed without the lock
         const Entry entry{*this, key, make};
         Lane& lane = *entry.lane();
-        if (lane.queued && !lane.queued->begun()) {
-            return {Wish<V>{lane.queued}, false};
+        there = lane.queued.lock();
+        if (there && !there->begun()) {
+            return {Wish<V>{std::move(there)}, false};
         }
-        lane.queued = std::move(made);
-        return {Wish<V>{lane.queued}, true};
+        lane.queued = made;
+        return {Wish<V>{std::move(made)}, true};
     }
-    /// Nobody wishes for it any more, and nobody will: it need not be carried out.
+    /// Nobody comes to it any more.
+    ///
+    /// @return false if nobody wishes for it: it need not be carried out
     [[nodiscard]] bool dequeue(const K& key, const QueuedLoad<V>& load) {
+        Queued there;
         const Entry entry{*this, key};
-        if (Lane* const lane = entry.lane(); lane != nullptr && lane->queued.get() == &load) {
-            lane->queued.reset();
+        if (Lane* const lane = entry.lane(); lane != nullptr) {
+            there = lane->queued.lock();
+            if (there.get() == &load) {
+                lane->queued.reset();
+            }
         }
         return load.wished();
     }
@@ -201,18 +210,21 @@ public:
     class Refresh {
     public:
         Refresh(SingleFlight& all, const K& key, Instant rests_until, Instant now)
-            : all_{all}, key_{key}, rests_until_{rests_until}, now_{now} {}
+            : all_{all},
+              key_{key},
+              rests_until_{rests_until},
+              now_{now},
+              others_{all.refreshing_.fetch_add(1)} {}
         Refresh(const Refresh&) = delete;
         Refresh& operator=(const Refresh&) = delete;
         ~Refresh() {
-            if (counted_) {
-                all_.refreshing_.fetch_sub(1);
-            }
-            if (counted_ && !begun_) {
+            all_.refreshing_.fetch_sub(1);
+            if (!begun_) {
                 all_.rest(key_, rests_until_, now_);
             }
         }
 
+        /// The key need not rest.
         void begin() noexcept { begun_ = true; }
 
     private:
@@ -222,7 +234,7 @@ public:
         const K key_;
         const Instant rests_until_;
         const Instant now_;
-        bool counted_ = false;
+        const std::size_t others_;
         bool begun_ = false;
     };
 
@@ -232,21 +244,17 @@ public:
         if (rests(key, now)) {
             return nullptr;
         }
-        auto place = std::make_shared<Refresh>(*this, key, rests_until, now);
-        {
+        const auto place = std::make_shared<Refresh>(*this, key, rests_until, now);
+        if (place->others_ < most) {
             const Entry entry{*this, key, make};
             Lane& lane = *entry.lane();
-            if (!lane.refresh.expired()) {
-                return nullptr;
+            if (lane.refresh.expired()) {
+                lane.refresh = place;
+                return place;
             }
-            lane.refresh = place;
         }
-        place->counted_ = true;
-        if (refreshing_.fetch_add(1) >= most) {
-            place->begun_ = true;  // the key need not rest: it is the others that are too many
-            return nullptr;
-        }
-        return place;
+        place->begin();
+        return nullptr;
     }
     /// Makes room sooner than the next touch of the key would.
     void tidy(const K& key) noexcept {
@@ -255,6 +263,9 @@ public:
 
     /// No load is tried for a key that has a stale copy, and no refresh, before `until`.
     void rest(const K& key, Instant until, Instant now) noexcept {
+        if (process_ != forks()) {
+            return;
+        }
         try {
             const Entry entry{*this, key, make};
             Lane& lane = *entry.lane();
@@ -295,6 +306,16 @@ public:
         return all;
     }
 
+    /// Keys that take room: for tests.
+    [[nodiscard]] std::size_t size() {
+        std::size_t all = 0;
+        for (Shard& shard : shards_) {
+            const std::scoped_lock lock{shard.mutex};
+            all += shard.lanes.size();
+        }
+        return all;
+    }
+
     /// Refreshes that are under way, or on their way.
     [[nodiscard]] std::size_t refreshing() const noexcept { return refreshing_.load(); }
 
@@ -304,15 +325,16 @@ private:
     struct Lane {
         Load next{};
         Load current{};
-        Queued queued{};
+        std::weak_ptr<QueuedLoad<V>> queued{};  // whoever is to carry it out, or waits, holds it
         Watch watch{};
         std::uint64_t watched = 0;
         std::weak_ptr<Refresh> refresh{};
         Instant rests_until{};
 
         [[nodiscard]] bool busy() const noexcept {
+            const Queued load = queued.lock();
             return (next && !next->over()) || (current && !current->over()) ||
-                   (queued && !queued->begun()) || (watch && !watch->over()) || !refresh.expired();
+                   (load && !load->begun()) || (watch && !watch->over()) || !refresh.expired();
         }
         [[nodiscard]] bool idle() const noexcept { return !busy() && rests_until == Instant{}; }
     };
@@ -370,9 +392,12 @@ private:
     };
 
     // A step on what is there, where nothing may fail: a hash or a comparison that throws leaves
-    // what time or the next call tidies up.
+    // what time or the next call tidies up. In a child that was forked off meanwhile nothing is left.
     template <class Step>
     void find(const K& key, Step&& step) noexcept {
+        if (process_ != forks()) {
+            return;
+        }
         try {
             const Entry entry{*this, key};
             if (Lane* const lane = entry.lane()) {
@@ -392,6 +417,7 @@ private:
     std::array<Shard, shard_count> shards_{};
     std::atomic<std::size_t> resting_{0};
     std::atomic<std::size_t> refreshing_{0};
+    const std::uint64_t process_ = forks();
 };
 
 }  // namespace detail

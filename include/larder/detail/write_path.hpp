@@ -86,7 +86,7 @@ private:
         if (engine == nullptr) {
             return;
         }
-        engine->loads().wake(*key_);
+        engine->wake(*key_);
         if (!ticket_) {
             engine->drop(*key_);
             return;
