@@ -342,7 +342,8 @@ struct Event {
     std::uint64_t count{1};
 };
 
-/// Called off the hot path, from any thread. What it throws is ignored.
+/// Called off the hot path, from any thread. What it throws is ignored, and of what its own calls to the
+/// policy cause it is not told.
 using Observer = std::function<void(const Event&)>;
 
 LARDER_NS_END

@@ -17,6 +17,7 @@
 #include <larder/detail/single_flight.hpp>
 #include <larder/detail/slot.hpp>
 #include <larder/detail/task_scope.hpp>
+#include <larder/detail/telling.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
 #include <larder/executor.hpp>
@@ -34,6 +35,7 @@
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -140,21 +142,14 @@ struct Engine {
 
     /// Tells the observer, whose own failures concern nobody.
     void tell(EventKind kind, const Key& key, std::exception_ptr error = {}) noexcept {
-        if (!options.observer) {
-            return;
-        }
-        try {
-            options.observer(Event{kind, key_text(key), std::move(error)});
-        } catch (...) {}
+        tell_of(
+            kind, [&] { return key_text(key); }, std::move(error));
     }
 
     /// Tells the observer of what concerns no single key.
     void tell_all(EventKind kind, std::exception_ptr error) noexcept {
-        if (options.observer) {
-            try {
-                options.observer(Event{kind, {}, std::move(error)});
-            } catch (...) {}
-        }
+        tell_of(
+            kind, [] { return std::string{}; }, std::move(error));
     }
 
     /// Lifetime and tags for a copy of `value`; `own_ttl` is the loader's wish.
@@ -230,6 +225,19 @@ struct Engine {
     }
 
 private:
+    template <class Text>
+    void tell_of(EventKind kind, const Text& text, std::exception_ptr error) noexcept {
+        if (!options.observer) {
+            return;
+        }
+        const Telling telling{this};
+        if (telling) {
+            try {
+                options.observer(Event{kind, text(), std::move(error)});
+            } catch (...) {}
+        }
+    }
+
     // Endless lives are cut once, here, to what every store and clock can hold.
     static Options within_bounds(Options options) {
         validate(options);
