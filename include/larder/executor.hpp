@@ -7,6 +7,7 @@
 #define LARDER_EXECUTOR_HPP
 
 #include <larder/detail/process.hpp>
+#include <larder/detail/wait_graph.hpp>
 #include <larder/version.hpp>
 
 #include <concepts>
@@ -71,6 +72,8 @@ public:
         own.work->tasks.push_back(std::move(task));
         if (own.work->tasks.size() > own.work->idle && own.threads.size() < most_threads_) {
             try {
+                own.threads.reserve(own.threads.size() +
+                                    1);  // a thread must not be in nobody's hands
                 own.threads.push_back(quiet_thread([work = own.work] { run(*work); }));
             } catch (...) {
                 if (own.threads.empty()) {
@@ -186,12 +189,17 @@ public:
     template <class Work = Task>
     [[nodiscard]] bool submit(Work task) const noexcept {
         try {
+            // What is queued behind a task waits for it.
+            auto busily = [task = std::move(task)]() mutable {
+                const detail::Busy busy;
+                task();
+            };
             if (submit_) {
-                return submit_(std::move(task));
+                return submit_(std::move(busily));
             }
             // The pool lives as long as what it has to do.
             const auto pool = std::make_shared<detail::Pool<Task>>(std::size_t{1});
-            pool->submit([pool, task = Task{std::move(task)}] { task(); });
+            pool->submit([pool, busily = std::move(busily)]() mutable { busily(); });
             return true;
         } catch (...) {
             return false;

@@ -35,7 +35,7 @@ public:
     /// One piece of background work, for its lifetime; false if it must not begin.
     class Pass {
     public:
-        explicit Pass(TaskScope& scope) : running_{scope.enter()} {}
+        explicit Pass(TaskScope& scope) noexcept : running_{scope.enter()} {}
         ~Pass() {
             if (running_ != nullptr) {
                 const std::scoped_lock lock{running_->mutex};
@@ -72,14 +72,18 @@ public:
     }
 
 private:
-    [[nodiscard]] Running* enter() {
-        Running& running = running_.get();
-        const std::scoped_lock lock{running.mutex};
-        if (closed_.load()) {
-            return nullptr;
+    [[nodiscard]] Running* enter() noexcept {
+        try {
+            Running& running = running_.get();
+            const std::scoped_lock lock{running.mutex};
+            if (closed_.load()) {
+                return nullptr;
+            }
+            ++running.count;
+            return &running;
+        } catch (...) {
+            return nullptr;  // no memory for a child's own
         }
-        ++running.count;
-        return &running;
     }
 
     std::atomic<bool> closed_{false};

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <utility>
 
 LARDER_NS_BEGIN
 
@@ -31,6 +32,27 @@ struct WaitingThread {
 
 /// This thread's place in the graph.
 [[nodiscard]] WaitingThread& this_waiting_thread();
+
+/// This thread does what others wait for in a way that the graph does not see, for its lifetime.
+class Busy {
+public:
+    Busy() noexcept {
+        try {
+            mine_ = &this_waiting_thread();
+            mine_->carries.fetch_add(1, std::memory_order_relaxed);
+        } catch (...) {}  // no memory for a place: then it counts as idle
+    }
+    Busy(const Busy&) = delete;
+    Busy& operator=(const Busy&) = delete;
+    ~Busy() {
+        if (mine_ != nullptr) {
+            mine_->carries.fetch_sub(1, std::memory_order_relaxed);
+        }
+    }
+
+private:
+    WaitingThread* mine_ = nullptr;
+};
 
 /// What can be waited for: who carries it, and whether it is over.
 class Awaitable {
@@ -188,11 +210,13 @@ private:
     struct Place {
         explicit Place(WaitingThread*& mine) noexcept : thread{mine} {}
         ~Place() {
-            Registry& registry = Registry::instance();
-            const std::scoped_lock lock{registry.mutex};
-            thread->next_free = registry.free;
-            registry.free = thread;
-            thread = nullptr;
+            WaitingThread* const mine = std::exchange(thread, nullptr);
+            try {
+                Registry& registry = Registry::instance();
+                const std::scoped_lock lock{registry.mutex};
+                mine->next_free = registry.free;
+                registry.free = mine;
+            } catch (...) {}  // no memory for a child's own registry: it is not used again
         }
         Place(const Place&) = delete;
         Place& operator=(const Place&) = delete;
