@@ -180,9 +180,10 @@ public:
         static_cast<void>(must_load_past(key));
         const Patience patience = patience_of(how);
         if (Load::outlives_call && !patience.endless()) {
-            auto aside = std::make_shared<ExecutorLoad>(
-                e_, key,
-                [load](ReadPath path, const Key& k) { return path.resolve_anew(k, load); });
+            auto aside =
+                std::make_shared<ExecutorLoad>(e_, key, [load](ReadPath path, const Key& k) {
+                    return path.resolve_anew(k, Patience{}, load);
+                });
             const Wish<Value> wish{aside};
             submit(std::move(aside));
             const Joined joined = await(wish.load(), patience);
@@ -190,7 +191,7 @@ public:
                 return answer(key, joined, *wish->flight(), std::nullopt);
             }
         }
-        return resolve_anew(key, load);
+        return resolve_anew(key, patience, load);
     }
 
     /// Starts the background reload of a key, unless one is on its way, the key rests after a
@@ -302,9 +303,9 @@ public:
         /// Loads, fills, and tells whoever has joined.
         template <class Load>
         Fetched<Value> operator()(const Load& load) {
+            const KeyFrame<Key> frame{&path_.e_, key_};  // a store's listener is called in a fill
             std::optional<Row> row;
             try {
-                const KeyFrame<Key> frame{&path_.e_, key_};
                 row.emplace(path_.take_in(key_, path_.timed(key_, load)));
             } catch (...) {
                 return fail(std::current_exception());
@@ -863,7 +864,7 @@ private:
     }
 
     template <class Load>
-    Fetched<Value> resolve_anew(const Key& key, const Load& load) {
+    Fetched<Value> resolve_anew(const Key& key, const Patience& patience, const Load& load) {
         static_cast<void>(must_load_past(key));  // it takes the lease from whoever has it
         Opening<Value> opening;
         try {
@@ -875,7 +876,7 @@ private:
         }
         return opening.slot == Slot::lead
                    ? LeasedLoad{*this, key, std::move(opening), Kind::forced}(load)
-                   : bypass(key, Patience{}, load);
+                   : bypass(key, patience, load);
     }
 
     void refresh_in_background(const Key& key) noexcept {

@@ -13,6 +13,7 @@
 #include <larder/detail/read_path.hpp>
 #include <larder/detail/slot.hpp>
 #include <larder/detail/task_scope.hpp>
+#include <larder/detail/wait_graph.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
 #include <larder/hash.hpp>
@@ -20,6 +21,7 @@
 #include <larder/version.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -127,7 +129,7 @@ private:
                 1 + ((std::max)(*progress_.total, std::size_t{1}) - 1) / options_.batch;
             workers = (std::min)(workers, batches);
         }
-        if (LoadFrame::any()) {
+        if (this_waiting_thread().carries.load(std::memory_order_relaxed) != 0) {
             workers = 1;  // within a load: only its own thread is known not to wait for it
         }
         for (std::size_t i = 1; i < workers && !over(); ++i) {
@@ -216,7 +218,7 @@ private:
             std::erase_if(batch.keys, [&](const Key& key) { return !seen.insert(key).second; }));
     }
 
-    // Where the keys are that have no fresh copy.
+    // Where the keys are that have no fresh copy, and that this thread is not loading.
     std::vector<std::size_t> find_missing(Batch& batch) {
         engine_.store.peek_many(
             std::span<const Key>{batch.keys},
@@ -228,7 +230,12 @@ private:
             engine_.look());
         std::vector<std::size_t> missing;
         for (std::size_t at = 0; at < batch.keys.size(); ++at) {
-            if (batch.fates[at] != Fate::skipped) {
+            if (batch.fates[at] == Fate::skipped) {
+                continue;
+            }
+            if (LoadFrame::any() && LoadFrame::ask(&engine_, batch.keys[at]) != MayWait::yes) {
+                batch.fates[at] = Fate::skipped;  // this thread is loading it
+            } else {
                 missing.push_back(at);
             }
         }
