@@ -10,7 +10,9 @@
 #include <larder/larder.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <stdexcept>
 #include <thread>
@@ -94,6 +96,27 @@ TEST_CASE("a write that the store misses hides its key until the store has been 
     CHECK(fetch_when_back(cache, 1).value == 11);
     CHECK(cache.fetch(1).source == Source::hit);
     CHECK(cache.stats().queued_invalidations == 0);
+}
+
+TEST_CASE("an observer is not flooded while the store is away, and none is lost", "[failure]") {
+    std::map<larder::EventKind, std::uint64_t> told;
+    std::map<larder::EventKind, std::uint64_t> counted;
+    {
+        FlakyStore store;
+        Table<> table;
+        CacheAside cache{store, std::ref(table), {.observer = [&](const larder::Event& e) {
+                             ++told[e.kind];
+                             counted[e.kind] += e.count;
+                         }}};
+        store.faults().writes_fail = true;
+        for (int key = 0; key < 1000; ++key) {
+            cache.put(key, key);
+        }
+    }
+    for (const auto kind : {larder::EventKind::store_failed, larder::EventKind::drop_queued}) {
+        CHECK(told[kind] < 100);
+        CHECK(counted[kind] >= 1000);
+    }
 }
 
 TEST_CASE("policies that share a handle share what it missed", "[failure]") {

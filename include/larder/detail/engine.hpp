@@ -8,6 +8,7 @@
 
 #include <larder/concepts.hpp>
 #include <larder/detail/call.hpp>
+#include <larder/detail/coalesced.hpp>
 #include <larder/detail/counters.hpp>
 #include <larder/detail/key_text.hpp>
 #include <larder/detail/later.hpp>
@@ -224,17 +225,49 @@ struct Engine {
         return {store.in_hand(), loads().busy(), loads().refreshing(), background->scope.running()};
     }
 
+    /// At the end: what was kept back of events that come by the thousand.
+    void tell_rest() noexcept {
+        for (const EventKind kind :
+             {EventKind::store_failed, EventKind::drop_queued, EventKind::fill_failed}) {
+            if (const std::uint64_t count = frequent(kind)->rest(); count > 0) {
+                hand_over(
+                    kind, [] { return std::string{}; }, {}, count);
+            }
+        }
+    }
+
 private:
     template <class Text>
     void tell_of(EventKind kind, const Text& text, std::exception_ptr error) noexcept {
         if (!options.observer) {
             return;
         }
+        Coalesced* const many = frequent(kind);
+        if (const std::uint64_t count =
+                many == nullptr ? 1 : many->add(std::chrono::steady_clock::now());
+            count > 0) {
+            hand_over(kind, text, std::move(error), count);
+        }
+    }
+
+    template <class Text>
+    void hand_over(EventKind kind, const Text& text, std::exception_ptr error,
+                   std::uint64_t count) noexcept {
         const Telling telling{this};
-        if (telling) {
+        if (options.observer && telling) {
             try {
-                options.observer(Event{kind, text(), std::move(error)});
+                options.observer(Event{kind, text(), std::move(error), count});
             } catch (...) {}
+        }
+    }
+
+    // Those that come with every call while a store is away; of the others none is like another.
+    [[nodiscard]] Coalesced* frequent(EventKind kind) noexcept {
+        switch (kind) {
+            case EventKind::store_failed: return &store_failures_;
+            case EventKind::drop_queued: return &queued_drops_;
+            case EventKind::fill_failed: return &failed_fills_;
+            default: return nullptr;
         }
     }
 
@@ -246,6 +279,10 @@ private:
         }
         return options;
     }
+
+    Coalesced store_failures_{};
+    Coalesced queued_drops_{};
+    Coalesced failed_fills_{};
 };
 
 }  // namespace detail

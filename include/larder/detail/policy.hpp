@@ -420,6 +420,7 @@ private:
     void close() noexcept {
         if (engine_) {
             engine_->background->scope.close();
+            engine_->tell_rest();
             engine_.reset();
         }
     }
