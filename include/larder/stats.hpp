@@ -174,9 +174,12 @@ inline constexpr Metric room_gauges[] = {
 
 /// The text format of Prometheus, metric by metric: each is described once, whatever the number of
 /// caches.
+///
+/// A template, as what uses it: who includes this and asks for no text need not compile it.
+template <std::same_as<NamedStats> Named>
 class Exposition {
 public:
-    explicit Exposition(std::span<const NamedStats> caches) : caches_{caches} {}
+    explicit Exposition(std::span<const Named> caches) : caches_{caches} {}
 
     [[nodiscard]] std::string text() {
         for (const Metric& metric : counters) {
@@ -187,12 +190,12 @@ public:
         }
         describe("breaker", "Whether the store is asked: 0 it is, 1 not, 2 one caller tries it.",
                  "gauge");
-        for (const NamedStats& cache : caches_) {
+        for (const Named& cache : caches_) {
             sample("breaker", cache, std::to_string(static_cast<int>(cache.stats.breaker)));
         }
         describe("oldest_pending_seconds", "The age of the first change not yet in the database.",
                  "gauge");
-        for (const NamedStats& cache : caches_) {
+        for (const Named& cache : caches_) {
             sample("oldest_pending_seconds", cache, in_seconds(cache.stats.oldest));
         }
         if (std::any_of(caches_.begin(), caches_.end(), bounded)) {
@@ -201,36 +204,36 @@ public:
             }
         }
         describe("load_seconds", "How long loads took.", "histogram");
-        for (const NamedStats& cache : caches_) {
+        for (const Named& cache : caches_) {
             histogram(cache);
         }
         return std::move(text_);
     }
 
 private:
-    static bool bounded(const NamedStats& cache) { return cache.stats.capacity > 0; }
-    static bool any(const NamedStats&) { return true; }
+    static bool bounded(const Named& cache) { return cache.stats.capacity > 0; }
+    static bool any(const Named&) { return true; }
 
     void describe(const std::string& name, const char* help, const char* type) {
         text_ +=
             "# HELP larder_" + name + ' ' + help + "\n# TYPE larder_" + name + ' ' + type + '\n';
     }
-    void sample(const std::string& name, const NamedStats& cache, const std::string& value,
+    void sample(const std::string& name, const Named& cache, const std::string& value,
                 const std::string& label = {}) {
         text_ += "larder_" + name + '{' + cache_label(cache.name) + label + "} " + value + '\n';
     }
 
     void family(const std::string& name, const char* help, const char* type,
-                std::uint64_t Stats::*value, bool (*has)(const NamedStats&) = any) {
+                std::uint64_t Stats::*value, bool (*has)(const Named&) = any) {
         describe(name, help, type);
-        for (const NamedStats& cache : caches_) {
+        for (const Named& cache : caches_) {
             if (has(cache)) {
                 sample(name, cache, std::to_string(cache.stats.*value));
             }
         }
     }
 
-    void histogram(const NamedStats& cache) {
+    void histogram(const Named& cache) {
         const LoadTimes& times = cache.stats.load_times;
         const auto bucket = [&](const std::string& bound, std::uint64_t below) {
             sample("load_seconds_bucket", cache, std::to_string(below), ",le=\"" + bound + '"');
@@ -245,7 +248,7 @@ private:
         sample("load_seconds_count", cache, std::to_string(times.count));
     }
 
-    std::span<const NamedStats> caches_;
+    std::span<const Named> caches_;
     std::string text_{};
 };
 
@@ -288,10 +291,12 @@ template <std::same_as<Stats> S>
 ///
 /// Times are in seconds. `larder_entries`, `larder_weight` and `larder_capacity` are there for stores
 /// that have a bound.
-[[nodiscard]] inline std::string to_prometheus(std::span<const NamedStats> caches) {
-    return detail::Exposition{caches}.text();
+template <class = void>
+[[nodiscard]] std::string to_prometheus(std::span<const NamedStats> caches) {
+    return detail::Exposition<NamedStats>{caches}.text();
 }
-[[nodiscard]] inline std::string to_prometheus(std::initializer_list<NamedStats> caches) {
+template <class = void>
+[[nodiscard]] std::string to_prometheus(std::initializer_list<NamedStats> caches) {
     return to_prometheus(std::span<const NamedStats>{caches.begin(), caches.size()});
 }
 
