@@ -236,16 +236,16 @@ TEST_CASE("a value that no reply could hold is not written", "[redis]") {
     const RedisServer server;
     ClientOptions options;
     options.path = server.socket_path();
-    options.max_reply_bytes = 10'000;
-    Store store{Client{options}, "n", {.max_value_bytes = 6'000}};
+    options.max_reply_bytes = 1'000'000;
+    Store store{Client{options}, "n", {.max_value_bytes = 600'000}};
     Store large{Client{options}, "m"};
-    large.put("1", std::string(9'900, 'x'), hour);
+    large.put("1", std::string(999'900, 'x'), hour);
     CHECK_FALSE(large.find("1"));
     CHECK(large.stats().oversized == 1);
     // Neither by itself nor in a batch.
     const std::vector<std::string> keys{"1", "2", "3"};
     for (const std::string& key : keys) {
-        store.put(key, std::string(6'000, 'x'), {1h, 1h});
+        store.put(key, std::string(600'000, 'x'), {1h, 1h});
     }
     CHECK(store.find("1"));
     for (const auto& entry : store.find_many(keys)) {

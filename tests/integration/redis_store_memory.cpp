@@ -53,6 +53,7 @@ struct Verb {
     std::string_view name;
     bool copies = false;  // there are some
     std::function<void(Store&)> run;
+    bool drops = false;  // the first copy, whatever fails
 };
 
 // As a policy ends a write.
@@ -122,7 +123,8 @@ std::vector<Verb> verbs() {
         {"a drop that is missed", true,
          [](Store& s) {
              s.queue_drop(one, 0, {.ticket = {7, {}}, .force = true});
-         }},
+         },
+         true},
     };
 }
 
@@ -141,14 +143,19 @@ TEST_CASE("each allocation of each verb of a Redis store fails", "[redis][faults
             store.put(key, row, {1h});
         }
         bool hit = false;
+        bool threw = false;
         {
             const Failing failing{larder_test::Fault::allocation, n, times};
             try {
                 verb.run(store);
             } catch (...) {
-                // or it returns
+                threw = true;  // or it returns
             }
             hit = failing.hit();
+        }
+        if (verb.drops) {
+            CHECK_FALSE(threw);
+            CHECK_FALSE(store.find(one));
         }
         CHECK(store.in_hand() == larder::detail::InHand{});
         // Where no timer could be started, whoever calls does its work.
