@@ -9,7 +9,7 @@
 #          compilers, consumers, README, include cost, format, models; the benchmarks are built
 #   fleet  what is short in the others, at full length: RUNS (1,000) seeded runs of several processes
 #          over one Redis and one database, each strategy; a tag of 1,000,000 keys; 1,000,000 byte
-#          strings in slots. Some hours; LARDER_FLEET_SEED is the first seed
+#          strings in slots; a minute of each stress. Some hours; LARDER_FLEET_SEED is the first seed
 #
 # The last line is `N passed, N failed`. Build folders: $LARDER_BUILD_DIR, else build/.
 set -uo pipefail
@@ -136,12 +136,13 @@ if [[ $what == all || $what == clang ]]; then
 fi
 if [[ $what == fleet ]]; then
     dir=$build/fleet
-    targets=(test_integration_redis_{fleet,tags,garbage,one_load})
+    targets=(test_integration_redis_{fleet,tags,garbage,one_load,stress} test_integration_stress)
     if cmake -S "$root" -B "$dir" "${launcher[@]}" -DLARDER_BUILD_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >"$dir.log" 2>&1 &&
         cmake --build "$dir" -j "$(nproc)" --target "${targets[@]}" >>"$dir.log" 2>&1; then
         for target in "${targets[@]}"; do
             echo "== $target"
             LARDER_FLEET_RUNS=${2:-1000} LARDER_FLEET_REPORT=1 LARDER_TAGGED_KEYS=1000000 LARDER_GARBAGE=1000000 \
+                LARDER_STRESS_MS=60000 \
                 "$dir/tests/$target" && passed=$((passed + 1)) || failed=$((failed + 1))
         done
     else

@@ -558,6 +558,28 @@ TEST_CASE("verbs within loads, tags and writes", "[odd][nested]") {
     CHECK(soon([&] { return nothing_in_hand(policy); }));
 }
 
+TEST_CASE("a refresh that finds nothing to do leaves the key to the next", "[odd][refresh]") {
+    larder::ManualClock clock;
+    larder_test::ManualExecutor executor;
+    int loads = 0;
+    const larder::RefreshAhead policy{Store{{}, clock},
+                                      [&](int) { return ++loads; },
+                                      {.ttl = 10s, .executor = executor.handle()}};
+    (void)policy.get(1);
+    clock.advance(9s);
+    CHECK(policy.get(1) == 1);
+    REQUIRE(executor.pending() == 1);
+    CHECK(policy.refresh(1) == 2);
+    executor.run_all();
+    CHECK(loads == 2);
+    CHECK(nothing_in_hand(policy));
+    clock.advance(9s);
+    CHECK(policy.get(1) == 2);
+    REQUIRE(executor.pending() == 1);
+    executor.run_all();
+    CHECK(policy.get(1) == 3);
+}
+
 TEST_CASE("refreshes for which there is no place take no room", "[odd][refresh]") {
     larder::detail::SingleFlight<int, int> loads;
     const auto now = std::chrono::steady_clock::now();

@@ -96,8 +96,9 @@ public:
 
     /// @param make  gives a store
     template <class Make>
-    Stress(const Make& make, const larder::Executor& executor, larder::Ttl ttl)
-        : first_{tag(Ahead{make(), std::ref(rows_[0]), options(executor, ttl)})},
+    Stress(const Make& make, const larder::Executor& executor, larder::Ttl ttl, bool store_may_fail)
+        : store_may_fail_{store_may_fail},
+          first_{tag(Ahead{make(), std::ref(rows_[0]), options(executor, ttl)})},
           second_{make(), std::ref(rows_[1]), options(executor, ttl)},
           third_{make(), std::ref(rows_[2]), hurried(options(executor, ttl))} {
         rows_[0].within = [this](int key) { load_first(key); };
@@ -287,6 +288,11 @@ private:
             f();
         } catch (const larder::NotWritten&) {
             ++refused_;
+        } catch (const larder::StoreError& error) {
+            ++refused_;
+            if (!store_may_fail_) {
+                complain(error.what());
+            }
         } catch (const larder::Error& error) {
             ++refused_;
             if (error.code() != larder::Errc::timed_out &&
@@ -321,6 +327,7 @@ private:
                Inspect::in_hand(third_) == nothing && graph.carried == 0 && graph.waits == 0;
     }
 
+    const bool store_may_fail_;
     Watchdog dog_{bound};
     std::mutex mutex_{};
     std::string why_{};
@@ -336,16 +343,26 @@ private:
 };
 
 /// Every number of threads in the executor, and short lives.
+///
+/// @param calm  where the store fails now and then: told whether that is to end
 template <class S, class Make>
-void stress(const Make& make, std::chrono::milliseconds usual) {
+void stress(const Make& make, std::chrono::milliseconds usual,
+            const std::function<void(bool)>& calm = {}) {
     const auto how_long = stress_time(usual);
     for (const std::size_t threads :
          {std::size_t{1}, std::size_t{2}, std::size_t{16}, std::size_t{0}}) {
         for (const larder::Ttl ttl : {larder::Ttl{1}, larder::Ttl{20}}) {
             INFO(threads << " threads, " << ttl.count() << " ms");
-            Stress<S> all{
-                make, threads != 0 ? larder::Executor::threads(threads) : larder::Executor{}, ttl};
+            Stress<S> all{make,
+                          threads != 0 ? larder::Executor::threads(threads) : larder::Executor{},
+                          ttl, static_cast<bool>(calm)};
+            if (calm) {
+                calm(false);
+            }
             all.run(how_long, 6);
+            if (calm) {
+                calm(true);
+            }
             all.check();
         }
     }
