@@ -121,8 +121,9 @@ export ASAN_OPTIONS="detect_stack_use_after_return=1 ${ASAN_OPTIONS:-}"
 export UBSAN_OPTIONS="print_stacktrace=1 ${UBSAN_OPTIONS:-}"
 
 if [[ $what == all || $what == asan ]]; then
+    # The examples are built and run once, optimised, below.
     run asan -- -DCMAKE_CXX_COMPILER=g++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-g1 -DLARDER_WERROR=ON \
-        -DLARDER_SANITIZE=address,undefined
+        -DLARDER_SANITIZE=address,undefined -DLARDER_BUILD_EXAMPLES=OFF
 fi
 if [[ $what == all || $what == tsan ]]; then
     run tsan --target larder_tests -- -DCMAKE_CXX_COMPILER=g++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
