@@ -230,7 +230,21 @@ private:
             if (joined == Joined::timed_out) {
                 other.wish.leave_it_wished();  // for the next
             }
-            take(other.at, *other.wish->flight(), other.stale, joined);
+            if (other.wish->abandoned()) {
+                load_here(other.at);
+            } else {
+                take(other.at, *other.wish->flight(), other.stale, joined);
+            }
+        }
+    }
+
+    // What the executor has refused.
+    void load_here(std::size_t at) {
+        try {
+            auto look = e_.look();
+            know(at, path_.resolve(keys_[at], look, Patience{}, OwnLoad<E>{&e_}).value);
+        } catch (...) {
+            fail(at, std::current_exception());
         }
     }
 

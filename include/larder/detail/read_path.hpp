@@ -313,10 +313,6 @@ public:
             settled_ = true;
             const Filled filled =
                 path_.fill(key_, opening_.lease, *row, kind_, opening_.copy.has_value());
-            if (filled.outlived && kind_ == Kind::forced) {
-                opening_.lead.fail(filled.failure);
-                std::rethrow_exception(filled.failure);
-            }
             return path_.complete(opening_.lead, std::move(*row), filled);
         }
 
@@ -355,7 +351,14 @@ public:
     }
 
     /// Tells whoever has joined what a lease has brought.
+    ///
+    /// @throws whatever kept it from the store, where an older copy is still served: nobody is told
+    ///         what the next read may contradict
     Fetched<Value> complete(Lead<Fetched<Value>>& lead, Row&& row, const Filled& filled) const {
+        if (filled.outlived) {
+            lead.fail(filled.failure);
+            std::rethrow_exception(filled.failure);
+        }
         Fetched<Value> fetched{std::move(row.value), row.source, Ttl::zero(),
                                filled.kept ? row.keeping.life.fresh : Ttl::zero()};
         // The slot has let go of the flight: only those who joined still hold it. What carries a tag
@@ -503,7 +506,7 @@ public:
         for (std::size_t i = 0; i < rows.size(); ++i) {
             if (all[i].failure) {
                 all[i].tags_stand = rows[i].keeping->tags.empty();
-                unkept(*rows[i].key, rows[i].lease, all[i].failure, covers[i]);
+                all[i].outlived = !unkept(*rows[i].key, rows[i].lease, all[i].failure, covers[i]);
             } else {
                 count_fenced(*rows[i].keeping, all[i]);
             }
