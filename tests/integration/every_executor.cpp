@@ -87,8 +87,10 @@ TEST_CASE("tasks that outlive their policy", "[steps][executor]") {
                 }
                 t.loading = {};
                 t.policy.reset();
+                const int loads = t.table.loads();
                 if (runs) {
                     executor.run_all();
+                    CHECK(t.table.loads() == loads);  // what has not begun never begins
                 } else {
                     executor = {};
                     t.options.executor = {};

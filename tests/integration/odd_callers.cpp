@@ -259,6 +259,34 @@ TEST_CASE("a task may wait for what is queued behind it", "[odd][executor]") {
     CHECK(answer.get_future().get() == 1);
 }
 
+TEST_CASE("an unknown write of which the store was not told keeps its key with the database",
+          "[odd][writing]") {
+    const larder_test::FlakyStore plain;
+    Table<> table;
+    table.set(1, 1);
+    larder::CacheAside policy{
+        larder::Coordinated{plain}, std::ref(table), {.ttl = 1h, .ticket = 30s}};
+    (void)policy.get(1);
+    plain.down(true);
+    table.hooks.before_commit = [](int, const std::optional<int>&) {
+        throw std::runtime_error{"the connection broke"};
+    };
+    CHECK_THROWS(policy.put(1, 2));
+    plain.down(false);
+    for (int i = 0; i < 3; ++i) {
+        CHECK(policy.get(1) == 1);
+        CHECK(policy.stats().queued_invalidations == 1);
+    }
+    table.set(1, 2);  // it was committed after all
+    CHECK(policy.get(1) == 2);
+    larder::ManualClock{plain.clock()}.advance(31s);
+    CHECK(soon([&] {
+        CHECK(policy.get(1) == 2);
+        return policy.stats().queued_invalidations == 0;
+    }));
+    CHECK(nothing_in_hand(policy));
+}
+
 TEST_CASE("guards of writes within each other", "[odd][writing]") {
     Watchdog dog{30s};
     const Watchdog::Step step{dog, "nested guards"};
@@ -578,6 +606,35 @@ TEST_CASE("a refresh that finds nothing to do leaves the key to the next", "[odd
     REQUIRE(executor.pending() == 1);
     executor.run_all();
     CHECK(policy.get(1) == 3);
+}
+
+TEST_CASE("a refresh that another has overtaken leaves no older copy", "[odd][refresh]") {
+    Watchdog dog{30s};
+    const Watchdog::Step step{dog, "a refresh that is overtaken"};
+    std::atomic<int> loads{0};
+    std::atomic<bool> first_may{false};
+    std::atomic<bool> second_may{false};
+    const larder::CacheAside policy{Store{}, [&](int) {
+                                        const int mine = ++loads;
+                                        soon([&] {
+                                            return mine == 1 || (mine == 2 && first_may) ||
+                                                   (mine == 3 && second_may);
+                                        });
+                                        return mine;
+                                    }};
+    (void)policy.get(1);
+    std::jthread first{[&] { CHECK(policy.refresh(1) == 2); }};
+    CHECK(soon([&] { return loads == 2; }));
+    std::jthread second{[&] { CHECK(policy.refresh(1) == 3); }};
+    CHECK(soon([&] { return loads == 3; }));
+    CHECK(policy.peek(1) == 1);
+    first_may = true;
+    first.join();
+    CHECK_FALSE(policy.peek(1));
+    second_may = true;
+    second.join();
+    CHECK(policy.peek(1) == 3);
+    CHECK(nothing_in_hand(policy));
 }
 
 TEST_CASE("refreshes for which there is no place take no room", "[odd][refresh]") {

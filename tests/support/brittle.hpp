@@ -10,6 +10,7 @@
 
 #include <larder/larder.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -100,6 +101,7 @@ class BrittleTable {
 public:
     std::optional<Frail> load(const Frail& key) const {
         const Twice step{Fault::loader};
+        ++state_->loads;
         std::optional<Frail> row;
         if (const auto number = this->row(key.number())) {
             row.emplace(*number);
@@ -109,6 +111,9 @@ public:
     }
     void save(const Frail& key, const Frail& value) const { commit(key, value.number()); }
     void remove(const Frail& key) const { commit(key, std::nullopt); }
+
+    /// That did not fail at once.
+    [[nodiscard]] int loads() const { return state_->loads; }
 
     /// What another program does.
     void set(int key, std::optional<int> number) const {
@@ -132,6 +137,7 @@ private:
     struct State {
         std::mutex mutex{};
         std::map<int, std::optional<int>> rows{};
+        std::atomic<int> loads{0};
     };
     std::shared_ptr<State> state_ = std::make_shared<State>();
 };

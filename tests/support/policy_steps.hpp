@@ -178,6 +178,12 @@ template <class P>
              stale(t);
              t.table.set(the_key, std::nullopt);
          }},
+        {"due, and removed", forgetful,
+         [copied](T& t) {
+             copied(t);
+             t.clock.advance(55s);
+             t.table.set(the_key, std::nullopt);
+         }},
         {"known to be absent", usual,
          [](T& t) {
              (void)t.policy->get(t.key);
@@ -323,6 +329,13 @@ void judge(Trial<P>& t, bool outdated) {
     if (t.read) {
         CHECK(may_be(*t.read));
     }
+    Row copy = t.truth();
+    try {
+        const Failing down{Fault::loader, 1, Failing::Times::from_then_on};
+        copy = row_of(t.policy->get(t.key));
+    } catch (const StepFailed&) {}  // there is none
+    CHECK(may_be(copy));
+    t.clock.advance(2s);  // nor does it rest any more
     CHECK(may_be(row_of(t.policy->get(t.key))));
     t.clock.advance(30s);  // tickets of which nobody knows
     CHECK(settled(t.store, t.other));
@@ -354,6 +367,7 @@ bool fail(Watchdog& dog, const Make& make, const Start<P>& start, const Verb<P>&
     t.policy = std::make_unique<P>(make(t));
     start.prepare(t);
     const Row before = t.truth();
+    const auto bypassed = t.policy->stats().bypassed;
     bool hit = false;
     bool threw = false;
     {
@@ -373,7 +387,8 @@ bool fail(Watchdog& dog, const Make& make, const Start<P>& start, const Verb<P>&
         t.store.finish_write(t.key, t.ticket, larder::detail::Finish::nothing, {}, {});
     }
     // What is loaded past a store that has failed changes nothing there.
-    const bool read_anew = fault != Fault::store && t.read && t.old && *t.read != *t.old;
+    const bool read_anew =
+        t.policy->stats().bypassed == bypassed && t.read && t.old && *t.read != *t.old;
     judge(t, t.told || read_anew || t.truth() != before);
     return hit;
 }
