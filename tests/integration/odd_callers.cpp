@@ -137,6 +137,36 @@ TEST_CASE("an observer that calls the policy is not told of that", "[odd][observ
     CHECK(nothing_in_hand(policy));
 }
 
+TEST_CASE("an observer that reads another key is not told of that", "[odd][observer]") {
+    larder::ManualClock clock;
+    bool fails = false;
+    std::vector<std::string> told;
+    std::function<void()> react = [] {};
+    const auto load = [&](int key) {
+        if (fails) {
+            throw std::runtime_error{"down"};
+        }
+        return key;
+    };
+    const larder::CacheAside policy{
+        Store{{}, clock},
+        load,
+        {.ttl = 10s, .grace = 10s, .observer = [&](const larder::Event& event) {
+             told.push_back(event.key);
+             react();
+         }}};
+    (void)policy.get_many({1, 2});
+    clock.advance(12s);
+    fails = true;
+    react = [&] { CHECK(policy.get(2) == 2); };
+    CHECK(policy.get(1) == 1);
+    CHECK(told == std::vector<std::string>{"1"});
+    react = [] {};
+    clock.advance(2s);
+    CHECK(policy.get(2) == 2);
+    CHECK(told == std::vector<std::string>{"1", "2"});
+}
+
 TEST_CASE("two policies whose observers read each other's keys come to an end", "[odd][observer]") {
     Watchdog dog{30s};
     const Watchdog::Step step{dog, "observers of two policies"};
@@ -215,6 +245,7 @@ TEST_CASE("a warm in a listener of a fill waits for no other thread", "[odd][war
     options.on_removal = [&](int, int, larder::RemovalCause) { removed(); };
     using Policy = larder::CacheAside<Store, std::function<int(int)>>;
     std::unique_ptr<Policy> policy;
+    std::atomic<int> batches{0};
     std::latch loads_1{1};
     std::latch loads_99{1};
     const auto load = [&](int key) {
@@ -226,11 +257,18 @@ TEST_CASE("a warm in a listener of a fill waits for no other thread", "[odd][war
                 return 1;
             case 99: loads_99.count_down(); return *policy->get(1);
             case 10:
-            case 11: return *policy->get(99);
+            case 11: ++batches; return *policy->get(99);
             default: return key;
         }
     };
-    policy = std::make_unique<Policy>(Store{options}, load, larder::Options{});
+    // A worker that is summoned is at work before the listener goes on.
+    std::vector<std::jthread> workers;
+    const auto summon = [&](larder::Task task) {
+        workers.emplace_back(std::move(task));
+        CHECK(soon([&] { return batches > 0; }));
+    };
+    policy = std::make_unique<Policy>(Store{options}, load,
+                                      larder::Options{.executor = larder::Executor{summon}});
     (void)policy->get(5);  // goes when 1 comes
     std::size_t failed = 0;
     removed = [&, called = false]() mutable {
