@@ -624,6 +624,23 @@ TEST_CASE("verbs within loads, tags and writes", "[odd][nested]") {
     CHECK(soon([&] { return nothing_in_hand(policy); }));
 }
 
+TEST_CASE("what an executor refuses of many keys is loaded here, and kept", "[odd][executor]") {
+    larder::ManualClock clock;
+    int loads = 0;
+    const larder::CacheAside policy{
+        Store{{}, clock},
+        [&](int) { return ++loads; },
+        {.ttl = 10s,
+         .grace = 10s,
+         .load_timeout = 0ms,
+         .executor = larder::Executor{[](const larder::Task&) { return false; }}}};
+    (void)policy.get(1);
+    clock.advance(12s);
+    CHECK(policy.get_many({1}).front() == 2);
+    CHECK(policy.peek(1) == 2);
+    CHECK(nothing_in_hand(policy));
+}
+
 TEST_CASE("a refresh that finds nothing to do leaves the key to the next", "[odd][refresh]") {
     larder::ManualClock clock;
     larder_test::ManualExecutor executor;
