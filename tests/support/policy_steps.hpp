@@ -313,9 +313,19 @@ template <class S>
 
 template <class P>
 [[nodiscard]] bool nothing_in_hand(const P& policy) {
-    const auto graph = larder::detail::WaitGraph::count();
-    return larder::detail::Inspect::in_hand(policy) == larder::detail::PolicyInHand{} &&
-           graph.carried == 0 && graph.waits == 0;
+    // A task lets go of its pass a moment after it has told of its end.
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds{30};
+    for (;;) {
+        const auto graph = larder::detail::WaitGraph::count();
+        if (larder::detail::Inspect::in_hand(policy) == larder::detail::PolicyInHand{} &&
+            graph.carried == 0 && graph.waits == 0) {
+            return true;
+        }
+        if (std::chrono::steady_clock::now() > until) {
+            return false;
+        }
+        std::this_thread::yield();
+    }
 }
 
 /// What must hold once nothing runs any more.
