@@ -3,6 +3,7 @@
 // The queue of invalidations that a store has missed, and its replay.
 
 #include "support/catch.hpp"
+#include "support/child.hpp"
 
 #include <larder/clock.hpp>
 #include <larder/detail/drop_queue.hpp>
@@ -584,6 +585,9 @@ TEST_CASE("a replay of the parent's is none of the child's", "[drop_queue][fork]
 }
 
 TEST_CASE("in a child the queue has a timer of its own", "[drop_queue][fork]") {
+    if (!larder_test::can_fork) {
+        return;
+    }
     std::atomic<std::size_t> told{0};
     const larder::ManualClock clock;
     Replay drops{clock, {.tell = [&](auto some) { told += some.size(); }, .clear = never}};

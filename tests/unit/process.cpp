@@ -3,6 +3,7 @@
 // Forked children, threads that take no signals, and the library's timers.
 
 #include "support/catch.hpp"
+#include "support/child.hpp"
 
 #include <larder/detail/process.hpp>
 #include <larder/detail/task_scope.hpp>
@@ -98,6 +99,9 @@ TEST_CASE("a ticker takes its step when kicked, and again when the step says so"
 }
 
 TEST_CASE("a ticker lives on in a child that kicks it", "[process]") {
+    if (!larder_test::can_fork) {
+        return;
+    }
     std::atomic<int> steps{0};
     std::optional<Ticker> ticker;
     ticker.emplace([&]() -> Ticker::Next {
@@ -144,6 +148,9 @@ TEST_CASE("a child does not wait for what the parent runs, and lets nothing begi
 }
 
 TEST_CASE("an executor's threads are a child's own", "[process]") {
+    if (!larder_test::can_fork) {
+        return;
+    }
     std::optional<larder::Executor> executor = larder::Executor::threads(2);
     std::promise<void> ran;
     REQUIRE(executor->submit([&] { ran.set_value(); }));

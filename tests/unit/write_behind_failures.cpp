@@ -223,7 +223,9 @@ TEST_CASE("a database that refuses every row", "[behind]") {
     }
     SECTION("by saying no") {
         for (int key = 0; key < 100; ++key) {
-            w.rows.rows[key] = {77, UINT64_MAX};
+            w.rows.rows[key] = {77, UINT64_MAX};  // before anything is written
+        }
+        for (int key = 0; key < 100; ++key) {
             cache.put(key, key);
         }
         CHECK(cache.flush(30s) == 0);

@@ -65,6 +65,7 @@ public:
 
     Warming(E& engine, R& keys, const Load& load, const WarmOptions& options)
         : engine_{engine},
+          background_{engine.background},
           load_{load},
           options_{options},
           at_{std::begin(keys)},
@@ -81,7 +82,9 @@ public:
         const auto began = std::chrono::steady_clock::now();
         {
             const Closing closing{*gate_};
-            summon();
+            if (const TaskScope::Pass pass{background_->scope}; pass) {
+                summon();
+            }
             work();
         }
         if (thrown_) {
@@ -188,17 +191,21 @@ private:
         drop_repeated(batch);
         batch.fates.assign(batch.keys.size(), Fate::failed);
         try {
-            const std::vector<std::size_t> missing = find_missing(batch);
+            // The policy may go meanwhile: it is touched with a pass only. While a batch waits for its
+            // time it holds neither leases nor a pass, so that the policy's destructor does not wait.
+            std::vector<std::size_t> missing;
+            if (const TaskScope::Pass pass{background_->scope}; pass) {
+                missing = find_missing(batch);
+            } else {
+                return ended();
+            }
             if (missing.empty()) {
                 return true;
             }
-            // Leases are not held while waiting, and the policy's destructor does not wait for it.
             const bool may = wait_for_permit(missing.size());
-            const TaskScope::Pass pass{engine_.background->scope};
+            const TaskScope::Pass pass{background_->scope};
             if (!may || !pass) {
-                const std::scoped_lock lock{mutex_};
-                end();
-                return false;
+                return ended();
             }
             load(batch, missing);
         } catch (...) {
@@ -350,6 +357,13 @@ private:
         return report;
     }
 
+    // The warming ends, and nothing was done for a batch.
+    bool ended() {
+        const std::scoped_lock lock{mutex_};
+        end();
+        return false;
+    }
+
     // No batch begins any more. Called under the lock.
     void end() {
         ended_ = true;
@@ -357,6 +371,7 @@ private:
     }
 
     E& engine_;
+    const std::shared_ptr<typename E::Background> background_;
     const Load& load_;
     const WarmOptions& options_;
     const std::shared_ptr<TaskScope> gate_ = std::make_shared<TaskScope>();
