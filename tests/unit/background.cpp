@@ -263,7 +263,6 @@ TEST_CASE("loader, observer and store handle go with the policy", "[background]"
 
 TEST_CASE("a load that waits in an executor when the policy goes never begins", "[background]") {
     World w;
-    std::atomic<bool> gone{false};
     std::optional<CacheAside<Store, std::reference_wrapper<Table<>>>> cache{
         std::in_place, w.store, std::ref(w.table),
         larder::Options{.executor = w.executor.handle()}};
