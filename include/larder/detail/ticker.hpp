@@ -25,7 +25,10 @@ namespace detail {
 /// end. In a forked child it starts anew when it is kicked there.
 ///
 /// Thread safety: all members may run concurrently; it is destroyed by one thread, not its own.
-class Ticker {
+///
+/// A template so that whoever includes it and needs none does not compile it.
+template <class Step = std::function<std::optional<std::chrono::steady_clock::duration>()>>
+class BasicTicker {
 public:
     using Duration = std::chrono::steady_clock::duration;
 
@@ -33,10 +36,10 @@ public:
     using Next = std::optional<Duration>;
 
     /// @param step  what is done, by one thread, without a lock held. It must not throw
-    explicit Ticker(std::function<Next()> step) : step_{std::move(step)} {}
-    Ticker(const Ticker&) = delete;
-    Ticker& operator=(const Ticker&) = delete;
-    ~Ticker() { stop(); }
+    explicit BasicTicker(Step step) : step_{std::move(step)} {}
+    BasicTicker(const BasicTicker&) = delete;
+    BasicTicker& operator=(const BasicTicker&) = delete;
+    ~BasicTicker() { stop(); }
 
     /// Has the step taken now.
     ///
@@ -104,9 +107,11 @@ private:
         }
     }
 
-    const std::function<Next()> step_;
+    const Step step_;
     ForkLocal<Own> own_{};
 };
+
+using Ticker = BasicTicker<>;
 
 }  // namespace detail
 
