@@ -12,7 +12,7 @@ function(larder_component name package version target module)
     set(LARDER_${upper} AUTO CACHE STRING "larder::${name}: ON, OFF, or AUTO (when ${package} is found)")
     set_property(CACHE LARDER_${upper} PROPERTY STRINGS AUTO ON OFF)
 
-    file(GLOB headers RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS ${arg_HEADERS})
+    file(GLOB_RECURSE headers RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS ${arg_HEADERS})
     set(larder_all_components ${larder_all_components} ${name} PARENT_SCOPE)
     set(larder_headers_of_${name} ${headers} PARENT_SCOPE)
     set(larder_package_of_${name} ${package} PARENT_SCOPE)

@@ -8,7 +8,7 @@
 #define LARDER_CONCEPTS_HPP
 
 #include <larder/clock.hpp>
-#include <larder/detail/slot.hpp>
+#include <larder/detail/slot/protocol.hpp>
 #include <larder/entry.hpp>
 #include <larder/fwd.hpp>
 #include <larder/version.hpp>
@@ -80,10 +80,10 @@ concept CoherentStore =
     Store<S> &&
     requires(S& s, const typename S::key_type& key, std::optional<typename S::value_type> value,
              const detail::Lease& lease, const detail::Ticket& ticket, detail::Keeping keeping,
-             std::span<const typename S::key_type> keys, typename S::Look look) {
-        { s.open(key, look) } -> std::same_as<detail::Opening<typename S::value_type>>;
+             std::span<const typename S::key_type> keys, typename S::Query query) {
+        { s.open(key, query) } -> std::same_as<detail::Opening<typename S::value_type>>;
         {
-            s.open_many(keys, look)
+            s.open_many(keys, query)
         } -> std::same_as<std::vector<detail::Opening<typename S::value_type>>>;
         { s.fill(key, lease, std::move(value), keeping) } -> std::same_as<detail::Filled>;
         s.release(key, lease);

@@ -6,8 +6,8 @@
 #ifndef LARDER_EXECUTOR_HPP
 #define LARDER_EXECUTOR_HPP
 
-#include <larder/detail/process.hpp>
-#include <larder/detail/wait_graph.hpp>
+#include <larder/detail/flight/wait_graph.hpp>
+#include <larder/detail/support/process.hpp>
 #include <larder/version.hpp>
 
 #include <concepts>

@@ -6,7 +6,8 @@
 #ifndef LARDER_HASH_HPP
 #define LARDER_HASH_HPP
 
-#include <larder/detail/key_text.hpp>
+#include <larder/detail/support/key_text.hpp>
+#include <larder/detail/support/mix.hpp>
 #include <larder/version.hpp>
 
 #include <array>
@@ -23,19 +24,6 @@
 LARDER_NS_BEGIN
 
 namespace detail {
-
-/// Spreads every bit over all others (the finaliser of SplitMix64, Steele, Lea and Flood, OOPSLA
-/// 2014): std::hash of an integer is often the integer, and tables take the low bits.
-[[nodiscard]] constexpr std::uint64_t mix_bits(std::uint64_t bits) noexcept {
-    bits += 0x9e3779b97f4a7c15U;
-    bits = (bits ^ (bits >> 30U)) * 0xbf58476d1ce4e5b9U;
-    bits = (bits ^ (bits >> 27U)) * 0x94d049bb133111ebU;
-    return bits ^ (bits >> 31U);
-}
-
-[[nodiscard]] constexpr std::size_t mix(std::uint64_t bits) noexcept {
-    return static_cast<std::size_t>(mix_bits(bits));
-}
 
 template <class K>
 concept StdHashable = requires(const K& key) {

@@ -7,6 +7,7 @@
 #define LARDER_REDIS_HPP
 
 #include <larder/redis/client.hpp>
+#include <larder/redis/detail/client/sha1.hpp>
 #include <larder/redis/error.hpp>
 #include <larder/redis/key_name.hpp>
 #include <larder/redis/options.hpp>
@@ -14,10 +15,9 @@
 #include <larder/redis/reply.hpp>
 #include <larder/redis/script.hpp>
 #include <larder/redis/sequence.hpp>
-#include <larder/redis/sha1.hpp>
+#include <larder/redis/store.hpp>
 #include <larder/redis/store_options.hpp>
 #include <larder/redis/url.hpp>
-#include <larder/store/redis.hpp>
 #include <larder/version.hpp>
 
 #endif  // LARDER_REDIS_HPP

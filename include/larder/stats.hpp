@@ -308,14 +308,14 @@ template <std::same_as<Stats> S>
 
 /// What an observer is told of.
 enum class EventKind : std::uint8_t {
-    load_failed,     ///< a load failed; a stale copy was served in its place
-    refresh_failed,  ///< a background reload failed
-    store_failed,    ///< the store failed; the call went on without it
-    fill_failed,     ///< a value could not be kept
-    drop_queued,     ///< the store missed an invalidation, which is queued
-    lost_ticket,     ///< a write outlived its ticket; the copy was dropped
-    buried,          ///< a change became a dead letter
-    not_drained,     ///< changes were left when a write-behind policy went away
+    load_failed,          ///< a load failed; a stale copy was served in its place
+    refresh_failed,       ///< a background reload failed
+    store_failed,         ///< the store failed; the call went on without it
+    fill_failed,          ///< a value could not be kept
+    invalidation_queued,  ///< the store missed an invalidation, which is queued
+    lost_ticket,          ///< a write outlived its ticket; the copy was dropped
+    buried,               ///< a change became a dead letter
+    not_drained,          ///< changes were left when a write-behind policy went away
 };
 
 /// The enumerator's name.
@@ -325,7 +325,7 @@ enum class EventKind : std::uint8_t {
         case EventKind::refresh_failed: return "refresh_failed";
         case EventKind::store_failed: return "store_failed";
         case EventKind::fill_failed: return "fill_failed";
-        case EventKind::drop_queued: return "drop_queued";
+        case EventKind::invalidation_queued: return "invalidation_queued";
         case EventKind::lost_ticket: return "lost_ticket";
         case EventKind::buried: return "buried";
         case EventKind::not_drained: return "not_drained";

@@ -1322,7 +1322,7 @@ void history_contract(Rig<S>& rig) {
         opening.lead.complete(larder::Fetched<V>{b.value(version), {}, {}, {}});
         return version;
     };
-    const auto look = [&](int n) {
+    const auto query = [&](int n) {
         int version = -1;
         store.peek(b.k, [&](const V* value, auto remaining, Ttl, bool) {
             if (value != nullptr && remaining > remaining.zero()) {
@@ -1345,9 +1345,9 @@ void history_contract(Rig<S>& rig) {
         }
     };
     const auto get = [&](int n) {
-        int version = look(n);
+        int version = query(n);
         while (version < 0) {  // whom it waited for has gone
-            version = look(n);
+            version = query(n);
         }
         return version;
     };

@@ -3,7 +3,7 @@
 // Any bytes as what a server says: whole or in pieces they are the same replies, within the bounds, or
 // one kind of failure.
 
-#include <larder/redis/reader.hpp>
+#include <larder/redis/detail/client/reply_parser.hpp>
 #include <larder/redis/reply.hpp>
 
 #include <algorithm>

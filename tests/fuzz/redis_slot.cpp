@@ -2,7 +2,7 @@
 
 // Bytes of unknown origin as a slot, a clock, an id.
 
-#include <larder/redis/slot_format.hpp>
+#include <larder/redis/detail/store/slot_format.hpp>
 
 #include <cstddef>
 #include <cstdint>

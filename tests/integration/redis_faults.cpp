@@ -150,7 +150,7 @@ TEST_CASE("a copy whose drop is queued is not served, even while the server answ
     CacheAside cache{w.here, w.rows, {.ttl = 1h, .negative_ttl = 1h}};
     REQUIRE(cache.get_many({1, 2}) == Values{10, 20});
     server.run("CONFIG", "SET", "min-replicas-to-write", "1");
-    REQUIRE(w.here.queue_drop(1, 10, {}));
+    REQUIRE(w.here.queue_invalidation(1, 10, {}));
     w.table.set(1, 11);
     CHECK(cache.get(1) == 11);
     CHECK(cache.fetch(1).source == Source::bypassed);
@@ -176,7 +176,7 @@ TEST_CASE("many drops that were missed are replayed in few steps, whether or not
     w.there.put_many(copies, {1h});
     server.run("CONFIG", "SET", "min-replicas-to-write", "1");
     for (const auto& [key, value] : copies) {
-        REQUIRE(w.here.queue_drop(key, 2000, {}));
+        REQUIRE(w.here.queue_invalidation(key, 2000, {}));
     }
     CHECK_FALSE(w.here.find(1));
     server.run("CONFIG", "SET", "min-replicas-to-write", "0");
@@ -459,7 +459,7 @@ TEST_CASE("a user without rights of administration can do everything", "[redis][
     CHECK(plain.fetch(5).value == 5);
     CHECK(client.command("PTTL", "n:5").integer() > 0);
     CHECK(plain.get(6) == 60);
-    // Leases beside values, and what becomes of them.
+    // LeaseRenewer beside values, and what becomes of them.
     const auto beside = store.open_refresh(5, false);
     REQUIRE(beside.slot == larder::detail::Slot::lead);
     CHECK(store.foreign(5, beside.lease));
@@ -622,11 +622,11 @@ TEST_CASE("a step whose reply is lost", "[redis][faults]") {
     SECTION("the lease of a load: that load fills nothing") {
         w.table.set(1, 11);
         cache.invalidate(1);
-        RedisPair::Store::Look look{.remaining = true};
+        RedisPair::Store::Query query{.remaining = true};
         CHECK_FALSE(w.here.peek(
-            1, [](const int*, auto, auto, bool) {}, look));
+            1, [](const int*, auto, auto, bool) {}, query));
         replies_to_lose = 1;
-        CHECK(caught([&] { (void)w.here.open(1, look); }) == Errc::store_failed);
+        CHECK(caught([&] { (void)w.here.open(1, query); }) == Errc::store_failed);
         CHECK(server.run("GET", "n:1").starts_with("\x01\x01L"));
         server.run("DEL", "n:1");  // its time has passed
     }

@@ -156,14 +156,14 @@ TEST_CASE("a foreign value that lasts for ever is a hit, of the usual life or fo
     CHECK(store.find("1")->remaining == century);
     for (const Ttl usual : {(Ttl::max)(), Ttl{1h}}) {
         server.run("SET", "n:1", "theirs");
-        Store::Look look{.remaining = true, .usual = usual};
+        Store::Query query{.remaining = true, .usual = usual};
         Ttl left{0};
         CHECK(store.peek(
             "1",
             [&](const std::string*, auto remaining, Ttl, bool) {
                 left = larder::detail::whole(remaining);
             },
-            look));
+            query));
         CHECK(left <= (std::min)(usual, century));
         CHECK(left > 59min);
         CHECK(std::stoll(server.run("PTTL", "n:1")) > 0);
@@ -268,7 +268,7 @@ TEST_CASE("a key needs a name, and nothing else", "[redis]") {
     store.put(key, "old", hour);
     CHECK(store.find(key)->value == "old");
     server.run("CONFIG", "SET", "min-replicas-to-write", "1");
-    CHECK(store.queue_drop(key, 10, {}));
+    CHECK(store.queue_invalidation(key, 10, {}));
     CHECK_FALSE(store.find(key));
     CHECK_THROWS_AS(store.erase(key), StoreError);
     server.run("CONFIG", "SET", "min-replicas-to-write", "0");
@@ -306,12 +306,12 @@ TEST_CASE(
     server.run("SET", "n:4", "\x01junk");
     CHECK(store.open("4").slot == Slot::lead);
     server.run("SET", "n:5", "theirs");
-    Store::Look look{.remaining = true, .usual = 1h};
+    Store::Query query{.remaining = true, .usual = 1h};
     CHECK(store.peek(
-        "5", [](auto...) {}, look));
+        "5", [](auto...) {}, query));
     store.put("1", "put", hour);
     CHECK(store.erase("1"));
-    CHECK(store.queue_drop("2", 10, {.ticket = {7, {}}}));
+    CHECK(store.queue_invalidation("2", 10, {.ticket = {7, {}}}));
     until([&] { return store.queued_drops() == 0; });
     CHECK_FALSE(store.find("2"));
     store.clear();

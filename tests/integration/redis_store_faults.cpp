@@ -33,7 +33,7 @@ using larder::StoreError;
 using larder::Ttl;
 using larder::detail::Finish;
 using larder::detail::Lease;
-using larder::detail::Missed;
+using larder::detail::MissedInvalidation;
 using larder::detail::Slot;
 using larder::detail::Ticket;
 using larder::redis::Client;
@@ -105,7 +105,7 @@ void write(Store& store, const std::vector<std::string>& keys, Finish how) {
         tickets = store.begin_write_many(std::span{keys}, 30s);
     } catch (const StoreError&) {
         for (const std::string& key : keys) {
-            store.queue_drop(key, 100, {.force = true});
+            store.queue_invalidation(key, 100, {.force = true});
         }
         return;
     }
@@ -113,7 +113,7 @@ void write(Store& store, const std::vector<std::string>& keys, Finish how) {
         try {
             (void)store.finish_write(keys[i], tickets[i], how, "new", {hour, {}});
         } catch (const StoreError&) {
-            store.queue_drop(keys[i], 100, {.ticket = tickets[i], .force = true});
+            store.queue_invalidation(keys[i], 100, {.ticket = tickets[i], .force = true});
         }
     }
 }
@@ -228,7 +228,8 @@ std::vector<Verb> verbs() {
                  try {
                      (void)b.here.finish_write(three[i], tickets[i], Finish::nothing, {}, {});
                  } catch (const StoreError&) {
-                     b.here.queue_drop(three[i], 100, {.ticket = tickets[i], .force = true});
+                     b.here.queue_invalidation(three[i], 100,
+                                               {.ticket = tickets[i], .force = true});
                  }
              }
          },
@@ -368,10 +369,10 @@ TEST_CASE("what was taken for junk is replaced only if it is nobody's now", "[re
     Store there{Client{server.unix_url()}, "n"};
     // The bytes are those that are there; the time was that of a value before them.
     const auto open_as_junk = [&] {
-        Store::Look look{.remaining = true};
-        look.saw = Store::Look::Saw::junk;
-        look.digest = larder::redis::sha1_hex(server.run("GET", "n:1"));
-        return here.open("1", look);
+        Store::Query query{.remaining = true};
+        query.saw = Store::Query::Saw::junk;
+        query.digest = larder::redis::sha1_hex(server.run("GET", "n:1"));
+        return here.open("1", query);
     };
     SECTION("a write there") {
         const Ticket ticket = there.begin_write("1", 30s);
@@ -416,7 +417,7 @@ TEST_CASE("no batch serves what was read ahead of a replay", "[redis][faults]") 
     Store store{Client{server.unix_url()}, "n"};
     store.put("1", "old", hour);
     server.run("CONFIG", "SET", "min-replicas-to-write", "1");
-    REQUIRE(store.queue_drop("1", 10, {}));
+    REQUIRE(store.queue_invalidation("1", 10, {}));
     CHECK_FALSE(store.find("1"));
     const std::vector<std::string> keys{"1", "2"};
     const auto serves_old = [&] {

@@ -61,7 +61,7 @@ void end(Store& store, const std::string& key, const larder::detail::Ticket& tic
     try {
         (void)store.finish_write(key, ticket, Finish::value, row, tagged);
     } catch (...) {
-        store.queue_drop(key, 0, {.ticket = ticket, .force = true});
+        store.queue_invalidation(key, 0, {.ticket = ticket, .force = true});
     }
 }
 
@@ -122,7 +122,7 @@ std::vector<Verb> verbs() {
          }},
         {"a drop that is missed", true,
          [](Store& s) {
-             s.queue_drop(one, 0, {.ticket = {7, {}}, .force = true});
+             s.queue_invalidation(one, 0, {.ticket = {7, {}}, .force = true});
          },
          true},
     };

@@ -360,27 +360,27 @@ TEST_CASE("bytes that do not decode are a miss, until the next load", "[redis]")
 TEST_CASE("only the bytes that were seen are replaced", "[redis]") {
     empty_server();
     World w;
-    Numbers::Look look{.remaining = true};
+    Numbers::Query query{.remaining = true};
     const auto ignore = [](const int*, auto, auto, bool) {};
     server().run("SET", "n:1", "garbage");
-    CHECK_FALSE(w.store.peek(1, ignore, look));
+    CHECK_FALSE(w.store.peek(1, ignore, query));
 
     SECTION("a value that came meanwhile is a hit") {
         server().run("SET", "n:1", "5", "PX", "60000");
-        const auto opening = w.store.open(1, look);
+        const auto opening = w.store.open(1, query);
         REQUIRE(opening.slot == larder::detail::Slot::hit);
         CHECK(opening.copy->entry.value == 5);
     }
     SECTION("other bytes that do not decode are looked at anew") {
         server().run("SET", "n:1", "rubbish");
-        const auto opening = w.store.open(1, look);
+        const auto opening = w.store.open(1, query);
         CHECK(opening.slot == larder::detail::Slot::lead);
         w.store.release(1, opening.lease);
         CHECK(server().run("EXISTS", "n:1") == "0");
     }
     SECTION("a write that came meanwhile is left alone") {
         const auto ticket = w.store.begin_write(1, 30s);
-        CHECK(w.store.open(1, look).slot == larder::detail::Slot::bypass);
+        CHECK(w.store.open(1, query).slot == larder::detail::Slot::bypass);
         CHECK(w.store.finish_write(1, ticket, larder::detail::Finish::nothing, std::nullopt, {}));
     }
 }

@@ -8,7 +8,7 @@
 
 #include "support/catch.hpp"
 
-#include <larder/detail/slot.hpp>
+#include <larder/detail/slot/protocol.hpp>
 
 #include <utility>
 

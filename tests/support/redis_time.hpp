@@ -14,7 +14,7 @@
 
 namespace larder_test {
 
-/// Every value ends earlier by so much, and every ticket. Leases are left alone: they are renewed.
+/// Every value ends earlier by so much, and every ticket. LeaseRenewer are left alone: they are renewed.
 inline void pass_time(const RedisServer& server, larder::Ttl by) {
     static const std::string script = R"(
 local by = tonumber(ARGV[1])

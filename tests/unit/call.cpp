@@ -6,7 +6,7 @@
 #include "support/catch.hpp"
 #include "support/caught.hpp"
 
-#include <larder/detail/call.hpp>
+#include <larder/detail/user/calls.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -268,7 +268,7 @@ TEST_CASE("a batch of writes tells which were applied", "[call]") {
         std::size_t given = 0;
         void save_many(std::span<const Change<int, Text>> changes) { given = changes.size(); }
     };
-    struct Telling {
+    struct ObserverCall {
         std::vector<bool> save_many(std::span<const Change<int, Text>> changes) {
             std::vector<bool> applied;
             for (const auto& change : changes) {
@@ -282,7 +282,7 @@ TEST_CASE("a batch of writes tells which were applied", "[call]") {
     auto lent = std::ref(silent);
     CHECK(detail::save_many(lent, std::span{changes}) == std::vector<bool>{true, true, true});
     CHECK(silent.given == 3);
-    Telling telling;
+    ObserverCall telling;
     CHECK(detail::save_many(telling, std::span{changes}) == std::vector<bool>{true, false, true});
 }
 

@@ -4,7 +4,7 @@
 
 #include "support/catch.hpp"
 
-#include <larder/detail/coalesced.hpp>
+#include <larder/detail/support/event_coalescer.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -13,11 +13,11 @@
 #include <vector>
 
 using namespace std::chrono_literals;
-using larder::detail::Coalesced;
+using larder::detail::EventCoalescer;
 
 TEST_CASE("the first is told of at once, the others together", "[coalesced]") {
-    Coalesced events;
-    const Coalesced::Instant start{};
+    EventCoalescer events;
+    const EventCoalescer::Instant start{};
     CHECK(events.add(start) == 1);
     for (int i = 0; i < 1000; ++i) {
         CHECK(events.add(start + 1s - 1ns) == 0);
@@ -31,14 +31,14 @@ TEST_CASE("the first is told of at once, the others together", "[coalesced]") {
 }
 
 TEST_CASE("none is told of twice, or forgotten", "[coalesced]") {
-    Coalesced events;
+    EventCoalescer events;
     std::atomic<std::uint64_t> told{0};
     {
         std::vector<std::jthread> crowd;
         for (int who = 0; who < 4; ++who) {
             crowd.emplace_back([&] {
                 for (int i = 0; i < 2000; ++i) {
-                    told += events.add(Coalesced::Instant{} + i * 10ms);
+                    told += events.add(EventCoalescer::Instant{} + i * 10ms);
                 }
             });
         }

@@ -237,7 +237,7 @@ TEST_CASE("a key whose drop is queued is not served, and its load is fenced", "[
     const Lease lease = store.open_refresh(1, false).lease;
     REQUIRE(lease);
     plain.faults().writes_fail = true;  // it still serves reads
-    CHECK(store.queue_drop(1, 10, {}));
+    CHECK(store.queue_invalidation(1, 10, {}));
     CHECK(store.queued_drops() == 1);
 
     CHECK_FALSE(store.find(1));
@@ -267,7 +267,7 @@ TEST_CASE("a queued drop is shared by all copies of the handle", "[coordinated]"
     Coordinated other{store};
     store.put(1, 10, minute);
     plain.faults().writes_fail = true;
-    store.queue_drop(1, 10, {});
+    store.queue_invalidation(1, 10, {});
     CHECK_FALSE(other.find(1));
     const Ticket ticket = [&] {
         plain.faults().writes_fail = false;
@@ -283,14 +283,14 @@ TEST_CASE("the queue of drops is bounded", "[coordinated]") {
     Coordinated store{plain};
     plain.faults().writes_fail = true;
     const auto lease = lead(store, 3);
-    CHECK(store.queue_drop(1, 2, {}));
-    CHECK(store.queue_drop(2, 2, {}));
-    CHECK(store.queue_drop(2, 2, {}));
-    CHECK_FALSE(store.queue_drop(3, 2, {}));
+    CHECK(store.queue_invalidation(1, 2, {}));
+    CHECK(store.queue_invalidation(2, 2, {}));
+    CHECK(store.queue_invalidation(2, 2, {}));
+    CHECK_FALSE(store.queue_invalidation(3, 2, {}));
     plain.faults().writes_fail = false;
     CHECK(store.fill(3, lease, 30, {minute}).kept);  // nothing was promised of it
     plain.faults().writes_fail = true;
-    CHECK(store.queue_drop(3, 2, {.force = true}));
+    CHECK(store.queue_invalidation(3, 2, {.force = true}));
     CHECK(store.queued_drops() == 3);
 }
 
@@ -298,7 +298,7 @@ TEST_CASE("an erase or a put that gets through settles a queued drop", "[coordin
     FlakyStore plain;
     Coordinated store{plain};
     store.put(1, 10, minute);
-    store.queue_drop(1, 10, {});
+    store.queue_invalidation(1, 10, {});
     SECTION("erase") {
         CHECK(store.erase(1));
     }
@@ -315,7 +315,7 @@ TEST_CASE("a batch does not serve a copy whose drop is replayed while it is read
     Coordinated store{plain};
     store.put(1, 10, minute);
     plain.script().fails = true;
-    store.queue_drop(1, 10, {});
+    store.queue_invalidation(1, 10, {});
     CHECK_FALSE(store.find(1));  // the replay fails: not due again for a moment
     plain.script().fails = false;
     // The answer holds the old copy; before it is looked at, another thread tells the store.
@@ -529,7 +529,7 @@ TEST_CASE("a replay ends the writes whose end the store has not heard", "[coordi
     Coordinated store{plain};
     const Ticket ticket = store.begin_write(1, 30s);
     CHECK(store.in_hand() == InHand{0, 1});
-    CHECK(store.queue_drop(1, 10, {.ticket = ticket, .force = true}));
+    CHECK(store.queue_invalidation(1, 10, {.ticket = ticket, .force = true}));
     CHECK(soon([&] { return store.in_hand() == InHand{}; }));
     CHECK(soon([&] { return store.open(1).slot == Slot::lead; }));
 }
@@ -538,7 +538,7 @@ TEST_CASE("a write that may still take effect hides its key", "[coordinated]") {
     FlakyStore plain;
     Coordinated store{plain};
     store.put(1, 10, minute);
-    CHECK(store.queue_drop(1, 10, {.hold = 30s, .force = true}));
+    CHECK(store.queue_invalidation(1, 10, {.hold = 30s, .force = true}));
     CHECK(soon([&] { return !plain.find(1); }));
     store.put(1, 11, minute);
     CHECK_FALSE(store.find(1));
@@ -553,7 +553,7 @@ TEST_CASE("a handle that goes while its store is down ends its replay", "[coordi
     FlakyStore plain;
     std::optional<Coordinated<FlakyStore>> store{plain};
     plain.down(true);
-    CHECK(store->queue_drop(1, 10, {}));
+    CHECK(store->queue_invalidation(1, 10, {}));
     CHECK(soon([&] { return plain.faults().erases > 0; }));
     store.reset();
     const int erases = plain.faults().erases;
@@ -643,7 +643,7 @@ TEST_CASE("a key that does not equal itself is not stored, and not claimed", "[c
         CHECK_FALSE(store.fill(nan, opening.lease, 1, {minute}).kept);
         const Ticket ticket = store.begin_write(nan, 30s);
         CHECK(store.finish_write(nan, ticket, Finish::value, 1, {minute}));
-        CHECK(store.queue_drop(nan, 0, {.force = true}));
+        CHECK(store.queue_invalidation(nan, 0, {.force = true}));
         CHECK(store.in_hand() == InHand{});
         CHECK(store.queued_drops() == 0);
     }

@@ -4,7 +4,7 @@
 
 #include "support/catch.hpp"
 
-#include <larder/detail/counters.hpp>
+#include <larder/detail/support/thread_counters.hpp>
 
 #include <atomic>
 #include <cstddef>
@@ -14,7 +14,7 @@
 #include <thread>
 #include <vector>
 
-using larder::detail::Counters;
+using larder::detail::ThreadCounters;
 using larder::detail::ThreadNumber;
 
 namespace {
@@ -35,7 +35,7 @@ void together(std::size_t threads, F f) {
 }  // namespace
 
 TEST_CASE("counters count, each for itself", "[counters]") {
-    Counters<3> counters;
+    ThreadCounters<3> counters;
     CHECK(counters.sum(0) == 0);
     counters.add(0);
     counters.add(0);
@@ -44,7 +44,7 @@ TEST_CASE("counters count, each for itself", "[counters]") {
     CHECK(counters.sum(1) == 0);
     CHECK(counters.sum(2) == 40);
 
-    Counters<3> other;
+    ThreadCounters<3> other;
     other.add(0, 7);
     CHECK(counters.sum(0) == 2);
     CHECK(other.sum(0) == 7);
@@ -54,7 +54,7 @@ TEST_CASE("no thread loses another's count", "[counters]") {
     // Fewer threads than rows, and more: the rest share one.
     for (const std::size_t threads : {std::size_t{8}, ThreadNumber::own + 17}) {
         constexpr std::uint64_t times = 2000;
-        Counters<2> counters;
+        ThreadCounters<2> counters;
         together(threads, [&](std::size_t) {
             for (std::uint64_t i = 0; i < times; ++i) {
                 counters.add(0);
@@ -69,7 +69,7 @@ TEST_CASE("no thread loses another's count", "[counters]") {
 
 TEST_CASE("what threads counted stays when they end", "[counters]") {
     // Many more in all than there are rows: numbers are used again, and add to what is there.
-    Counters<1> counters;
+    ThreadCounters<1> counters;
     for (std::size_t i = 0; i < ThreadNumber::own * 4; ++i) {
         std::jthread{[&] { counters.add(0); }}.join();
     }
@@ -107,7 +107,7 @@ TEST_CASE("when all rows are taken, the rest share one", "[counters]") {
 }
 
 TEST_CASE("a thread's last objects still count, and not in another's row", "[counters]") {
-    static Counters<1>* counters = nullptr;
+    static ThreadCounters<1>* counters = nullptr;
     static std::size_t number_at_the_end = 0;
     struct Late {
         ~Late() {
@@ -115,7 +115,7 @@ TEST_CASE("a thread's last objects still count, and not in another's row", "[cou
             counters->add(0);
         }
     };
-    Counters<1> counted;
+    ThreadCounters<1> counted;
     counters = &counted;
     std::jthread{[] {
         thread_local const Late late;  // made first, so that it goes after the number
@@ -127,7 +127,7 @@ TEST_CASE("a thread's last objects still count, and not in another's row", "[cou
 }
 
 TEST_CASE("a sum taken meanwhile never goes back", "[counters]") {
-    Counters<1> counters;
+    ThreadCounters<1> counters;
     std::atomic<bool> done{false};
     std::uint64_t before = 0;
     int backwards = 0;
@@ -161,5 +161,5 @@ TEST_CASE("a sum taken meanwhile never goes back", "[counters]") {
 }
 
 TEST_CASE("a counter of few threads is small", "[counters]") {
-    CHECK(sizeof(Counters<12>) <= 1024);
+    CHECK(sizeof(ThreadCounters<12>) <= 1024);
 }

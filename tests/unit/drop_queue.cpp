@@ -6,9 +6,9 @@
 #include "support/child.hpp"
 
 #include <larder/clock.hpp>
-#include <larder/detail/drop_queue.hpp>
-#include <larder/detail/drop_replay.hpp>
-#include <larder/detail/slot.hpp>
+#include <larder/detail/slot/invalidation_queue.hpp>
+#include <larder/detail/slot/invalidation_replay.hpp>
+#include <larder/detail/slot/protocol.hpp>
 #include <larder/hash.hpp>
 
 #include <algorithm>
@@ -36,14 +36,14 @@ using namespace std::chrono_literals;
 
 namespace {
 
-using larder::detail::Missed;
+using larder::detail::MissedInvalidation;
 using Instant = std::chrono::steady_clock::time_point;
-using Queue = larder::detail::DropQueue<int, larder::Hash<int>>;
+using Queue = larder::detail::InvalidationQueue<int, larder::Hash<int>>;
 using Drops = std::span<const Queue::Drop>;
 
 constexpr std::size_t all = 1'000'000;
 constexpr Instant start{};
-constexpr Missed forced{.force = true};
+constexpr MissedInvalidation forced{.force = true};
 
 // Queues a drop that may be refused.
 bool add(Queue& queue, int key, std::size_t most = 100) {
@@ -152,7 +152,7 @@ TEST_CASE("no more writes are remembered by key than a slot holds", "[drop_queue
         queue.add(1, all, {.ticket = {id}, .force = true}, start);
     }
     queue.replay(all, 1, start, backend.teller(), never);
-    CHECK(backend.ended.size() == larder::detail::Claim::most_tickets);
+    CHECK(backend.ended.size() == larder::detail::SlotState::most_tickets);
 }
 
 TEST_CASE("a write that may still take effect keeps its key from being trusted", "[drop_queue]") {
@@ -364,7 +364,7 @@ TEST_CASE("an empty queue asks nobody", "[drop_queue]") {
 }
 
 TEST_CASE("a key that does not equal itself is not queued", "[drop_queue]") {
-    larder::detail::DropQueue<double, larder::Hash<double>> queue;
+    larder::detail::InvalidationQueue<double, larder::Hash<double>> queue;
     for (int i = 0; i < 10; ++i) {
         CHECK(queue.add(std::nan(""), all, forced, start));
     }
@@ -428,8 +428,8 @@ struct CostlyHash {
     }
 };
 
-using Replay = larder::detail::DropReplay<int, larder::Hash<int>, larder::ManualClock>;
-using CostlyReplay = larder::detail::DropReplay<Costly, CostlyHash, larder::ManualClock>;
+using Replay = larder::detail::InvalidationReplay<int, larder::Hash<int>, larder::ManualClock>;
+using CostlyReplay = larder::detail::InvalidationReplay<Costly, CostlyHash, larder::ManualClock>;
 
 // A store that another thread tells of drops, and may wait for.
 class Told {

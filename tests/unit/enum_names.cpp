@@ -33,7 +33,7 @@ TEST_CASE("enumerators have names", "[names]") {
     named<larder::From>({"any", "far", "source"});
     named<larder::Breaker>({"closed", "open", "half_open"});
     named<larder::EventKind>({"load_failed", "refresh_failed", "store_failed", "fill_failed",
-                              "drop_queued", "lost_ticket", "buried", "not_drained"});
+                              "invalidation_queued", "lost_ticket", "buried", "not_drained"});
     named<larder::Errc>({"timed_out", "cancelled", "recursive_load", "store_failed", "store_full",
                          "codec_failed", "tags_unsupported", "bad_batch", "partial_write",
                          "journal_full", "closed"});

@@ -4,10 +4,10 @@
 
 #include "support/catch.hpp"
 
-#include <larder/detail/flight.hpp>
-#include <larder/detail/load_frame.hpp>
-#include <larder/detail/queued_load.hpp>
-#include <larder/detail/waiting.hpp>
+#include <larder/detail/flight/in_flight.hpp>
+#include <larder/detail/flight/load_frame.hpp>
+#include <larder/detail/flight/queued_load.hpp>
+#include <larder/detail/flight/waiting.hpp>
 
 #include <chrono>
 #include <exception>
@@ -23,13 +23,13 @@
 using namespace std::chrono_literals;
 using larder::detail::InFlight;
 using larder::detail::join;
-using larder::detail::Joined;
 using larder::detail::KeyFrame;
 using larder::detail::KeysFrame;
 using larder::detail::Lead;
 using larder::detail::LoadFrame;
 using larder::detail::MayWait;
 using larder::detail::Patience;
+using larder::detail::WaitEnd;
 using larder::detail::WaitGraph;
 
 namespace {
@@ -67,7 +67,7 @@ TEST_CASE("a duty that is forgotten sends on who waits", "[flight]") {
     std::latch waits{1};
     std::jthread waiter{[&] {
         waits.count_down();
-        CHECK(join(*load, soon()) == Joined::over);
+        CHECK(join(*load, soon()) == WaitEnd::over);
     }};
     waits.wait();
     SECTION("its leader goes") {
@@ -96,19 +96,19 @@ TEST_CASE("a result that cannot be moved in is a failure", "[flight]") {
 TEST_CASE("a wait ends with its deadline or a stop, and leaves the graph", "[flight]") {
     auto load = std::make_shared<Load>();
     const Lead<int> mine{std::make_shared<Load>()};  // in hand: so the wait is in the graph
-    CHECK(join(*load, {std::chrono::steady_clock::now(), {}}) == Joined::timed_out);
+    CHECK(join(*load, {std::chrono::steady_clock::now(), {}}) == WaitEnd::timed_out);
     std::stop_source stop;
     stop.request_stop();
-    CHECK(join(*load, {std::nullopt, stop.get_token()}) == Joined::cancelled);
+    CHECK(join(*load, {std::nullopt, stop.get_token()}) == WaitEnd::cancelled);
     CHECK(WaitGraph::count().waits == 0);
 }
 
 TEST_CASE("a load that waits for its own thread is refused", "[flight]") {
     auto load = std::make_shared<Load>();
     const Lead<int> lead{load};
-    CHECK(join(*load, {}) == Joined::recursive);
+    CHECK(join(*load, {}) == WaitEnd::recursive);
     load->among_others(true);
-    CHECK(join(*load, {}) == Joined::elsewise);
+    CHECK(join(*load, {}) == WaitEnd::deadlock);
 }
 
 TEST_CASE("a circle of loads through threads is refused, where it closes", "[flight]") {
@@ -128,10 +128,10 @@ TEST_CASE("a circle of loads through threads is refused, where it closes", "[fli
             loads[i]->among_others(batch && i == 1);
             carried.count_down();
             let_go.wait();
-            CHECK(join(*loads[i + 1], soon()) == Joined::over);
+            CHECK(join(*loads[i + 1], soon()) == WaitEnd::over);
         });
     }
-    Joined last{};
+    WaitEnd last{};
     std::thread closes{[&] {
         Lead<int> lead{loads[length - 1]};
         carried.count_down();
@@ -145,7 +145,7 @@ TEST_CASE("a circle of loads through threads is refused, where it closes", "[fli
     carried.wait();
     let_go.count_down();
     closes.join();
-    CHECK(last == (batch ? Joined::elsewise : Joined::recursive));
+    CHECK(last == (batch ? WaitEnd::deadlock : WaitEnd::recursive));
     threads.clear();
     CHECK(WaitGraph::count().carried == 0);
     CHECK(WaitGraph::count().waits == 0);
@@ -164,9 +164,9 @@ TEST_CASE("a mere chain of loads is no circle", "[flight]") {
     }};
     carried.wait();
     Lead<int> mine{first};
-    std::jthread waiter{[&] { CHECK(join(*first, soon()) == Joined::over); }};
+    std::jthread waiter{[&] { CHECK(join(*first, soon()) == WaitEnd::over); }};
     waits.count_down();
-    CHECK(join(*second, soon()) == Joined::over);
+    CHECK(join(*second, soon()) == WaitEnd::over);
     mine.complete(1);
 }
 
@@ -217,7 +217,7 @@ TEST_CASE("a thread may not load what it is loading", "[flight]") {
     {
         const KeyFrame<int> one_of_them{&engine, keys[0]};
         CHECK(LoadFrame::ask(&engine, 5) == MayWait::recursive);
-        CHECK(LoadFrame::ask(&engine, 6) == MayWait::elsewise);  // for the sake of another
+        CHECK(LoadFrame::ask(&engine, 6) == MayWait::deadlock);  // for the sake of another
     }
     std::jthread{[&] { CHECK_FALSE(LoadFrame::any()); }}.join();
 }

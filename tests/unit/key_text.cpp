@@ -4,7 +4,7 @@
 
 #include "support/catch.hpp"
 
-#include <larder/detail/key_text.hpp>
+#include <larder/detail/support/key_text.hpp>
 
 #include <array>
 #include <cstdint>

@@ -5,9 +5,9 @@
 #include "support/catch.hpp"
 #include "support/child.hpp"
 
-#include <larder/detail/process.hpp>
-#include <larder/detail/task_scope.hpp>
-#include <larder/detail/ticker.hpp>
+#include <larder/detail/support/process.hpp>
+#include <larder/detail/support/task_scope.hpp>
+#include <larder/detail/support/ticker.hpp>
 #include <larder/executor.hpp>
 
 #include <atomic>

@@ -4,7 +4,7 @@
 
 #include "support/catch.hpp"
 
-#include <larder/detail/random.hpp>
+#include <larder/detail/support/random.hpp>
 
 #include <array>
 #include <cstdint>

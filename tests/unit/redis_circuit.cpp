@@ -4,7 +4,7 @@
 
 #include "support/catch.hpp"
 
-#include <larder/redis/circuit.hpp>
+#include <larder/redis/detail/client/circuit_breaker.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -15,27 +15,27 @@
 #include <vector>
 
 using larder::Breaker;
-using larder::redis::detail::Circuit;
-using Permit = Circuit::Permit;
+using larder::redis::detail::CircuitBreaker;
+using Permit = CircuitBreaker::Permit;
 using namespace std::chrono_literals;
 
 namespace {
 
 constexpr double middle = 0.5;
-const Circuit::time_point start{1h};
+const CircuitBreaker::time_point start{1h};
 
-bool asks(Circuit& circuit, Circuit::time_point now) {
+bool asks(CircuitBreaker& circuit, CircuitBreaker::time_point now) {
     const Permit permit = circuit.ask(now);
     return permit.granted() && !permit.probes();
 }
-bool refuses(Circuit& circuit, Circuit::time_point now) {
+bool refuses(CircuitBreaker& circuit, CircuitBreaker::time_point now) {
     return !circuit.ask(now).granted();
 }
 
 }  // namespace
 
 TEST_CASE("a failure opens it for a window, and one caller probes", "[redis]") {
-    Circuit circuit{100ms, 300ms};
+    CircuitBreaker circuit{100ms, 300ms};
     CHECK(circuit.state() == Breaker::closed);
     CHECK(asks(circuit, start));
     circuit.failed(circuit.era(), start, middle, {"why", false});
@@ -57,7 +57,7 @@ TEST_CASE("a failure opens it for a window, and one caller probes", "[redis]") {
 }
 
 TEST_CASE("the window doubles up to its longest, and starts again after a success", "[redis]") {
-    Circuit circuit{100ms, 300ms};
+    CircuitBreaker circuit{100ms, 300ms};
     auto now = start;
     circuit.failed(circuit.era(), now, middle, {});
     for (const auto window : {100ms, 200ms, 300ms, 300ms}) {
@@ -79,7 +79,7 @@ TEST_CASE("the window doubles up to its longest, and starts again after a succes
 
 TEST_CASE("a lot makes the window a quarter shorter or longer", "[redis]") {
     for (const auto& [lot, window] : {std::pair{0.0, 75ms}, std::pair{1.0, 125ms}}) {
-        Circuit circuit{100ms, 300ms};
+        CircuitBreaker circuit{100ms, 300ms};
         circuit.failed(circuit.era(), start, lot, {});
         CHECK(refuses(circuit, start + window - 1ms));
         CHECK(circuit.ask(start + window).probes());
@@ -87,7 +87,7 @@ TEST_CASE("a lot makes the window a quarter shorter or longer", "[redis]") {
 }
 
 TEST_CASE("failures of an earlier time do not open it again", "[redis]") {
-    Circuit circuit{100ms, 300ms};
+    CircuitBreaker circuit{100ms, 300ms};
     const std::uint64_t before = circuit.era();
     circuit.failed(before, start, middle, {});
     // Others that saw the same failure do not make the window longer.
@@ -103,7 +103,7 @@ TEST_CASE("failures of an earlier time do not open it again", "[redis]") {
 }
 
 TEST_CASE("a probe that ends without a reply leaves its turn to the next", "[redis]") {
-    Circuit circuit{100ms, 300ms};
+    CircuitBreaker circuit{100ms, 300ms};
     circuit.failed(circuit.era(), start, middle, {});
     {
         Permit probe = circuit.ask(start + 100ms);
@@ -122,7 +122,7 @@ TEST_CASE("a probe that ends without a reply leaves its turn to the next", "[red
 }
 
 TEST_CASE("a turn that a failure took away is not given up twice", "[redis]") {
-    Circuit circuit{100ms, 300ms};
+    CircuitBreaker circuit{100ms, 300ms};
     circuit.failed(circuit.era(), start, middle, {});
     Permit late = circuit.ask(start + 100ms);
     REQUIRE(late.probes());
@@ -143,7 +143,7 @@ TEST_CASE("a turn that a failure took away is not given up twice", "[redis]") {
 }
 
 TEST_CASE("a server that changes its role begins an era, at most one a window", "[redis]") {
-    Circuit circuit{100ms, 300ms};
+    CircuitBreaker circuit{100ms, 300ms};
     const std::uint64_t before = circuit.era();
     circuit.changed_role(start);
     circuit.changed_role(start + 99ms);
@@ -162,7 +162,7 @@ TEST_CASE("a server that changes its role begins an era, at most one a window", 
 }
 
 TEST_CASE("of many threads one probes", "[redis]") {
-    Circuit circuit{100ms, 300ms};
+    CircuitBreaker circuit{100ms, 300ms};
     circuit.failed(circuit.era(), start, middle, {});
     std::atomic<int> probes{0};
     std::latch ready{8};

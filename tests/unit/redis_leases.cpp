@@ -4,7 +4,7 @@
 
 #include "support/catch.hpp"
 
-#include <larder/redis/leases.hpp>
+#include <larder/redis/detail/store/lease_renewer.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -20,14 +20,14 @@ using namespace std::chrono_literals;
 
 namespace {
 
-using Leases = larder::redis::detail::Leases<int>;
+using LeaseRenewer = larder::redis::detail::LeaseRenewer<int>;
 using Flight = larder::detail::Flight<int>;
 using Lead = larder::detail::Lead<larder::Fetched<int>>;
 
 // What the timer did; the first of each kind can be waited for.
 class Told {
 public:
-    void operator()(const Leases::Due& due) {
+    void operator()(const LeaseRenewer::Due& due) {
         const std::scoped_lock lock{mutex_};
         for (const auto& lease : due.renew) {
             renewed_.push_back(lease.id);
@@ -66,7 +66,7 @@ Lead lead() {
 
 TEST_CASE("the timer renews what is under way, and gives back what is over", "[redis]") {
     Told told;
-    Leases leases{30ms, [&](const auto& due) { told(due); }};
+    LeaseRenewer leases{30ms, [&](const auto& due) { told(due); }};
     const Lead alive = lead();
     leases.add({1, false, "a"}, alive.flight());
     {
@@ -84,7 +84,7 @@ TEST_CASE("the timer renews what is under way, and gives back what is over", "[r
 }
 
 TEST_CASE("a lease is found by its slot and its id", "[redis]") {
-    Leases leases{1min, [](const auto&) {}};
+    LeaseRenewer leases{1min, [](const auto&) {}};
     const Lead first = lead();
     const Lead second = lead();
     leases.add({1, false, "a"}, first.flight());
@@ -104,7 +104,7 @@ TEST_CASE("a lease is found by its slot and its id", "[redis]") {
 }
 
 TEST_CASE("a step ends what was confirmed before it was sent, and nothing else", "[redis]") {
-    Leases leases{1min, [](const auto&) {}};
+    LeaseRenewer leases{1min, [](const auto&) {}};
     const Lead before = lead();
     const Lead asked = lead();
     const Lead after = lead();

@@ -4,8 +4,8 @@
 
 #include "support/catch.hpp"
 
-#include <larder/redis/call.hpp>
-#include <larder/redis/patience.hpp>
+#include <larder/redis/detail/client/call.hpp>
+#include <larder/redis/detail/client/patience.hpp>
 
 #include <chrono>
 #include <cstddef>

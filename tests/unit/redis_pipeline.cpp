@@ -4,7 +4,7 @@
 
 #include "support/catch.hpp"
 
-#include <larder/redis/commands.hpp>
+#include <larder/redis/detail/client/command_table.hpp>
 #include <larder/redis/pipeline.hpp>
 
 #include <chrono>

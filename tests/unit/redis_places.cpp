@@ -4,9 +4,9 @@
 
 #include "support/catch.hpp"
 
-#include <larder/redis/in_hand.hpp>
-#include <larder/redis/patience.hpp>
-#include <larder/redis/places.hpp>
+#include <larder/redis/detail/client/in_hand.hpp>
+#include <larder/redis/detail/client/patience.hpp>
+#include <larder/redis/detail/client/places.hpp>
 
 #include <atomic>
 #include <chrono>

@@ -4,8 +4,8 @@
 
 #include "support/catch.hpp"
 
+#include <larder/redis/detail/client/sha1.hpp>
 #include <larder/redis/script.hpp>
-#include <larder/redis/sha1.hpp>
 
 #include <cstddef>
 #include <string>

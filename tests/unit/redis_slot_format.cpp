@@ -4,8 +4,8 @@
 
 #include "support/catch.hpp"
 
+#include <larder/redis/detail/store/slot_format.hpp>
 #include <larder/redis/key_name.hpp>
-#include <larder/redis/slot_format.hpp>
 
 #include <chrono>
 #include <cstdint>

@@ -4,7 +4,7 @@
 
 #include "support/catch.hpp"
 
-#include <larder/detail/load_timer.hpp>
+#include <larder/detail/support/latency_histogram.hpp>
 #include <larder/stats.hpp>
 
 #include <chrono>
@@ -162,7 +162,7 @@ TEST_CASE("a quantile is a bound of its bucket", "[stats]") {
 }
 
 TEST_CASE("a load is counted where it belongs", "[stats]") {
-    larder::detail::LoadTimer timer;
+    larder::detail::LatencyHistogram timer;
     timer.record(0ns);
     timer.record(999ns);
     timer.record(1us);

@@ -89,7 +89,8 @@ TEST_CASE("a write that the store misses hides its key until the store has been 
     CHECK(cache.fetch(1).value == 11);
     CHECK(cache.fetch(1).source == Source::bypassed);
     CHECK(cache.stats().queued_invalidations == 1);
-    CHECK(std::find(events.begin(), events.end(), larder::EventKind::drop_queued) != events.end());
+    CHECK(std::find(events.begin(), events.end(), larder::EventKind::invalidation_queued) !=
+          events.end());
 
     // Another policy over the same handle does not trust it either.
     store.faults().writes_fail = false;
@@ -113,7 +114,8 @@ TEST_CASE("an observer is not flooded while the store is away, and none is lost"
             cache.put(key, key);
         }
     }
-    for (const auto kind : {larder::EventKind::store_failed, larder::EventKind::drop_queued}) {
+    for (const auto kind :
+         {larder::EventKind::store_failed, larder::EventKind::invalidation_queued}) {
         CHECK(told[kind] < 100);
         CHECK(counted[kind] >= 1000);
     }

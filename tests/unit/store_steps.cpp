@@ -8,7 +8,7 @@
 #include "support/failing_new.hpp"
 
 #include <larder/clock.hpp>
-#include <larder/detail/slot.hpp>
+#include <larder/detail/slot/protocol.hpp>
 #include <larder/entry.hpp>
 #include <larder/store/coordinated.hpp>
 #include <larder/store/memory.hpp>
@@ -453,8 +453,8 @@ TEST_CASE("a drop that must not be lost is not lost", "[steps][coordinated]") {
             {
                 const Failing failing{fault, nth, Failing::Times::from_then_on};
                 bool queued = false;
-                CHECK_NOTHROW(
-                    queued = trial.store.queue_drop(trial.key, 0, {.hold = 1h, .force = true}));
+                CHECK_NOTHROW(queued = trial.store.queue_invalidation(trial.key, 0,
+                                                                      {.hold = 1h, .force = true}));
                 CHECK(queued);
             }
             CHECK_FALSE(trial.store.find(trial.key));

@@ -44,7 +44,7 @@ namespace {
 
 using Store = larder::MemoryStore<int, int>;
 
-// Claims that nobody settles end soon.
+// SlotTable that nobody settles end soon.
 constexpr larder::WriteBehindOptions quick{
     .delay = 0ms, .attempts = 3, .backoff = 1ms, .max_backoff = 2ms, .claim = 30ms, .drain = 50ms};
 // Nothing is written until `flush`.
@@ -343,7 +343,7 @@ TEST_CASE(
     cache.put(1, 11);
     CHECK(cache.stats().pending == 1);
     CHECK(cache.stats().queued_invalidations == 1);
-    CHECK(events.count(EventKind::drop_queued) > 0);
+    CHECK(events.count(EventKind::invalidation_queued) > 0);
     CHECK(cache.get(1) == 11);  // from the journal
     flaky.down(false);
     CHECK(cache.get(1) == 11);

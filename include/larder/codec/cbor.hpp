@@ -6,8 +6,8 @@
 #ifndef LARDER_CODEC_CBOR_HPP
 #define LARDER_CODEC_CBOR_HPP
 
+#include <larder/codec/detail/nesting.hpp>
 #include <larder/codec/json.hpp>
-#include <larder/detail/nesting.hpp>
 #include <larder/version.hpp>
 
 #include <string>

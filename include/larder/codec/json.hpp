@@ -6,8 +6,8 @@
 #ifndef LARDER_CODEC_JSON_HPP
 #define LARDER_CODEC_JSON_HPP
 
-#include <larder/codec/exact_value.hpp>
-#include <larder/detail/nesting.hpp>
+#include <larder/codec/detail/exact_value.hpp>
+#include <larder/codec/detail/nesting.hpp>
 #include <larder/error.hpp>
 #include <larder/version.hpp>
 

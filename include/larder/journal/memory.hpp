@@ -7,9 +7,9 @@
 #define LARDER_JOURNAL_MEMORY_HPP
 
 #include <larder/clock.hpp>
-#include <larder/detail/later.hpp>
-#include <larder/detail/process.hpp>
-#include <larder/detail/slot.hpp>
+#include <larder/detail/slot/protocol.hpp>
+#include <larder/detail/support/process.hpp>
+#include <larder/detail/support/saturating_time.hpp>
 #include <larder/entry.hpp>
 #include <larder/hash.hpp>
 #include <larder/journal/journal.hpp>

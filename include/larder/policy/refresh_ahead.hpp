@@ -6,8 +6,8 @@
 #ifndef LARDER_POLICY_REFRESH_AHEAD_HPP
 #define LARDER_POLICY_REFRESH_AHEAD_HPP
 
-#include <larder/detail/policy.hpp>
-#include <larder/detail/requires.hpp>
+#include <larder/detail/policy_base.hpp>
+#include <larder/detail/user/diagnostics.hpp>
 #include <larder/options.hpp>
 #include <larder/version.hpp>
 

@@ -7,7 +7,7 @@
 #define LARDER_POLICY_TAGGED_HPP
 
 #include <larder/concepts.hpp>
-#include <larder/detail/policy.hpp>
+#include <larder/detail/policy_base.hpp>
 #include <larder/entry.hpp>
 #include <larder/version.hpp>
 
@@ -88,7 +88,7 @@ public:
         static_assert(detail::TagsOfValue<G, key_type>,
                       "larder: absent_tags_of must give larder::Tags, from (key)");
         if constexpr (detail::TagsOf<F, key_type, value_type> && detail::TagsOfValue<G, key_type>) {
-            this->engine().tags_of =
+            this->core().tags_of =
                 [tags_of = std::move(tags_of), absent_tags_of = std::move(absent_tags_of)](
                     const key_type& key, const std::optional<value_type>& value) mutable {
                     Tags tags = !value ? Tags(std::invoke(absent_tags_of, key))
@@ -106,7 +106,7 @@ public:
 
     /// The same for any of several, in one step.
     void invalidate_tags(std::span<const std::string> tags) const {
-        this->engine().store.invalidate_tags(tags);
+        this->core().store.invalidate_tags(tags);
     }
     void invalidate_tags(std::initializer_list<std::string> tags) const {
         invalidate_tags(std::span<const std::string>{tags.begin(), tags.size()});

@@ -6,11 +6,11 @@
 #ifndef LARDER_POLICY_WRITE_BEHIND_HPP
 #define LARDER_POLICY_WRITE_BEHIND_HPP
 
-#include <larder/detail/flusher.hpp>
-#include <larder/detail/ledger.hpp>
-#include <larder/detail/policy.hpp>
-#include <larder/detail/refused.hpp>
-#include <larder/detail/requires.hpp>
+#include <larder/detail/policy_base.hpp>
+#include <larder/detail/user/diagnostics.hpp>
+#include <larder/detail/user/refused.hpp>
+#include <larder/detail/write_behind/flusher.hpp>
+#include <larder/detail/write_behind/journaled_repository.hpp>
 #include <larder/journal/journal.hpp>
 #include <larder/journal/memory.hpp>
 #include <larder/options.hpp>
@@ -77,8 +77,9 @@ template <class S, class R, class J = detail::MemoryJournalFor<S>>
 class WriteBehind
     : detail::RequiresStore<S>,
       detail::RequiresLoader<R, S>,
-      public detail::PolicyBase<S, detail::Ledger<J, R>, detail::AfterWrite::replace> {
-    using Base = detail::PolicyBase<S, detail::Ledger<J, R>, detail::AfterWrite::replace>;
+      public detail::PolicyBase<S, detail::JournaledRepository<J, R>, detail::AfterWrite::replace> {
+    using Base =
+        detail::PolicyBase<S, detail::JournaledRepository<J, R>, detail::AfterWrite::replace>;
     using Plain = detail::Unwrapped<S>;
     static_assert(RepositoryFor<R, Plain> || VersionedRepositoryFor<R, Plain>,
                   "larder: WriteBehind needs a repository: save(key, value) and remove(key)");
@@ -106,9 +107,9 @@ public:
     WriteBehind(S store, R repository, Given journal, Options options = {},
                 WriteBehindOptions behind = {})
         : Base{std::move(store),
-               detail::Ledger<J, R>{std::move(journal), std::move(repository), behind},
+               detail::JournaledRepository<J, R>{std::move(journal), std::move(repository), behind},
                std::move(options)},
-          flusher_{std::make_unique<Flusher>(this->engine())} {}
+          flusher_{std::make_unique<Flusher>(this->core())} {}
 
     WriteBehind(WriteBehind&&) noexcept = default;
     WriteBehind& operator=(WriteBehind&& other) noexcept {
@@ -127,7 +128,7 @@ public:
     template <class Q = key_type>
         requires detail::KeyFor<Q, key_type>
     [[nodiscard]] std::optional<value_type> peek(const Q& key) const {
-        if (auto change = this->engine().loader.pending(key)) {
+        if (auto change = this->core().loader.pending(key)) {
             return std::move(change->value);
         }
         return Base::peek(key);
@@ -149,8 +150,8 @@ public:
     bool revive(const key_type& key) const {
         const bool revived = journal().revive(key);
         if (revived) {
-            this->engine().drop(key);
-            this->engine().loader.bell().ring();
+            this->core().drop(key);
+            this->core().loader.bell().ring();
         }
         return revived;
     }
@@ -158,12 +159,12 @@ public:
     /// Forgets a dead letter; true if it was there.
     bool discard(const key_type& key) const { return journal().discard(key); }
 
-    [[nodiscard]] J& journal() const noexcept { return this->engine().loader.journal(); }
+    [[nodiscard]] J& journal() const noexcept { return this->core().loader.journal(); }
 
     /// The policy's counters, and what waits for the database.
     [[nodiscard]] Stats stats() const {
         Stats stats = Base::stats();
-        this->engine().loader.add_to(stats);
+        this->core().loader.add_to(stats);
         return stats;
     }
 
@@ -175,7 +176,7 @@ public:
     void writing(Keys&&...) const LARDER_NEVER;
 
 private:
-    using Flusher = detail::Flusher<typename Base::Engine>;
+    using Flusher = detail::Flusher<typename Base::Core>;
 
     // A journal of this policy's own, by the store's clock.
     static J journal_beside(const S& store) {

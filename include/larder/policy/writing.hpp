@@ -6,7 +6,7 @@
 #ifndef LARDER_POLICY_WRITING_HPP
 #define LARDER_POLICY_WRITING_HPP
 
-#include <larder/detail/write_path.hpp>
+#include <larder/detail/write/write_path.hpp>
 #include <larder/version.hpp>
 
 #include <cstddef>
@@ -65,16 +65,16 @@ private:
     template <class, class, detail::AfterWrite>
     friend class detail::Policy;
 
-    Writing(std::shared_ptr<E> engine, std::vector<key_type> keys)
-        : engine_{std::move(engine)},
+    Writing(std::shared_ptr<E> core, std::vector<key_type> keys)
+        : core_{std::move(core)},
           keys_{std::move(keys)},
-          writes_{detail::WritePath<E>{*engine_, detail::AfterWrite::drop}.begin_many(keys_)} {
+          writes_{detail::WritePath<E>{*core_, detail::AfterWrite::drop}.begin_many(keys_)} {
         for (auto& write : writes_) {
             write.touch();
         }
     }
 
-    std::shared_ptr<E> engine_;  // the guard may outlive the policy
+    std::shared_ptr<E> core_;  // the guard may outlive the policy
     std::vector<key_type> keys_;
     std::vector<detail::OpenWrite<E>> writes_;
 };

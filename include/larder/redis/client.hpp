@@ -6,14 +6,14 @@
 #ifndef LARDER_REDIS_CLIENT_HPP
 #define LARDER_REDIS_CLIENT_HPP
 
-#include <larder/redis/call.hpp>
-#include <larder/redis/commands.hpp>
+#include <larder/redis/detail/client/call.hpp>
+#include <larder/redis/detail/client/command_table.hpp>
+#include <larder/redis/detail/client/connections.hpp>
+#include <larder/redis/detail/client/in_hand.hpp>
+#include <larder/redis/detail/client/namespaces.hpp>
 #include <larder/redis/error.hpp>
-#include <larder/redis/in_hand.hpp>
-#include <larder/redis/namespaces.hpp>
 #include <larder/redis/options.hpp>
 #include <larder/redis/pipeline.hpp>
-#include <larder/redis/pool.hpp>
 #include <larder/redis/reply.hpp>
 #include <larder/redis/script.hpp>
 #include <larder/redis/url.hpp>
@@ -79,7 +79,7 @@ public:
 
     /// @throws std::invalid_argument  naming the first field that makes no sense
     explicit Client(ClientOptions options)
-        : core_{std::make_shared<detail::Core>(std::move(options))} {}
+        : core_{std::make_shared<detail::Connections>(std::move(options))} {}
 
     /// Carries out one command. Its words are texts and whole numbers.
     ///
@@ -222,7 +222,7 @@ private:
 
     // What it took of its time goes off that of the next attempt.
     void submit(const Pipeline& pipeline, Reply* replies, detail::CallTime& time) const {
-        detail::Core::Shared& shared = core_->shared();
+        detail::Connections::Shared& shared = core_->shared();
         const bool blocks = detail::PipelineAccess::blocks(pipeline).count() > 0;
         const bool bulk = is_bulk(pipeline);
         detail::Call call = call_of(pipeline, replies, time);
@@ -245,7 +245,7 @@ private:
     // @param partly  others of the pipeline have been carried out
     void finish(const Pipeline& pipeline, Reply* replies, const detail::CallTime& time,
                 bool partly) const {
-        detail::Core::Shared& shared = core_->shared();
+        detail::Connections::Shared& shared = core_->shared();
         detail::Call call = call_of(pipeline, replies, time);
         call.sent = partly;
         ask(shared, call, std::chrono::steady_clock::now());
@@ -253,14 +253,15 @@ private:
         throw_failure(shared, call);
     }
 
-    void ask(detail::Core::Shared& shared, detail::Call& call, detail::time_point now) const {
+    void ask(detail::Connections::Shared& shared, detail::Call& call,
+             detail::time_point now) const {
         call.permit = shared.server.circuit.ask(now);
         if (!call.permit.granted()) {
             throw_refused(shared, call);
         }
     }
 
-    void probe(detail::Core::Shared& shared, detail::Call& for_call) const {
+    void probe(detail::Connections::Shared& shared, detail::Call& for_call) const {
         Pipeline ping;
         ping.command("PING");
         Reply pong;
@@ -289,7 +290,8 @@ private:
         return text;
     }
 
-    [[noreturn]] void throw_refused(detail::Core::Shared& shared, const detail::Call& call) const {
+    [[noreturn]] void throw_refused(detail::Connections::Shared& shared,
+                                    const detail::Call& call) const {
         const auto refusal = shared.server.circuit.refusal();
         if (refusal->credentials) {
             throw AuthError{about(shown(call)) + refusal->why, refusal->why};
@@ -303,7 +305,7 @@ private:
         return call.sent ? Outcome::unknown : Outcome::not_sent;
     }
 
-    void throw_failure(detail::Core::Shared& shared, detail::Call& call) const {
+    void throw_failure(detail::Connections::Shared& shared, detail::Call& call) const {
         using Verdict = detail::Call::Verdict;
         if (call.verdict == Verdict::none) {
             call.permit.succeeded();
@@ -332,7 +334,7 @@ private:
         }
     }
 
-    std::shared_ptr<detail::Core> core_;
+    std::shared_ptr<detail::Connections> core_;
 };
 
 /// Throws what an error reply stands for: Client::throw_error.

@@ -6,7 +6,7 @@
 #ifndef LARDER_REDIS_KEY_NAME_HPP
 #define LARDER_REDIS_KEY_NAME_HPP
 
-#include <larder/detail/key_text.hpp>
+#include <larder/detail/support/key_text.hpp>
 #include <larder/version.hpp>
 
 #include <concepts>

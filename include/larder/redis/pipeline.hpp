@@ -6,7 +6,7 @@
 #ifndef LARDER_REDIS_PIPELINE_HPP
 #define LARDER_REDIS_PIPELINE_HPP
 
-#include <larder/redis/commands.hpp>
+#include <larder/redis/detail/client/command_table.hpp>
 #include <larder/redis/script.hpp>
 #include <larder/version.hpp>
 

@@ -6,7 +6,7 @@
 #ifndef LARDER_REDIS_SCRIPT_HPP
 #define LARDER_REDIS_SCRIPT_HPP
 
-#include <larder/redis/sha1.hpp>
+#include <larder/redis/detail/client/sha1.hpp>
 #include <larder/version.hpp>
 
 #include <memory>

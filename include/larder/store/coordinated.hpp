@@ -8,12 +8,12 @@
 
 #include <larder/clock.hpp>
 #include <larder/concepts.hpp>
-#include <larder/detail/claims.hpp>
-#include <larder/detail/drop_replay.hpp>
-#include <larder/detail/key_text.hpp>
-#include <larder/detail/later.hpp>
-#include <larder/detail/requires.hpp>
-#include <larder/detail/slot.hpp>
+#include <larder/detail/slot/invalidation_replay.hpp>
+#include <larder/detail/slot/protocol.hpp>
+#include <larder/detail/slot/slot_table.hpp>
+#include <larder/detail/support/key_text.hpp>
+#include <larder/detail/support/saturating_time.hpp>
+#include <larder/detail/user/diagnostics.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
 #include <larder/hash.hpp>
@@ -88,7 +88,7 @@ public:
     using key_type = typename Plain::key_type;
     using value_type = typename Plain::value_type;
     using clock_type = typename detail::ClockOf<Plain>::type;
-    using Look = detail::NoLook;
+    using Query = detail::NoQuery;
     using Opening = detail::Opening<value_type>;
 
     static constexpr bool keeps_tags = false;
@@ -201,7 +201,7 @@ public:
     // ---- the slot protocol, for policies ----
 
     template <class Q, class See>
-    bool peek(const Q& key, See&& see, Look = {}) const {
+    bool peek(const Q& key, See&& see, Query = {}) const {
         std::optional<Entry<value_type>> entry;
         try {
             if constexpr (std::same_as<Q, key_type>) {
@@ -216,7 +216,7 @@ public:
         return show(entry, see);
     }
     template <class See>
-    void peek_many(std::span<const key_type> keys, See&& see, Look = {}) const {
+    void peek_many(std::span<const key_type> keys, See&& see, Query = {}) const {
         std::vector<std::optional<Entry<value_type>>> entries;
         try {
             entries = find_many(keys);
@@ -244,13 +244,13 @@ public:
         return step.grip.flight();
     }
 
-    [[nodiscard]] Opening open(const key_type& key, Look = {}) {
-        return lease_out(key, [](detail::Claim& claim, detail::Held held, std::uint64_t id) {
+    [[nodiscard]] Opening open(const key_type& key, Query = {}) {
+        return lease_out(key, [](detail::SlotState& claim, detail::Held held, std::uint64_t id) {
             return claim.open(held, id);
         });
     }
     /// A key that the store fails for is a bypass.
-    [[nodiscard]] std::vector<Opening> open_many(std::span<const key_type> keys, Look = {}) {
+    [[nodiscard]] std::vector<Opening> open_many(std::span<const key_type> keys, Query = {}) {
         std::vector<Opening> openings;
         openings.reserve(keys.size());
         if constexpr (finds_many) {
@@ -268,9 +268,10 @@ public:
         return openings;
     }
     [[nodiscard]] Opening open_refresh(const key_type& key, bool force) {
-        return lease_out(key, [force](detail::Claim& claim, detail::Held held, std::uint64_t id) {
-            return force ? claim.force_refresh(held, id) : claim.open_refresh(held, id);
-        });
+        return lease_out(
+            key, [force](detail::SlotState& claim, detail::Held held, std::uint64_t id) {
+                return force ? claim.force_refresh(held, id) : claim.open_refresh(held, id);
+            });
     }
 
     /// A value that could not be stored is withdrawn.
@@ -377,7 +378,8 @@ public:
     /// Remembers a drop that the plain store missed. Loads in flight will not fill. One that is forced
     /// is never lost: where it cannot be remembered, no copy is trusted until the plain store was
     /// cleared; for good, if it has no `clear()`.
-    bool queue_drop(const key_type& key, std::size_t most, const detail::Missed& missed) {
+    bool queue_invalidation(const key_type& key, std::size_t most,
+                            const detail::MissedInvalidation& missed) {
         try {
             Step step{*state_, key, Make::no};
             if (!state_->drops.add(key, most, missed)) {
@@ -394,7 +396,7 @@ public:
     }
     [[nodiscard]] std::size_t queued_drops() const noexcept { return state_->drops.size(); }
 
-    /// Leases and tickets that are out.
+    /// LeaseRenewer and tickets that are out.
     [[nodiscard]] detail::InHand in_hand() const {
         detail::InHand all;
         for (Stripe& stripe : state_->stripes) {
@@ -408,9 +410,9 @@ public:
 
 private:
     using KeyHash = Hash<key_type>;
-    using Claims = detail::Claims<key_type, value_type, KeyHash, std::equal_to<>>;
-    using Grip = typename Claims::Grip;
-    using Make = typename Claims::Make;
+    using SlotTable = detail::SlotTable<key_type, value_type, KeyHash, std::equal_to<>>;
+    using Grip = typename SlotTable::Grip;
+    using Make = typename SlotTable::Make;
 
     // What the plain store does for many keys in one round trip.
     static constexpr bool finds_many = requires(Plain& plain, std::span<const key_type> keys) {
@@ -425,10 +427,10 @@ private:
 
     struct Stripe {
         std::mutex mutex{};
-        Claims claims{};
+        SlotTable claims{};
     };
 
-    using Drops = detail::DropReplay<key_type, KeyHash, clock_type>;
+    using Drops = detail::InvalidationReplay<key_type, KeyHash, clock_type>;
 
     struct State {
         explicit State(S given) : store{std::move(given)}, clock{clock_of(store)} {}
@@ -475,7 +477,7 @@ private:
             std::array<std::unique_lock<std::mutex>, std::tuple_size_v<decltype(stripes)>> locks;
             for (std::size_t i = 0; i < locks.size(); ++i) {
                 locks[i] = std::unique_lock{stripes[i].mutex};
-                stripes[i].claims.each([](const key_type&, detail::Claim& c) { c.erase(); });
+                stripes[i].claims.each([](const key_type&, detail::SlotState& c) { c.erase(); });
             }
             if constexpr (requires { plain().clear(); }) {
                 plain().clear();
@@ -670,7 +672,7 @@ private:
                 entries[i].reset();
             }
             openings.push_back(lease_out(grip, std::move(entries[i]),
-                                         [](detail::Claim& claim, detail::Held held,
+                                         [](detail::SlotState& claim, detail::Held held,
                                             std::uint64_t id) { return claim.open(held, id); }));
         });
     }

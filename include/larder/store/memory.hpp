@@ -8,11 +8,11 @@
 
 #include <larder/clock.hpp>
 #include <larder/concepts.hpp>
-#include <larder/detail/claims.hpp>
-#include <larder/detail/eviction.hpp>
-#include <larder/detail/later.hpp>
-#include <larder/detail/slot.hpp>
-#include <larder/detail/tag_table.hpp>
+#include <larder/detail/memory/eviction.hpp>
+#include <larder/detail/memory/tag_versions.hpp>
+#include <larder/detail/slot/protocol.hpp>
+#include <larder/detail/slot/slot_table.hpp>
+#include <larder/detail/support/saturating_time.hpp>
 #include <larder/entry.hpp>
 #include <larder/hash.hpp>
 #include <larder/stats.hpp>
@@ -112,7 +112,7 @@ public:
     using key_type = K;
     using value_type = V;
     using clock_type = C;
-    using Look = detail::NoLook;
+    using Query = detail::NoQuery;
     using Opening = detail::Opening<V>;
 
     static constexpr bool keeps_tags = true;
@@ -130,7 +130,7 @@ public:
         requires std::copy_constructible<V>
     [[nodiscard]] std::optional<Entry<V>> find(const Q& key) const {
         std::optional<Entry<V>> entry;
-        look(key, [&](const V* value, Remaining remaining, Ttl, bool) {
+        query(key, [&](const V* value, Remaining remaining, Ttl, bool) {
             entry.emplace();
             if (value != nullptr) {
                 entry->value.emplace(*value);
@@ -149,8 +149,8 @@ public:
         }
         change(
             key, std::move(value), life, nullptr,
-            [](const detail::Claim& claim) { return !claim.writing(); },
-            [](detail::Claim& claim) { return claim.put(); });
+            [](const detail::SlotState& claim) { return !claim.writing(); },
+            [](detail::SlotState& claim) { return claim.put(); });
     }
 
     /// Drops the copy; true if there was one. Loads in flight will not fill, writes in flight will
@@ -203,7 +203,7 @@ public:
     template <class Q = K, class F>
     bool visit(const Q& key, F&& f) const {
         bool seen = false;
-        look(key, [&](const V* value, Remaining remaining, Ttl, bool) {
+        query(key, [&](const V* value, Remaining remaining, Ttl, bool) {
             if (value != nullptr && remaining > Remaining::zero()) {
                 std::invoke(f, *value);
                 seen = true;
@@ -218,7 +218,7 @@ public:
             Entries gone;
             {
                 const std::scoped_lock lock{shard.mutex};
-                shard.claims.each([](const K&, detail::Claim& claim) { claim.erase(); });
+                shard.claims.each([](const K&, detail::SlotState& claim) { claim.erase(); });
                 gone.swap(shard.entries);
                 shard.eviction.forget();
                 for (const auto& [key, entry] : gone) {
@@ -268,13 +268,13 @@ public:
 
     /// Calls `see(value or null, remaining, life, refreshing)` with the copy; false if there is none.
     template <class Q, class See>
-    bool peek(const Q& key, See&& see, Look = {}) const {
-        return look(key, std::forward<See>(see));
+    bool peek(const Q& key, See&& see, Query = {}) const {
+        return query(key, std::forward<See>(see));
     }
     template <class See>
-    void peek_many(std::span<const K> keys, See&& see, Look = {}) const {
+    void peek_many(std::span<const K> keys, See&& see, Query = {}) const {
         for (std::size_t i = 0; i < keys.size(); ++i) {
-            look(keys[i], [&](const V* value, Remaining remaining, Ttl life, bool refreshing) {
+            query(keys[i], [&](const V* value, Remaining remaining, Ttl life, bool refreshing) {
                 see(i, value, remaining, life, refreshing);
             });
         }
@@ -284,12 +284,13 @@ public:
         return with_claim(key, Make::no, [](Grip& grip, const Found&) { return grip.flight(); });
     }
 
-    [[nodiscard]] Opening open(const K& key, Look = {}) {
-        return lease_out(key, true, [](detail::Claim& claim, detail::Held held, std::uint64_t id) {
-            return claim.open(held, id);
-        });
+    [[nodiscard]] Opening open(const K& key, Query = {}) {
+        return lease_out(key, true,
+                         [](detail::SlotState& claim, detail::Held held, std::uint64_t id) {
+                             return claim.open(held, id);
+                         });
     }
-    [[nodiscard]] std::vector<Opening> open_many(std::span<const K> keys, Look = {}) {
+    [[nodiscard]] std::vector<Opening> open_many(std::span<const K> keys, Query = {}) {
         std::vector<Opening> openings;
         openings.reserve(keys.size());
         for (const K& key : keys) {
@@ -299,7 +300,7 @@ public:
     }
     [[nodiscard]] Opening open_refresh(const K& key, bool force) {
         return lease_out(
-            key, false, [force](detail::Claim& claim, detail::Held held, std::uint64_t id) {
+            key, false, [force](detail::SlotState& claim, detail::Held held, std::uint64_t id) {
                 return force ? claim.force_refresh(held, id) : claim.open_refresh(held, id);
             });
     }
@@ -312,8 +313,8 @@ public:
             detail::Filled filled{};
             filled.kept = change(
                 key, std::move(value), keeping.life, std::move(marks),
-                [&](const detail::Claim& claim) { return claim.stands(lease.id); },
-                [&](detail::Claim& claim) { return claim.fill(lease.id); }, &filled.tags_stand);
+                [&](const detail::SlotState& claim) { return claim.stands(lease.id); },
+                [&](detail::SlotState& claim) { return claim.fill(lease.id); }, &filled.tags_stand);
             return filled;
         } catch (...) {
             try {
@@ -379,7 +380,7 @@ public:
         }
     }
 
-    /// Leases and tickets that are out.
+    /// LeaseRenewer and tickets that are out.
     [[nodiscard]] detail::InHand in_hand() const {
         detail::InHand all;
         for (Shard& shard : state_->shards) {
@@ -446,9 +447,9 @@ private:
         std::is_nothrow_move_constructible_v<V> && std::is_nothrow_move_assignable_v<V>;
     using Entries = std::unordered_map<Keyed, Item, KeyedHash, KeyedEqual>;
     using At = typename Entries::iterator;
-    using Claims = detail::Claims<K, V, KeyHash, KeyEqual>;
-    using Grip = typename Claims::Grip;
-    using Make = typename Claims::Make;
+    using SlotTable = detail::SlotTable<K, V, KeyHash, KeyEqual>;
+    using Grip = typename SlotTable::Grip;
+    using Make = typename SlotTable::Make;
 
     struct Counts {
         std::uint64_t hits = 0, misses = 0, evictions = 0, expirations = 0, oversized = 0;
@@ -457,7 +458,7 @@ private:
     struct alignas(64) Shard {
         std::mutex mutex{};
         Entries entries{};
-        Claims claims{};
+        SlotTable claims{};
         detail::Eviction<Item> eviction{};
         Counts counts{};
         std::size_t sweep_at = 0;
@@ -483,7 +484,7 @@ private:
         std::size_t most_entries;
         mutable std::vector<Shard> shards;
         std::size_t mask;
-        detail::TagTable<> tags{};
+        detail::TagVersions<> tags{};
         std::atomic<std::size_t> entries{0};
         std::atomic<std::size_t> weight{0};
         std::atomic<std::uint64_t> ids{0};
@@ -603,7 +604,7 @@ private:
 
     // The one look-up: what a hit costs is here.
     template <class Q, class See>
-    bool look(const Q& key, See&& see) const {
+    bool query(const Q& key, See&& see) const {
         const Probe<Q> probe{key, State::hash(key)};
         Shard& shard = state_->shard(probe.hash);
         const Instant now = state_->now();
@@ -708,8 +709,8 @@ private:
         bool stood = false;
         change(
             key, std::move(value), life, std::move(marks),
-            [&](const detail::Claim& claim) { return leaves && claim.may_leave(ticket.id); },
-            [&](detail::Claim& claim) {
+            [&](const detail::SlotState& claim) { return leaves && claim.may_leave(ticket.id); },
+            [&](detail::SlotState& claim) {
                 const auto finished = claim.finish_write(ticket.id, leaves);
                 stood = finished.found;
                 return finished.then;

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// A load that waits for the executor.
+
+#ifndef LARDER_DETAIL_FLIGHT_QUEUED_LOAD_HPP
+#define LARDER_DETAIL_FLIGHT_QUEUED_LOAD_HPP
+
+#include <larder/detail/flight/in_flight.hpp>
+#include <larder/version.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <utility>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+/// It is begun once: by the executor, by whoever waits for it and may not wait for the executor, or,
+/// if the executor throws it away, by nobody; then who waited is sent on.
+///
+/// Thread safety: all members may run concurrently.
+template <class V>
+class QueuedLoad {
+public:
+    QueuedLoad() = default;
+    QueuedLoad(const QueuedLoad&) = delete;
+    QueuedLoad& operator=(const QueuedLoad&) = delete;
+    virtual ~QueuedLoad() = default;
+
+    [[nodiscard]] const std::shared_ptr<Flight<V>>& flight() const noexcept { return flight_; }
+
+    [[nodiscard]] bool begun() const noexcept { return begun_.load(std::memory_order_acquire); }
+
+    /// True once, for the one that is to carry it out.
+    [[nodiscard]] bool begin() noexcept { return !begun_.exchange(true); }
+
+    /// In this thread, once `begin` has said so. Whatever becomes of it, the flight ends.
+    virtual void carry_out() noexcept = 0;
+
+    /// It will not be carried out.
+    void abandon() noexcept {
+        if (begin()) {
+            abandoned_.store(true, std::memory_order_release);
+            Lead<Fetched<V>>{std::move(lead_)};
+        }
+    }
+    [[nodiscard]] bool abandoned() const noexcept {
+        return abandoned_.load(std::memory_order_acquire);
+    }
+
+    /// Somebody waits for it, or wants it for the next.
+    [[nodiscard]] bool wished() const noexcept { return wishes_.load() > 0; }
+
+protected:
+    Lead<Fetched<V>> take_lead() noexcept { return std::move(lead_); }
+
+private:
+    template <class>
+    friend class Wish;
+
+    const std::shared_ptr<Flight<V>> flight_ = std::make_shared<Flight<V>>();
+    Lead<Fetched<V>> lead_ = Lead<Fetched<V>>::of_nobody(flight_);
+    std::atomic<std::size_t> wishes_{0};
+    std::atomic<bool> begun_{false};
+    std::atomic<bool> abandoned_{false};
+};
+
+/// That somebody waits for a load, which is dropped if nobody does by the time that it could begin.
+template <class V>
+class Wish {
+public:
+    explicit Wish(std::shared_ptr<QueuedLoad<V>> load) noexcept : load_{std::move(load)} {
+        load_->wishes_.fetch_add(1);
+    }
+    Wish(Wish&& other) noexcept = default;
+    Wish& operator=(Wish&&) = delete;
+    ~Wish() {
+        if (load_) {
+            load_->wishes_.fetch_sub(1);
+        }
+    }
+
+    [[nodiscard]] QueuedLoad<V>& load() const noexcept { return *load_; }
+    QueuedLoad<V>* operator->() const noexcept { return load_.get(); }
+
+    /// The caller goes on without it, and yet it is to be carried out: for the next.
+    void leave_it_wished() noexcept { load_->wishes_.fetch_add(1); }
+
+private:
+    std::shared_ptr<QueuedLoad<V>> load_;
+};
+
+}  // namespace detail
+
+LARDER_NS_END
+
+#endif  // LARDER_DETAIL_FLIGHT_QUEUED_LOAD_HPP

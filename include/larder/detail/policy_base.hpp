@@ -1,0 +1,541 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// The verbs that all policies have.
+
+#ifndef LARDER_DETAIL_POLICY_BASE_HPP
+#define LARDER_DETAIL_POLICY_BASE_HPP
+
+#include <larder/concepts.hpp>
+#include <larder/detached.hpp>
+#include <larder/detail/core.hpp>
+#include <larder/detail/read/read_many.hpp>
+#include <larder/detail/read/read_path.hpp>
+#include <larder/detail/read/warmer.hpp>
+#include <larder/detail/user/diagnostics.hpp>
+#include <larder/detail/user/refused.hpp>
+#include <larder/detail/write/write_path.hpp>
+#include <larder/entry.hpp>
+#include <larder/options.hpp>
+#include <larder/policy/warm_options.hpp>
+#include <larder/policy/writing.hpp>
+#include <larder/stats.hpp>
+#include <larder/store/coordinated.hpp>
+#include <larder/version.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <functional>
+#include <initializer_list>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+template <class S>
+struct Unreferenced {
+    using type = S;
+};
+template <class S>
+struct Unreferenced<std::reference_wrapper<S>> {
+    using type = S;
+};
+
+template <class S>
+struct Coherent {
+    using type = Coordinated<S>;
+};
+template <class S>
+    requires CoherentStore<typename Unreferenced<S>::type>
+struct Coherent<S> {
+    using type = typename Unreferenced<S>::type;
+};
+
+/// What a key verb accepts for a key.
+template <class Q, class K>
+concept KeyFor = std::same_as<Q, K> || LookupKey<Q, K> || std::convertible_to<const Q&, K>;
+
+template <class F>
+struct Given {
+    using type = F;
+};
+template <class F>
+struct Given<Detached<F>> {
+    using type = F;
+};
+
+/// A loader that is passed to one call, lent or `detached`.
+template <class F, class S>
+concept CallLoaderFor = LoaderFor<typename Given<std::remove_cvref_t<F>>::type, S> ||
+                        LoaderFor<std::remove_reference_t<F>, S>;
+
+/// A loader that is passed to one call, and is none.
+template <class F, class S>
+concept MistakenLoaderFor = !std::convertible_to<F, const Read&> && !CallLoaderFor<F, S>;
+
+/// A range of things that convert to T.
+template <class R, class T>
+concept RangeOf = requires(R&& range) {
+    { *std::begin(range) } -> std::convertible_to<T>;
+    std::end(range);
+};
+
+/// Lets tests look into a policy.
+struct Inspect {
+    template <class P>
+    [[nodiscard]] static PolicyInHand in_hand(const P& policy) {
+        return policy.core().in_hand();
+    }
+};
+
+/// The verbs of the strategies. Documented once, here, for all of them; the policies' own pages say
+/// what they do differently.
+///
+/// Thread safety: all members may run concurrently, except that a policy is moved, assigned and
+/// destroyed by one thread alone. A policy that was moved from may only be destroyed or assigned.
+/// The destructor waits for loads and refreshes that have begun, and does not throw.
+template <class S, class L, AfterWrite After>
+class Policy {
+    using Store = typename Coherent<S>::type;
+
+public:
+    using key_type = typename Store::key_type;
+    using value_type = typename Store::value_type;
+    using store_type = S;
+    using loader_type = L;
+
+    Policy(Policy&&) noexcept = default;
+    Policy& operator=(Policy&& other) noexcept {
+        if (this != &other) {
+            close();
+            core_ = std::move(other.core_);
+        }
+        return *this;
+    }
+    Policy(const Policy&) = delete;
+    Policy& operator=(const Policy&) = delete;
+    ~Policy() { close(); }
+
+    /// The value of `key`: the fresh copy, or what the loader says, which is then kept.
+    ///
+    /// @return empty when the source has no such key
+    /// @throws whatever the loader threw, when there is no stale copy within its grace; nothing is
+    ///         cached then
+    /// @throws Error  `recursive_load`: the loader asked for the key it was loading
+    template <class Q = key_type>
+        requires KeyFor<Q, key_type>
+    [[nodiscard]] std::optional<value_type> get(const Q& key) const {
+        std::optional<value_type> value;
+        Lookup lookup{core_->query()};
+        if (reads().hit(lookup(key), lookup, into(value))) [[likely]] {
+            return value;
+        }
+        return reads().miss(as_key(key), lookup, Read{}, own_load()).value;
+    }
+
+    /// The same with a deadline, a stop token, or a freshness of this call's own.
+    ///
+    /// @throws Error  `timed_out` or `cancelled`: no value in time, and no stale copy within its
+    ///         grace; the load goes on for the others
+    template <class Q = key_type>
+        requires KeyFor<Q, key_type>
+    [[nodiscard]] std::optional<value_type> get(const Q& key, const Read& how) const {
+        return fetch_with(key, how, own_load()).value;
+    }
+
+    /// The same with a loader for this call. The call returns only when a load that it began has
+    /// finished, so that a loader may refer to the caller's variables; `detached(f)` lets the call
+    /// return at its time-out. Whoever joins gets what the load's owner loads.
+    template <class Q = key_type, class F>
+        requires KeyFor<Q, key_type> && CallLoaderFor<F, Store>
+    [[nodiscard]] std::optional<value_type> get(const Q& key, F&& loader,
+                                                const Read& how = {}) const {
+        return fetch(key, std::forward<F>(loader), how).value;
+    }
+
+    /// `get`, plus where the answer came from, its age, and the time it has left.
+    template <class Q = key_type>
+        requires KeyFor<Q, key_type>
+    [[nodiscard]] Fetched<value_type> fetch(const Q& key, const Read& how = {}) const {
+        return fetch_with(key, how, own_load());
+    }
+
+    /// @copydoc fetch
+    template <class Q = key_type, class F>
+        requires KeyFor<Q, key_type> && CallLoaderFor<F, Store>
+    [[nodiscard]] Fetched<value_type> fetch(const Q& key, F&& loader, const Read& how = {}) const {
+        if constexpr (is_detached<std::remove_cvref_t<F>>) {
+            using Given = typename std::remove_cvref_t<F>::loader_type;
+            const GivenLoad<Core, Given> load{
+                core_.get(), std::make_shared<Given>(std::forward<F>(loader).loader)};
+            return fetch_with(key, how, load);
+        } else {
+            const LentLoad<Core, std::remove_reference_t<F>> load{core_.get(),
+                                                                  std::addressof(loader)};
+            return fetch_with(key, how, load);
+        }
+    }
+
+    /// The fresh copy of `key`, or nothing: it loads nothing, waits for nothing, and refreshes nothing.
+    ///
+    /// @return empty when there is no fresh copy, and when the source is known to have no such key
+    template <class Q = key_type>
+        requires KeyFor<Q, key_type>
+    [[nodiscard]] std::optional<value_type> peek(const Q& key) const {
+        std::optional<value_type> value;
+        auto query = core_->query();
+        core_->store.peek(
+            lookup(key),
+            [&](const value_type* found, Remaining remaining, Ttl, bool) {
+                if (found != nullptr && remaining > Remaining::zero()) {
+                    value.emplace(*found);
+                }
+            },
+            query);
+        return value;
+    }
+
+    /// The values of many keys, in their order: one store round trip, one batch load for what is
+    /// missing. Keys that others are loading are waited for last.
+    ///
+    /// @throws whatever the loader threw, when a key has neither a value nor a stale copy
+    [[nodiscard]] std::vector<std::optional<value_type>> get_many(
+        std::span<const key_type> keys) const {
+        return ReadMany<Core>{*core_}(keys);
+    }
+
+    /// @copydoc get_many
+    template <class R>
+        requires RangeOf<R, key_type> && (!std::convertible_to<R &&, std::span<const key_type>>)
+    [[nodiscard]] std::vector<std::optional<value_type>> get_many(R&& keys) const {
+        return get_many(std::span<const key_type>{collect(keys)});
+    }
+    [[nodiscard]] std::vector<std::optional<value_type>> get_many(
+        std::initializer_list<key_type> keys) const {
+        return get_many(std::span<const key_type>{keys.begin(), keys.size()});
+    }
+
+    /// Writes to the database, then leaves the copy as the policy says.
+    ///
+    /// @throws whatever `save` threw. Unless that says that nothing was written (`NotWritten`), the
+    ///         write may still take effect: the key is served from the database until
+    ///         `Options::ticket` has passed
+    /// @throws StoreError  before the database was touched: the store cannot be told, and
+    ///         `on_store_failure` is `fail` or the queue of missed invalidations is full
+    template <class Q = key_type>
+        requires KeyFor<Q, key_type> && RepositoryFor<L, Store>
+    void put(const Q& key, const value_type& value) const {
+        writes().put(as_key(key), value);
+    }
+
+    /// Writes many rows, in one batch where the repository can. The last of duplicates wins.
+    ///
+    /// @throws PartialWrite  some were not written; it tells which were, were not, or may be
+    template <class R>
+        requires RepositoryFor<L, Store>
+    void put_many(R&& pairs) const {
+        std::vector<Change<key_type, value_type>> changes;
+        for (auto&& [key, value] : pairs) {
+            changes.push_back({key_type(key), std::optional<value_type>{value}, 0});
+        }
+        writes().put_many(std::move(changes));
+    }
+    void put_many(std::initializer_list<std::pair<key_type, value_type>> pairs) const
+        requires RepositoryFor<L, Store>
+    {
+        put_many(std::span<const std::pair<key_type, value_type>>{pairs.begin(), pairs.size()});
+    }
+
+    /// Removes the row, then leaves no copy (or a known absence) as the policy says.
+    ///
+    /// @throws as `put`
+    template <class Q = key_type>
+        requires KeyFor<Q, key_type> && RepositoryFor<L, Store>
+    void remove(const Q& key) const {
+        writes().remove(as_key(key));
+    }
+
+    /// Opens a write on these keys, for a transaction of your own around several rows.
+    ///
+    /// @throws StoreError  as `put`, in which case no key is open
+    template <class... Q>
+        requires(sizeof...(Q) > 0) && (KeyFor<Q, key_type> && ...)
+    [[nodiscard]] Writing<detail::Core<Store, L>> writing(const Q&... keys) const {
+        return open_writes({key_type(keys)...});
+    }
+
+    /// @copydoc writing
+    template <class R>
+        requires RangeOf<R, key_type> && (!KeyFor<std::remove_cvref_t<R>, key_type>)
+    [[nodiscard]] Writing<detail::Core<Store, L>> writing(R&& keys) const {
+        return open_writes(collect(keys));
+    }
+
+    /// Drops the copy: call it when the row was changed past this policy, once that is committed.
+    ///
+    /// @return true if there was a copy
+    /// @throws StoreError  the copy may still be there: a lost invalidation must not be silent
+    template <class Q = key_type>
+        requires KeyFor<Q, key_type>
+    bool invalidate(const Q& key) const {
+        const auto& mine = as_key(key);
+        core_->wake(mine);
+        return core_->store.erase(mine);
+    }
+
+    /// Drops many copies, in one round trip where the store can; answers how many were there.
+    std::size_t invalidate_many(std::span<const key_type> keys) const {
+        for (const key_type& key : keys) {
+            core_->wake(key);
+        }
+        return core_->store.erase_many(keys);
+    }
+
+    /// @copydoc invalidate_many
+    template <class R>
+        requires RangeOf<R, key_type> && (!std::convertible_to<R &&, std::span<const key_type>>)
+    std::size_t invalidate_many(R&& keys) const {
+        return invalidate_many(std::span<const key_type>{collect(keys)});
+    }
+    std::size_t invalidate_many(std::initializer_list<key_type> keys) const {
+        return invalidate_many(std::span<const key_type>{keys.begin(), keys.size()});
+    }
+
+    /// Loads now and keeps that; never satisfied by a load that began earlier. When it returns,
+    /// nothing older than what it returned is served.
+    ///
+    /// @throws whatever the loader threw, in which case the copy is as it was
+    template <class Q = key_type>
+        requires KeyFor<Q, key_type>
+    std::optional<value_type> refresh(const Q& key) const {
+        return reads().reload(as_key(key), Read{}, own_load()).value;
+    }
+
+    /// Fills the cache before anybody asks: the keys in batches, in their order, each loaded at once
+    /// under leases. Keys that are fresh, or that others load or write, are left alone; those whose
+    /// load throws are reported, and the others go on.
+    ///
+    /// The range is walked once, under a lock, by whichever thread takes the next batch, so that it
+    /// may be single-pass and need not fit into memory. A key that comes again is loaded once, if its
+    /// row is kept. Up to `parallel` batches run at once, in the calling thread and on the executor.
+    /// Returns when all that began has ended. The destructor of the policy waits for the batches that
+    /// have begun, and lets no other begin.
+    ///
+    /// @throws std::invalid_argument  an option makes no sense; it names field and value
+    /// @throws whatever `progress` or the range threw, after which no batch has begun
+    template <class R>
+        requires RangeOf<R, key_type>
+    WarmReport<key_type> warm(R&& keys, const WarmOptions& how = {}) const {
+        return warm_with(keys, how, [](ReadPath<Core> path, std::span<const key_type> batch) {
+            return path.timed_many(batch);
+        });
+    }
+    WarmReport<key_type> warm(std::initializer_list<key_type> keys,
+                              const WarmOptions& how = {}) const {
+        return warm(std::span<const key_type>{keys.begin(), keys.size()}, how);
+    }
+
+    /// The same with a loader for this call, best one for many keys: a callable or a `load_many` that
+    /// is given a `span<const key_type>` and gives a vector in the same order. It may refer to the
+    /// caller's variables, and is called from `parallel` threads at once.
+    template <class R, class F>
+        requires RangeOf<R, key_type> && BulkLoaderFor<F, Store>
+    WarmReport<key_type> warm(R&& keys, F&& loader, const WarmOptions& how = {}) const {
+        using Given = std::remove_reference_t<F>;
+        return warm_with(keys, how, [&](ReadPath<Core> path, std::span<const key_type> batch) {
+            if constexpr (LoadsMany<Given, Store> || !CallsWithMany<Given, Store>) {
+                return path.timed_many(batch, loader);
+            } else {
+                BulkCall<Given> bulk{std::addressof(loader)};
+                return path.timed_many(batch, bulk);
+            }
+        });
+    }
+    template <class F>
+        requires BulkLoaderFor<F, Store>
+    WarmReport<key_type> warm(std::initializer_list<key_type> keys, F&& loader,
+                              const WarmOptions& how = {}) const {
+        return warm(std::span<const key_type>{keys.begin(), keys.size()}, loader, how);
+    }
+
+    // What a mistake finds, so that the compiler names the cure.
+    LARDER_REFUSED(LARDER_NEEDS_A_REPOSITORY, class Q = key_type)
+    void put(const Q&, const value_type&) const
+        requires(!RepositoryFor<L, Store>)
+    LARDER_NEVER;
+    LARDER_REFUSED(LARDER_NEEDS_A_REPOSITORY, class R)
+    void put_many(R&&) const
+        requires(!RepositoryFor<L, Store>)
+    LARDER_NEVER;
+    LARDER_REFUSED(LARDER_NEEDS_A_REPOSITORY, class Q = key_type)
+    void put_many(std::initializer_list<std::pair<Q, value_type>>) const
+        requires(!RepositoryFor<L, Store>)
+    LARDER_NEVER;
+    LARDER_REFUSED(LARDER_NEEDS_A_REPOSITORY, class Q = key_type)
+    void remove(const Q&) const
+        requires(!RepositoryFor<L, Store>)
+    LARDER_NEVER;
+    LARDER_REFUSED(LARDER_NEEDS_ANOTHER_LOADER, class Q = key_type, class F)
+    std::optional<value_type> get(const Q&, F&&, const Read& = {}) const
+        requires MistakenLoaderFor<F, Store>
+    LARDER_NEVER;
+    LARDER_REFUSED(LARDER_NEEDS_ANOTHER_LOADER, class Q = key_type, class F)
+    Fetched<value_type> fetch(const Q&, F&&, const Read& = {}) const
+        requires MistakenLoaderFor<F, Store>
+    LARDER_NEVER;
+
+    /// What happened so far: this policy's reads and loads, and its store's evictions.
+    [[nodiscard]] Stats stats() const { return core_->stats(); }
+
+protected:
+    friend struct Inspect;
+    using Core = detail::Core<Store, L>;
+
+    Policy(S store, L loader, Options options)
+        : core_{std::make_shared<Core>(coherent(std::move(store)), std::move(loader),
+                                       std::move(options))} {}
+
+    [[nodiscard]] Core& core() const noexcept { return *core_; }
+
+private:
+    static Store coherent(S store) {
+        if constexpr (std::same_as<S, Store>) {
+            return store;
+        } else if constexpr (CoherentStore<typename Unreferenced<S>::type>) {
+            return store.get();
+        } else {
+            return Store{std::move(store)};
+        }
+    }
+
+    void close() noexcept {
+        if (core_) {
+            core_->background->scope.close();
+            core_->tell_rest();
+            core_.reset();
+        }
+    }
+
+    using Lookup = typename ReadPath<Core>::Lookup;
+
+    [[nodiscard]] ReadPath<Core> reads() const noexcept { return ReadPath<Core>{*core_}; }
+    [[nodiscard]] WritePath<Core> writes() const noexcept { return WritePath<Core>{*core_, After}; }
+    [[nodiscard]] OwnLoad<Core> own_load() const noexcept { return {core_.get()}; }
+
+    // What the store looks up by: the key itself, or a view of it where that is enough.
+    template <class Q>
+    static decltype(auto) lookup(const Q& key) {
+        if constexpr (std::same_as<Q, key_type>) {
+            return (key);
+        } else if constexpr (LookupKey<Q, key_type>) {
+            return std::string_view{key};
+        } else {
+            return key_type(key);
+        }
+    }
+
+    template <class Q>
+    static decltype(auto) as_key(const Q& key) {
+        if constexpr (std::same_as<Q, key_type>) {
+            return (key);
+        } else {
+            return key_type(key);
+        }
+    }
+
+    static auto into(std::optional<value_type>& value) {
+        return [&value](const value_type* found, Remaining, Ttl) {
+            if (found != nullptr) {
+                value.emplace(*found);
+            }
+        };
+    }
+
+    template <class R>
+    static std::vector<key_type> collect(R&& range) {
+        std::vector<key_type> keys;
+        for (auto&& key : range) {
+            keys.push_back(key_type(key));
+        }
+        return keys;
+    }
+
+    template <class Q, class Load>
+    Fetched<value_type> fetch_with(const Q& key, const Read& how, const Load& load) const {
+        if (how.from == From::source) {
+            return reads().reload(as_key(key), how, load);
+        }
+        Fetched<value_type> fetched;
+        const Ttl usual = core_->options.ttl;
+        Lookup lookup{core_->query(true)};
+        const auto take = [&](const value_type* found, Remaining remaining, Ttl life) {
+            if (found != nullptr) {
+                fetched.value.emplace(*found);
+            }
+            fetched.source = lookup.source;
+            if (lookup.source == Source::hit) {
+                fetched.remaining = whole(remaining);
+                fetched.age = (std::max)((life > Ttl::zero() ? life : usual) - fetched.remaining,
+                                         Ttl::zero());
+            }
+        };
+        if (reads().hit(lookup(key), lookup, take)) {
+            return fetched;
+        }
+        return reads().miss(as_key(key), lookup, how, load);
+    }
+
+    template <class R, class Load>
+    WarmReport<key_type> warm_with(R& keys, const WarmOptions& how, const Load& load) const {
+        validate(how);
+        return Warming<Core, R, Load>{*core_, keys, load, how}();
+    }
+
+    Writing<Core> open_writes(std::vector<key_type> keys) const {
+        std::unordered_set<key_type, Hash<key_type>, std::equal_to<>> seen;
+        std::erase_if(keys, [&](const key_type& key) { return !seen.insert(key).second; });
+        return Writing<Core>{core_, std::move(keys)};
+    }
+
+    std::shared_ptr<Core> core_;
+};
+
+/// Stands in for a policy whose store or loader lacks something: RequiresStore and RequiresLoader
+/// have said what, and nothing more should be said.
+template <class S, class L>
+class NoPolicy {
+public:
+    using key_type = int;
+    using value_type = int;
+
+protected:
+    NoPolicy(const S&, const L&, const Options&) {}
+};
+
+template <bool Sound, class S, class L, AfterWrite After>
+struct PolicyOf {
+    using type = Policy<S, L, After>;
+};
+template <class S, class L, AfterWrite After>
+struct PolicyOf<false, S, L, After> {
+    using type = NoPolicy<S, L>;
+};
+
+/// The base of every policy, chosen so that a missing function is the one error.
+template <class S, class L, AfterWrite After>
+using PolicyBase = typename PolicyOf<store_ok<S> && loader_ok<L, S>, S, L, After>::type;
+
+}  // namespace detail
+
+LARDER_NS_END
+
+#endif  // LARDER_DETAIL_POLICY_BASE_HPP

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// What the slot protocol hands back and forth between a policy and a coherent store.
+
+#ifndef LARDER_DETAIL_SLOT_PROTOCOL_HPP
+#define LARDER_DETAIL_SLOT_PROTOCOL_HPP
+
+#include <larder/detail/flight/in_flight.hpp>
+#include <larder/entry.hpp>
+#include <larder/version.hpp>
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+/// A moment of a store's tag clock. Moments of different eras never match.
+struct Epoch {
+    std::uint64_t era = 0;
+    std::uint64_t tick = 0;
+
+    friend bool operator==(const Epoch&, const Epoch&) = default;
+};
+
+/// The right to fill a slot, as long as the slot still shows it. Id 0: no lease.
+struct Lease {
+    std::uint64_t id = 0;
+    Epoch epoch{};
+
+    /// Of a reload beside a value, where the store keeps such leases apart.
+    bool beside = false;
+
+    explicit operator bool() const noexcept { return id != 0; }
+};
+
+/// A write in flight. Id 0: none.
+struct Ticket {
+    std::uint64_t id = 0;
+    Epoch epoch{};
+
+    explicit operator bool() const noexcept { return id != 0; }
+};
+
+/// How a copy that is to be made lives, and what it carries.
+struct Keeping {
+    Lifetime life{};
+    Tags tags{};
+
+    /// The life is this entry's own, not the policy's usual one.
+    bool own_life = false;
+
+    [[nodiscard]] bool kept() const noexcept { return life.fresh > Ttl::zero(); }
+};
+
+/// What a read asks of a store beyond the value: of one where nothing costs more, nothing.
+struct NoQuery {};
+
+/// A copy as `peek` and `open` found it.
+template <class V>
+struct Copy {
+    Entry<V> entry{};
+
+    /// How long it was fresh in all when it was put; zero where the store does not know.
+    Ttl fresh{0};
+
+    /// A refresh of it is under way.
+    bool refreshing = false;
+
+    [[nodiscard]] bool stale() const noexcept { return entry.remaining <= Ttl::zero(); }
+};
+
+/// What a slot answers to a reader that found no fresh copy.
+enum class Slot : std::uint8_t {
+    hit,      ///< a fresh copy is there after all
+    lead,     ///< the caller holds the lease: load, then fill or release
+    join,     ///< somebody in this process holds the lease: wait for `flight`
+    foreign,  ///< somebody elsewhere holds the lease: wait for the slot to change
+    bypass,   ///< a write is in flight, or the slot is not ours to touch: load without filling
+};
+
+/// The answer of `open` and `open_refresh`.
+template <class V>
+struct Opening {
+    Slot slot = Slot::bypass;
+
+    /// `hit`: the fresh copy. Else the stale copy, if there is one: for when the load fails or is late.
+    std::optional<Copy<V>> copy{};
+
+    /// `lead`: the caller's. `join`, `foreign`: the holder's.
+    Lease lease{};
+
+    /// `lead`: the caller's duty towards whoever joins. The lease ends with it, at the latest.
+    Lead<Fetched<V>> lead{};
+
+    /// `join`: what to wait for.
+    std::shared_ptr<Flight<V>> flight{};
+
+    /// `bypass`: a write is in flight. Else the store has failed, or the slot is not ours to touch.
+    bool writing = false;
+};
+
+/// The answer of `fill`.
+struct Filled {
+    bool kept = false;       ///< the slot now holds the value
+    bool tags_stand = true;  ///< none of its tags was invalidated since the lease, kept or not
+
+    /// Why it could not be stored. Stores throw it; the read path, which does not, notes it here.
+    std::exception_ptr failure{};
+
+    /// The read path notes, too, that an older copy is still served: it could not be dropped either.
+    bool outlived = false;
+};
+
+/// One fill of many; views of what the caller holds. What is not to be kept is withdrawn.
+template <class K, class V>
+struct Filling {
+    const K* key = nullptr;
+    Lease lease{};
+    const std::optional<V>* value = nullptr;
+    const Keeping* keeping = nullptr;
+};
+
+/// An invalidation that a store has missed.
+struct MissedInvalidation {
+    /// The write whose end the store was to be told, if it may not have heard of that either.
+    Ticket ticket{};
+
+    /// The write may still take effect for so long: until then the key is not trusted, whatever the
+    /// store was told.
+    Ttl hold{0};
+
+    /// Queued even beyond the bound: the database has been written.
+    bool force = false;
+};
+
+/// What is out of a store, for tests: nothing, once nothing runs.
+struct InHand {
+    std::size_t leases = 0;
+    std::size_t tickets = 0;
+
+    friend bool operator==(const InHand&, const InHand&) = default;
+};
+
+/// False for a NaN: a copy of such a key would never be found again, so none is kept.
+template <class Equal = std::equal_to<>, class K>
+[[nodiscard]] bool equals_itself(const K& key) {
+    return Equal{}(key, key);
+}
+
+/// How a write leaves its slot.
+enum class Finish : std::uint8_t {
+    nothing,  ///< no copy
+    value,    ///< a copy of the value, or of its known absence
+};
+
+}  // namespace detail
+
+LARDER_NS_END
+
+#endif  // LARDER_DETAIL_SLOT_PROTOCOL_HPP

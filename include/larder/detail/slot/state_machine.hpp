@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// The slot protocol as pure functions: all of a slot but its value.
+///
+/// What becomes of a slot is decided here and nowhere else; stores carry it out. The transitions
+/// are those of the model in tests/models/coherence.pml, which proves what they are for.
+
+#ifndef LARDER_DETAIL_SLOT_STATE_MACHINE_HPP
+#define LARDER_DETAIL_SLOT_STATE_MACHINE_HPP
+
+#include <larder/detail/slot/protocol.hpp>
+#include <larder/version.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+/// What a slot holds besides its claim.
+enum class Held : std::uint8_t { nothing, fresh, stale };
+
+/// What an operation does to the value that a slot holds.
+enum class Then : std::uint8_t {
+    keep,   ///< as it is
+    drop,   ///< it goes
+    store,  ///< the new one takes its place
+};
+
+/// Who has a slot in hand: nobody, a loader, a refresher beside the value, or writers.
+///
+/// Every function is one atomic step of the slot: call them under the slot's lock, `settle` first.
+/// Complexity: linear in the tickets, of which there are at most 32.
+class SlotState {
+public:
+    using Instant = std::chrono::steady_clock::time_point;
+
+    /// A slot holds at most this many tickets by name.
+    static constexpr std::size_t most_tickets = 32;
+
+    [[nodiscard]] bool idle() const noexcept { return kind_ == Kind::none; }
+    [[nodiscard]] bool loading() const noexcept { return kind_ == Kind::loading; }
+    [[nodiscard]] bool refreshing() const noexcept { return kind_ == Kind::refreshing; }
+    [[nodiscard]] bool writing() const noexcept { return kind_ == Kind::writing; }
+    [[nodiscard]] bool overlapped() const noexcept { return overlapped_; }
+    [[nodiscard]] std::uint64_t lease() const noexcept { return lease_; }
+    [[nodiscard]] std::size_t tickets() const noexcept { return tickets_.size(); }
+
+    /// True if `lease` may still fill.
+    [[nodiscard]] bool stands(std::uint64_t lease) const noexcept {
+        return lease != 0 && lease == lease_ && (loading() || refreshing());
+    }
+
+    /// True if the write of `ticket` is in flight.
+    [[nodiscard]] bool holds(std::uint64_t ticket) const noexcept {
+        return std::any_of(tickets_.begin(), tickets_.end(),
+                           [&](const TicketHeld& t) { return t.id == ticket; });
+    }
+
+    /// True if the write of `ticket` may leave a value, as things are.
+    [[nodiscard]] bool may_leave(std::uint64_t ticket) const noexcept {
+        return writing() && !overlapped_ && unnamed_until_ == none && tickets_.size() == 1 &&
+               tickets_.front().id == ticket;
+    }
+
+    /// Lets go of what time has ended: tickets past their deadline, the refresh of a value that is
+    /// gone. Overlap is not forgotten with the tickets that met.
+    void settle(Held held, Instant now) {
+        if (writing()) {
+            std::erase_if(tickets_, [&](const TicketHeld& t) { return t.deadline <= now; });
+            if (tickets_.empty() && unnamed_until_ <= now) {
+                clear();
+            }
+        } else if (refreshing() && held == Held::nothing) {
+            clear();
+        }
+    }
+
+    /// A reader without a fresh copy; `id` is the lease it gets if it is to load.
+    Slot open(Held held, std::uint64_t id) {
+        if (writing()) {
+            return Slot::bypass;
+        }
+        if (held == Held::fresh) {
+            return Slot::hit;
+        }
+        if (!idle()) {
+            return Slot::join;
+        }
+        take(held, id);
+        return Slot::lead;
+    }
+
+    /// The load of `lease` brought a value.
+    Then fill(std::uint64_t lease) {
+        if (!stands(lease)) {
+            return Then::keep;
+        }
+        clear();
+        return Then::store;
+    }
+
+    /// The load of `lease` failed.
+    void release(std::uint64_t lease) noexcept {
+        if (stands(lease)) {
+            clear();
+        }
+    }
+
+    /// The load of `lease` answered, and its answer is not kept: no older copy may hide it.
+    Then withdraw(std::uint64_t lease) noexcept {
+        if (!stands(lease)) {
+            return Then::keep;
+        }
+        clear();
+        return Then::drop;
+    }
+
+    /// A writer begins: whatever copy there is goes.
+    Then begin_write(std::uint64_t ticket, Instant deadline) {
+        if (!writing()) {
+            tickets_.reserve(1);
+            clear();
+            kind_ = Kind::writing;
+            tickets_.push_back({ticket, deadline});
+            return Then::drop;
+        }
+        overlapped_ = true;
+        if (tickets_.size() < most_tickets) {
+            tickets_.push_back({ticket, deadline});
+        } else {
+            unnamed_until_ = (std::max)(unnamed_until_, deadline);
+        }
+        return Then::drop;
+    }
+
+    /// How a writer ended.
+    struct Finished {
+        Then then;
+        bool found;  ///< its ticket was still there
+    };
+
+    /// A writer ends; `leaves` says whether it has a value to leave.
+    Finished finish_write(std::uint64_t ticket, bool leaves) noexcept {
+        if (!writing()) {
+            clear();
+            return {Then::drop, false};
+        }
+        const auto at = std::find_if(tickets_.begin(), tickets_.end(),
+                                     [&](const TicketHeld& t) { return t.id == ticket; });
+        if (at == tickets_.end()) {
+            overlapped_ = true;  // nobody may leave a value now
+            return {Then::drop, false};
+        }
+        tickets_.erase(at);
+        if (!tickets_.empty() || unnamed_until_ != none) {
+            return {Then::drop, true};
+        }
+        const Then then = !overlapped_ && leaves ? Then::store : Then::drop;
+        clear();
+        return {then, true};
+    }
+
+    /// An invalidation: whoever loads or refreshes must not fill, whoever writes must leave nothing.
+    Then erase() {
+        if (writing()) {
+            overlapped_ = true;
+        } else {
+            clear();
+        }
+        return Then::drop;
+    }
+
+    /// A background refresh: `lead`, or `hit` for nothing to do.
+    Slot open_refresh(Held held, std::uint64_t id) {
+        if (writing()) {
+            return Slot::bypass;
+        }
+        if (held != Held::fresh || !idle()) {
+            return Slot::hit;
+        }
+        take(held, id);
+        return Slot::lead;
+    }
+
+    /// A refresh by name: takes the lease from whoever has it.
+    Slot force_refresh(Held held, std::uint64_t id) {
+        if (writing()) {
+            overlapped_ = true;
+            return Slot::bypass;
+        }
+        take(held, id);
+        return Slot::lead;
+    }
+
+    /// The fill of a refresh by name was dropped: no older value may be served any more.
+    Then close_refresh(std::uint64_t lease, Held held) {
+        if (held == Held::nothing || writing() || stands(lease)) {
+            return Then::keep;
+        }
+        if (refreshing()) {
+            kind_ = Kind::loading;  // whose load began after that of `lease`
+        }
+        return Then::drop;
+    }
+
+    /// A value from outside of the protocol.
+    Then put() {
+        if (writing()) {
+            overlapped_ = true;
+            return Then::drop;
+        }
+        clear();
+        return Then::store;
+    }
+
+private:
+    enum class Kind : std::uint8_t { none, loading, refreshing, writing };
+
+    struct TicketHeld {
+        std::uint64_t id;
+        Instant deadline;
+    };
+
+    static constexpr Instant none = (Instant::min)();
+
+    // Keeps the room of the tickets: a slot that is claimed again allocates none.
+    void clear() noexcept {
+        kind_ = Kind::none;
+        overlapped_ = false;
+        lease_ = 0;
+        tickets_.clear();
+        unnamed_until_ = none;
+    }
+
+    void take(Held held, std::uint64_t id) noexcept {
+        clear();
+        kind_ = held == Held::nothing ? Kind::loading : Kind::refreshing;
+        lease_ = id;
+    }
+
+    Kind kind_ = Kind::none;
+    bool overlapped_ = false;
+    std::uint64_t lease_ = 0;
+    std::vector<TicketHeld> tickets_{};
+    Instant unnamed_until_ = none;  // of the tickets beyond the most that are kept by name
+};
+
+}  // namespace detail
+
+LARDER_NS_END
+
+#endif  // LARDER_DETAIL_SLOT_STATE_MACHINE_HPP

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// The journal in front of the database, as the repository of a write-behind policy.
+
+#ifndef LARDER_DETAIL_WRITE_BEHIND_JOURNALED_REPOSITORY_HPP
+#define LARDER_DETAIL_WRITE_BEHIND_JOURNALED_REPOSITORY_HPP
+
+#include <larder/concepts.hpp>
+#include <larder/detail/support/key_text.hpp>
+#include <larder/detail/support/process.hpp>
+#include <larder/detail/support/saturating_time.hpp>
+#include <larder/detail/user/calls.hpp>
+#include <larder/detail/write_behind/bell.hpp>
+#include <larder/entry.hpp>
+#include <larder/error.hpp>
+#include <larder/journal/journal.hpp>
+#include <larder/policy/write_behind_options.hpp>
+#include <larder/stats.hpp>
+#include <larder/version.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+/// Too many changes wait: nothing was recorded.
+class JournalFull : public Error, public NotWritten {
+public:
+    using Error::Error;
+};
+
+/// Saves into the journal; loads what is pending, else the row. A cheap handle, shared with the
+/// flusher, which carries the changes on.
+///
+/// Thread safety: all members may run concurrently.
+template <class J, class R>
+class JournaledRepository {
+public:
+    using Key = typename J::key_type;
+    using Value = typename J::value_type;
+    using journal_type = J;
+    using repository_type = R;
+
+    JournaledRepository(J journal, R repository, WriteBehindOptions options)
+        : state_{std::make_shared<State>(std::move(journal), std::move(repository), options)} {
+        validate(options);
+    }
+
+    [[nodiscard]] J& journal() const noexcept { return state_->journal; }
+    [[nodiscard]] R& repository() const noexcept { return state_->repository; }
+    [[nodiscard]] const WriteBehindOptions& options() const noexcept { return state_->options; }
+
+    // ---- as a repository ----
+
+    Loaded<Value> load(const Key& key) const { return std::move(load_sourced(key).loaded); }
+    Sourced<Value> load_sourced(const Key& key) const { return load_sourced(key, repository()); }
+
+    /// The pending change if there is one, and only then the row, by whatever loader was given: asked
+    /// the other way round, a change that is written in between is missed.
+    template <class L>
+    Sourced<Value> load_sourced(const Key& key, L& given) const {
+        Asked asked = ask_of(key);
+        if (asked.change) {
+            Sourced<Value> pending{{}, Source::pending};
+            pending.loaded.value = std::move(asked.change->value);
+            return pending;
+        }
+        Sourced<Value> row{load_one<Value>(given, key)};
+        if (!asked.answered) {
+            row.source = Source::bypassed;
+            row.loaded.ttl = Ttl::zero();
+        }
+        return row;
+    }
+
+    /// The same for many keys: one batch for those without a pending change.
+    template <class L, class Around>
+    std::vector<Loaded<Value>> load_many_covered(std::span<const Key> keys, L& given,
+                                                 const Around& around) const {
+        std::vector<Loaded<Value>> all(keys.size());
+        std::vector<Key> left;
+        std::vector<std::size_t> place;
+        std::vector<bool> answered;
+        for (std::size_t i = 0; i < keys.size(); ++i) {
+            Asked asked = ask_of(keys[i]);
+            if (asked.change) {
+                all[i].value = std::move(asked.change->value);
+            } else {
+                left.push_back(keys[i]);
+                place.push_back(i);
+                answered.push_back(asked.answered);
+            }
+        }
+        if (!left.empty()) {
+            auto rows = load_many<Value>(given, std::span<const Key>{left}, around);
+            for (std::size_t i = 0; i < rows.size(); ++i) {
+                if (!answered[i]) {
+                    rows[i].ttl = Ttl::zero();
+                }
+                all[place[i]] = std::move(rows[i]);
+            }
+        }
+        return all;
+    }
+
+    /// Copies are made by processes, too, that do not know of this journal: a read asks it first.
+    static constexpr bool before_copies = requires { requires J::unshared; };
+
+    /// The change that waits, if there is one.
+    template <class Q>
+    std::optional<Change<Key, Value>> pending(const Q& key) const {
+        using Pending = std::optional<Change<Key, Value>>;
+        return ask([&] { return journal().size() == 0 ? Pending{} : journal().pending(Key(key)); })
+            .change;
+    }
+
+    void save(const Key& key, const Value& value) const {
+        record({key, std::optional<Value>{value}, 0});
+    }
+    void remove(const Key& key) const { record({key, std::nullopt, 0}); }
+
+    // ---- towards the flusher ----
+
+    [[nodiscard]] Bell& bell() const noexcept { return state_->bell; }
+
+    /// So many changes wait that they should not wait for company as well.
+    [[nodiscard]] bool crowded() const {
+        return journal().size() >= options().max_pending - options().max_pending / 2;
+    }
+    struct Tally {
+        std::atomic<std::uint64_t> retries{0};
+        std::atomic<std::uint64_t> refused{0};
+        std::atomic<std::uint64_t> buried{0};
+    };
+    [[nodiscard]] Tally& tally() const noexcept { return state_->tally; }
+
+    void add_to(Stats& stats) const {
+        try {
+            stats.pending = journal().size();
+            stats.oldest = journal().oldest().value_or(Ttl::zero());
+        } catch (const StoreError&) {
+            ++stats.store_errors;
+        }
+        stats.retries = tally().retries;
+        stats.refused = tally().refused;
+        stats.buried = tally().buried;
+    }
+
+private:
+    struct State {
+        State(J j, R r, WriteBehindOptions o)
+            : journal{std::move(j)}, repository{std::move(r)}, options{o} {}
+
+        J journal;
+        R repository;
+        const WriteBehindOptions options;
+        Bell bell{};
+        ForkLocal<std::mutex> door{};
+        Tally tally{};
+    };
+
+    struct Asked {
+        std::optional<Change<Key, Value>> change{};
+
+        // If not, the row may be older than a change that nobody can see now.
+        bool answered = true;
+    };
+
+    template <class Question>
+    Asked ask(Question&& question) const {
+        try {
+            return {question()};
+        } catch (const StoreError&) {
+            if (!options().read_without_journal) {
+                throw;
+            }
+            return {{}, false};
+        }
+    }
+    Asked ask_of(const Key& key) const {
+        return ask([&] { return journal().pending(key); });
+    }
+
+    void record(Change<Key, Value> change) const {
+        if (!try_record(change)) {
+            bell().press();
+            const auto until = later(std::chrono::steady_clock::now(), options().block_for);
+            if (options().when_full == WhenFull::reject ||
+                !bell().wait(until, [&] { return try_record(change); })) {
+                throw JournalFull{Errc::journal_full,
+                                  std::to_string(options().max_pending) +
+                                      " changes wait for the database; that of key " +
+                                      key_text(change.key) + " was not taken"};
+            }
+        }
+        bell().ring();
+    }
+
+    // False if there is no room, with `change` as it was. That of a key that has one pending takes none.
+    bool try_record(Change<Key, Value>& change) const {
+        const std::size_t most = options().max_pending;
+        if constexpr (BoundedJournal<J>) {
+            return journal().record(std::move(change), most).has_value();
+        } else {
+            // The place that was seen must still be there: one writer at a time.
+            const std::scoped_lock door{state_->door.get()};
+            if (journal().size() >= most && !journal().pending(change.key)) {
+                return false;
+            }
+            journal().record(std::move(change));
+            return true;
+        }
+    }
+
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace detail
+
+LARDER_NS_END
+
+#endif  // LARDER_DETAIL_WRITE_BEHIND_JOURNALED_REPOSITORY_HPP

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// One connection: bytes out, replies in.
+
+#ifndef LARDER_REDIS_DETAIL_CLIENT_CONNECTION_HPP
+#define LARDER_REDIS_DETAIL_CLIENT_CONNECTION_HPP
+
+#include <larder/redis/detail/client/patience.hpp>
+#include <larder/redis/detail/client/reply_parser.hpp>
+#include <larder/redis/detail/client/socket.hpp>
+#include <larder/redis/error.hpp>
+#include <larder/redis/options.hpp>
+#include <larder/redis/pipeline.hpp>
+#include <larder/redis/reply.hpp>
+#include <larder/version.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <poll.h>
+
+LARDER_NS_BEGIN
+
+namespace redis::detail {
+
+/// The server says that user and password are missing or wrong.
+[[nodiscard]] inline bool about_credentials(std::string_view error) noexcept {
+    return error.starts_with("NOAUTH") || error.starts_with("WRONGPASS") ||
+           error.starts_with("ERR invalid password") ||  // before 6.0, and without a user
+           error.starts_with("ERR AUTH ") ||
+           error.starts_with("ERR Client sent AUTH, but no password is set");
+}
+
+/// The server is not, or not yet, what takes writes: it has changed its role. Before 7.0 the error of
+/// a script wraps the one that the script met.
+[[nodiscard]] inline bool about_role(std::string_view error) noexcept {
+    const bool wrapped = error.starts_with("ERR Error running script");
+    for (const std::string_view kind : {"READONLY ", "LOADING ", "MASTERDOWN "}) {
+        if (wrapped ? error.find(kind) != std::string_view::npos : error.starts_with(kind)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/// A connection that has been introduced: user, database, name. After anything was thrown it must
+/// not be used any more.
+class Connection {
+public:
+    /// @param era  of the circuit, when it was opened
+    Connection(const ClientOptions& options, std::uint64_t era, time_point deadline)
+        : socket_{Socket::open(options, deadline)},
+          reader_{options.max_reply_bytes},
+          buffer_(16 * 1024),
+          era_{era} {
+        introduce(options, deadline);
+    }
+
+    /// Sends some bytes. While the kernel takes no more of them replies are read, so that two full
+    /// buffers do not wait for each other.
+    ///
+    /// @param sent  counts the bytes that the kernel took
+    /// @param left  counts the replies down, which are handed on: `take(Reply)`
+    /// @return  whether it took them at once
+    template <class Take>
+    [[nodiscard]] bool send(std::string_view bytes, std::size_t& sent, std::size_t& left,
+                            Patience& patience, Take&& take) {
+        for (bool at_once = true;; at_once = false) {
+            const std::size_t took = socket_.send(bytes.substr(sent));
+            sent += took;
+            if (sent == bytes.size()) {
+                return at_once;
+            }
+            if (took == 0 && (socket_.wait(POLLIN | POLLOUT, patience.until()) & POLLIN) != 0 &&
+                receive(false, patience)) {
+                hand_on(left, take);
+                patience.seen(std::chrono::steady_clock::now());
+            }
+            check_time(patience);
+        }
+    }
+
+    /// Hands on as many replies as are left: `take(Reply)`.
+    ///
+    /// @param wait  the whole time of a command is left: the first wait is cheaper
+    /// @param slow  `slow(now)` while large replies take their time, after some more came and after
+    ///              the deadline; it may change `left`. False: this connection is another's from now
+    ///              on, and must not be touched
+    template <class Take, class Slow>
+    void read(std::size_t& left, Patience& patience, bool wait, Take&& take, Slow&& slow) {
+        time_point now{};
+        for (; left > 0; wait = false) {
+            if (receive(wait, patience)) {
+                hand_on(left, take);
+                if (left == 0) {
+                    return;
+                }
+                now = std::chrono::steady_clock::now();
+                patience.seen(now);
+            } else if (socket_.wait(POLLIN, patience.next(now)) != 0) {
+                continue;
+            } else {
+                now = std::chrono::steady_clock::now();
+            }
+            // A server that drips never makes us wait for long, and must not hold us for ever.
+            check_time(patience, now);
+            if (patience.is_large() && !slow(now)) {
+                return;
+            }
+        }
+    }
+
+    /// Whether the server has said no more than it was asked: else it must not be asked again here.
+    [[nodiscard]] bool clean() const noexcept { return reader_.empty(); }
+
+    /// Of the circuit, when it was opened.
+    [[nodiscard]] std::uint64_t era() const noexcept { return era_; }
+
+    /// Whether it can be used, as far as can be told without asking.
+    [[nodiscard]] bool usable(std::uint64_t era, time_point now) noexcept {
+        const bool idle = now - used_ >= std::chrono::milliseconds{1};
+        used_ = now;
+        return era == era_ && !(idle && socket_.spoiled());
+    }
+
+    void close_inherited() noexcept { socket_.close(); }
+
+private:
+    // False: nothing came.
+    bool receive(bool wait, Patience& patience) {
+        const std::size_t got = socket_.receive(buffer_.data(), buffer_.size(), wait);
+        if (got == 0) {
+            return false;
+        }
+        patience.arrived(got);
+        reader_.feed(buffer_.data(), got);
+        if (got == buffer_.size() && got < 256 * 1024) {
+            buffer_.resize(2 * got);
+        }
+        return true;
+    }
+
+    template <class Take>
+    void hand_on(std::size_t& left, Take& take) {
+        for (Reply reply; left > 0 && reader_.next(reply);) {
+            --left;
+            take(std::move(reply));
+        }
+    }
+
+    static void check_time(const Patience& patience,
+                           time_point now = std::chrono::steady_clock::now()) {
+        if (patience.deadline() != never && now >= patience.until()) {
+            throw Failed{Failed::Kind::timed_out, patience.flows(now) ? "the reply comes too slowly"
+                                                  : patience.began()  ? "no complete reply"
+                                                                      : "no reply"};
+        }
+    }
+
+    void introduce(const ClientOptions& options, time_point deadline) {
+        enum class Step { auth, select, name };
+        std::vector<Step> steps;
+        std::string bytes;
+        const auto add = [&](Step step, std::initializer_list<std::string_view> words) {
+            steps.push_back(step);
+            append_command(bytes, {words.begin(), words.size()});
+        };
+        if (!options.password.empty()) {
+            if (options.user.empty()) {
+                add(Step::auth, {"AUTH", options.password});
+            } else {
+                add(Step::auth, {"AUTH", options.user, options.password});
+            }
+        }
+        if (options.database != 0) {
+            add(Step::select, {"SELECT", std::to_string(options.database)});
+        }
+        if (!options.name.empty()) {
+            add(Step::name, {"CLIENT", "SETNAME", options.name});
+        }
+        if (steps.empty()) {
+            return;
+        }
+        std::size_t step = 0;
+        const auto check = [&](const Reply& reply) {
+            const Step now = steps[step++];
+            // A server that takes no names serves all the same.
+            if (!reply.is_error() || now == Step::name) {
+                return;
+            }
+            const std::string text{reply.text()};
+            throw Failed{now == Step::auth || about_credentials(text) ? Failed::Kind::credentials
+                                                                      : Failed::Kind::connect,
+                         text};
+        };
+        std::size_t sent = 0;
+        std::size_t left = steps.size();
+        Patience patience{deadline, Patience::duration{0}};
+        (void)send(bytes, sent, left, patience, check);
+        read(left, patience, false, check, [](time_point) { return true; });
+        if (!clean()) {
+            throw Failed{Failed::Kind::broken, "a reply that nobody asked for"};
+        }
+    }
+
+    Socket socket_;
+    Reader reader_;
+    std::vector<char> buffer_;
+    std::uint64_t era_;
+    time_point used_{};
+};
+
+}  // namespace redis::detail
+
+LARDER_NS_END
+
+#endif  // LARDER_REDIS_DETAIL_CLIENT_CONNECTION_HPP

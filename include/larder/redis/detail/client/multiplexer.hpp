@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// A connection that many callers share: who comes while it is busy travels with the next batch.
+
+#ifndef LARDER_REDIS_DETAIL_CLIENT_MULTIPLEXER_HPP
+#define LARDER_REDIS_DETAIL_CLIENT_MULTIPLEXER_HPP
+
+#include <larder/redis/detail/client/call.hpp>
+#include <larder/redis/detail/client/exchange.hpp>
+#include <larder/redis/detail/client/patience.hpp>
+#include <larder/redis/detail/client/server.hpp>
+#include <larder/version.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <mutex>
+#include <utility>
+
+LARDER_NS_BEGIN
+
+namespace redis::detail {
+
+/// A shared connection without a thread of its own. The caller that finds it idle leads: it sends
+/// all that has gathered, reads all replies, hands the lead to the one that has waited longest, and
+/// wakes those whose replies are there.
+///
+/// Thread safety: all members may run concurrently.
+class Lane {
+public:
+    /// More than that is not sent at once.
+    static constexpr std::size_t max_bytes = 256 * 1024;
+    static constexpr std::size_t max_commands = 1024;
+
+    /// Whether somebody is using it. A hint.
+    [[nodiscard]] bool busy() const noexcept { return busy_.load(std::memory_order_relaxed); }
+
+    /// When the batch was sent that it is busy with. A hint.
+    [[nodiscard]] time_point busy_since() const noexcept {
+        return time_point{Call::duration{since_.load(std::memory_order_relaxed)}};
+    }
+
+    void run(Server& server, Call& call) noexcept {
+        time_point now = call.time.start;
+        if (!begin_at_once(call)) {
+            switch (call.wait()) {
+                case Call::leads:
+                    now = std::chrono::steady_clock::now();
+                    begin(now);
+                    break;
+                case Call::carries: Exchange<Lead>{server, call}.carry_on(); return;
+                default: return;
+            }
+        }
+        Exchange<Lead> exchange{server, call, line_};
+        Lead lead{*this};
+        exchange.run(now, &lead);
+    }
+
+    /// The lead of a lane: who holds it does the input and output of all. Its end passes it on.
+    class Lead {
+    public:
+        explicit Lead(Lane& lane) noexcept : lane_{&lane} {}
+        Lead(const Lead&) = delete;
+        Lead& operator=(const Lead&) = delete;
+        ~Lead() { pass_on(nullptr); }
+
+        /// @param back  calls that are to be sent again, before all that wait
+        void pass_on(Call* back) noexcept {
+            if (lane_ != nullptr) {
+                std::exchange(lane_, nullptr)->next_leads(back, connecting);
+            }
+        }
+
+        Call::duration connecting{0};  ///< spent on opening connections
+
+    private:
+        Lane* lane_;
+    };
+
+    /// In a child: closes the parent's socket, which stays open there.
+    void close_inherited() noexcept {
+        if (line_.connection) {
+            line_.connection->close_inherited();
+        }
+    }
+
+private:
+    // False: somebody leads.
+    [[nodiscard]] bool begin_at_once(Call& call) noexcept {
+        const std::lock_guard lock{mutex_};
+        call.connecting = connecting_;
+        (last_ == nullptr ? head_ : last_->next) = &call;
+        last_ = &call;
+        if (busy()) {
+            return false;
+        }
+        busy_.store(true, std::memory_order_relaxed);
+        cut_batch(call.time.start);
+        return true;
+    }
+    void begin(time_point now) noexcept {
+        const std::lock_guard lock{mutex_};
+        cut_batch(now);
+    }
+
+    // Takes from the queue what fits into one batch: at least its first, who leads.
+    void cut_batch(time_point now) noexcept {
+        since_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+        std::size_t bytes = 0;
+        std::size_t commands = 0;
+        Call* end = nullptr;
+        for (Call* call = head_; call != nullptr; call = call->next) {
+            bytes += call->bytes.size();
+            commands += call->commands;
+            if (end != nullptr && (bytes > max_bytes || commands > max_commands)) {
+                break;
+            }
+            call->time.put_off(connecting_ - call->connecting);
+            end = call;
+        }
+        head_ = std::exchange(end->next, nullptr);
+        if (head_ == nullptr) {
+            last_ = nullptr;
+        }
+    }
+
+    void next_leads(Call* back, Call::duration connecting) noexcept {
+        Call* leader = nullptr;
+        {
+            const std::lock_guard lock{mutex_};
+            connecting_ += connecting;
+            put_before(back);
+            leader = head_;
+            busy_.store(leader != nullptr, std::memory_order_relaxed);
+        }
+        if (leader != nullptr) {
+            leader->wake(Call::leads);
+        }
+    }
+
+    void put_before(Call* back) noexcept {
+        if (back == nullptr) {
+            return;
+        }
+        Call* end = back;
+        for (end->connecting = connecting_; end->next != nullptr; end->connecting = connecting_) {
+            end = end->next;
+        }
+        end->next = head_;
+        last_ = head_ == nullptr ? end : last_;
+        head_ = back;
+    }
+
+    std::mutex mutex_{};
+    std::atomic<bool> busy_{false};
+    std::atomic<Call::duration::rep> since_{0};
+    Call* head_{nullptr};  // the queue; whoever leads has taken its batch out
+    Call* last_{nullptr};
+    Call::duration connecting_{0};
+
+    // The leader's.
+    Line line_{};
+};
+
+}  // namespace redis::detail
+
+LARDER_NS_END
+
+#endif  // LARDER_REDIS_DETAIL_CLIENT_MULTIPLEXER_HPP

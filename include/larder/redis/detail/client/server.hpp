@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// What all connections to a server have in common.
+
+#ifndef LARDER_REDIS_DETAIL_CLIENT_SERVER_HPP
+#define LARDER_REDIS_DETAIL_CLIENT_SERVER_HPP
+
+#include <larder/detail/support/thread_counters.hpp>
+#include <larder/redis/detail/client/circuit_breaker.hpp>
+#include <larder/redis/detail/client/connection.hpp>
+#include <larder/redis/detail/client/idle.hpp>
+#include <larder/redis/options.hpp>
+#include <larder/redis/reply.hpp>
+#include <larder/version.hpp>
+
+#include <chrono>
+#include <cstddef>
+
+LARDER_NS_BEGIN
+
+namespace redis::detail {
+
+/// Thread safety: all members may run concurrently.
+struct Server {
+    enum Count : std::size_t { round_trips, commands, bytes_sent, connects, resent, counts };
+
+    explicit Server(const ClientOptions& of) : options{of}, circuit{of.breaker, of.max_breaker} {}
+
+    /// What an error reply says of the server.
+    void heard(ReplyView error) noexcept {
+        if (about_role(error.text())) {
+            circuit.changed_role(std::chrono::steady_clock::now());
+        }
+    }
+
+    const ClientOptions& options;
+    CircuitBreaker circuit;
+    Idle idle{};
+    larder::detail::ThreadCounters<counts> counters{};
+};
+
+}  // namespace redis::detail
+
+LARDER_NS_END
+
+#endif  // LARDER_REDIS_DETAIL_CLIENT_SERVER_HPP
