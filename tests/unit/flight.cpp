@@ -22,13 +22,13 @@
 
 using namespace std::chrono_literals;
 using larder::detail::InFlight;
-using larder::detail::join;
 using larder::detail::KeyFrame;
 using larder::detail::KeysFrame;
 using larder::detail::Lead;
 using larder::detail::LoadFrame;
 using larder::detail::MayWait;
 using larder::detail::Patience;
+using larder::detail::wait_for;
 using larder::detail::WaitEnd;
 using larder::detail::WaitGraph;
 
@@ -67,7 +67,7 @@ TEST_CASE("a duty that is forgotten sends on who waits", "[flight]") {
     std::latch waits{1};
     std::jthread waiter{[&] {
         waits.count_down();
-        CHECK(join(*load, soon()) == WaitEnd::over);
+        CHECK(wait_for(*load, soon()) == WaitEnd::over);
     }};
     waits.wait();
     SECTION("its leader goes") {
@@ -96,19 +96,19 @@ TEST_CASE("a result that cannot be moved in is a failure", "[flight]") {
 TEST_CASE("a wait ends with its deadline or a stop, and leaves the graph", "[flight]") {
     auto load = std::make_shared<Load>();
     const Lead<int> mine{std::make_shared<Load>()};  // in hand: so the wait is in the graph
-    CHECK(join(*load, {std::chrono::steady_clock::now(), {}}) == WaitEnd::timed_out);
+    CHECK(wait_for(*load, {std::chrono::steady_clock::now(), {}}) == WaitEnd::timed_out);
     std::stop_source stop;
     stop.request_stop();
-    CHECK(join(*load, {std::nullopt, stop.get_token()}) == WaitEnd::cancelled);
+    CHECK(wait_for(*load, {std::nullopt, stop.get_token()}) == WaitEnd::cancelled);
     CHECK(WaitGraph::count().waits == 0);
 }
 
 TEST_CASE("a load that waits for its own thread is refused", "[flight]") {
     auto load = std::make_shared<Load>();
     const Lead<int> lead{load};
-    CHECK(join(*load, {}) == WaitEnd::recursive);
+    CHECK(wait_for(*load, {}) == WaitEnd::recursive);
     load->among_others(true);
-    CHECK(join(*load, {}) == WaitEnd::deadlock);
+    CHECK(wait_for(*load, {}) == WaitEnd::deadlock);
 }
 
 TEST_CASE("a circle of loads through threads is refused, where it closes", "[flight]") {
@@ -128,7 +128,7 @@ TEST_CASE("a circle of loads through threads is refused, where it closes", "[fli
             loads[i]->among_others(batch && i == 1);
             carried.count_down();
             let_go.wait();
-            CHECK(join(*loads[i + 1], soon()) == WaitEnd::over);
+            CHECK(wait_for(*loads[i + 1], soon()) == WaitEnd::over);
         });
     }
     WaitEnd last{};
@@ -139,7 +139,7 @@ TEST_CASE("a circle of loads through threads is refused, where it closes", "[fli
         while (WaitGraph::count().waits != length - 1) {
             std::this_thread::yield();
         }
-        last = join(*loads[0], soon());
+        last = wait_for(*loads[0], soon());
         lead.complete(1);
     }};
     carried.wait();
@@ -164,9 +164,9 @@ TEST_CASE("a mere chain of loads is no circle", "[flight]") {
     }};
     carried.wait();
     Lead<int> mine{first};
-    std::jthread waiter{[&] { CHECK(join(*first, soon()) == WaitEnd::over); }};
+    std::jthread waiter{[&] { CHECK(wait_for(*first, soon()) == WaitEnd::over); }};
     waits.count_down();
-    CHECK(join(*second, soon()) == WaitEnd::over);
+    CHECK(wait_for(*second, soon()) == WaitEnd::over);
     mine.complete(1);
 }
 

@@ -136,7 +136,7 @@ public:
     [[nodiscard]] std::optional<value_type> get(const Q& key) const {
         std::optional<value_type> value;
         Lookup lookup{core_->query()};
-        if (reads().hit(lookup(key), lookup, into(value))) [[likely]] {
+        if (reads().hit(sought(key), lookup, into(value))) [[likely]] {
             return value;
         }
         return reads().miss(as_key(key), lookup, Read{}, own_load()).value;
@@ -194,7 +194,7 @@ public:
         std::optional<value_type> value;
         auto query = core_->query();
         core_->store.peek(
-            lookup(key),
+            sought(key),
             [&](const value_type* found, Remaining remaining, Ttl, bool) {
                 if (found != nullptr && remaining > Remaining::zero()) {
                     value.emplace(*found);
@@ -433,7 +433,7 @@ private:
 
     // What the store looks up by: the key itself, or a view of it where that is enough.
     template <class Q>
-    static decltype(auto) lookup(const Q& key) {
+    static decltype(auto) sought(const Q& key) {
         if constexpr (std::same_as<Q, key_type>) {
             return (key);
         } else if constexpr (LookupKey<Q, key_type>) {
@@ -488,7 +488,7 @@ private:
                                          Ttl::zero());
             }
         };
-        if (reads().hit(lookup(key), lookup, take)) {
+        if (reads().hit(sought(key), lookup, take)) {
             return fetched;
         }
         return reads().miss(as_key(key), lookup, how, load);
