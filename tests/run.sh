@@ -137,7 +137,7 @@ if [[ $what == all || $what == clang ]]; then
 fi
 if [[ $what == fleet ]]; then
     dir=$build/fleet
-    targets=(test_integration_redis_{fleet,tags,garbage,one_load,stress} test_integration_stress)
+    targets=(test_integration_redis_{fleet,tags,garbage,one_load,stress} test_integration_core_stress)
     if cmake -S "$root" -B "$dir" "${launcher[@]}" -DLARDER_BUILD_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >"$dir.log" 2>&1 &&
         cmake --build "$dir" -j "$(nproc)" --target "${targets[@]}" >>"$dir.log" 2>&1; then
         for target in "${targets[@]}"; do
