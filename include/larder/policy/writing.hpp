@@ -6,7 +6,9 @@
 #ifndef LARDER_POLICY_WRITING_HPP
 #define LARDER_POLICY_WRITING_HPP
 
+#include <larder/detail/write/open_write.hpp>
 #include <larder/detail/write/write_path.hpp>
+#include <larder/error.hpp>
 #include <larder/version.hpp>
 
 #include <cstddef>
@@ -48,18 +50,10 @@ public:
     ~Writing() = default;
 
     /// The transaction has committed: drops the copies. A drop that the store misses is queued.
-    void commit() noexcept {
-        for (auto& write : writes_) {
-            write.drop();
-        }
-    }
+    void commit() noexcept { end(Written::yes); }
 
     /// Nothing was written.
-    void rollback() noexcept {
-        for (auto& write : writes_) {
-            write.undo();
-        }
-    }
+    void rollback() noexcept { end(Written::no); }
 
 private:
     template <class, class, detail::AfterWrite>
@@ -70,7 +64,14 @@ private:
           keys_{std::move(keys)},
           writes_{detail::WritePath<E>{*core_, detail::AfterWrite::drop}.begin_many(keys_)} {
         for (auto& write : writes_) {
-            write.touch();
+            write.saving();
+        }
+    }
+
+    void end(Written how) noexcept {
+        for (auto& write : writes_) {
+            write.saved(how);
+            write.finish();
         }
     }
 

@@ -219,7 +219,12 @@ TEST_CASE("what a loader throws passes through", "[call]") {
 }
 
 TEST_CASE("the row that save gives is taken if it is exactly one", "[call]") {
-    const auto save = [](auto repository) { return detail::save_one<Text>(repository, 1, "v"); };
+    const Text value = "v";
+    std::optional<Text> kept;
+    const auto save = [&](auto repository) {
+        kept.reset();
+        return detail::save_one<Text>(repository, 1, value, kept);
+    };
     struct Nothing {
         void save(int, const Text&) {}
     };
@@ -235,17 +240,16 @@ TEST_CASE("the row that save gives is taken if it is exactly one", "[call]") {
     struct Success {
         bool save(int, const Text&) { return true; }
     };
-    CHECK_FALSE(save(Nothing{}).has_row);
-    CHECK(save(Row{}).has_row);
-    CHECK(save(Row{}).row == "v!");
-    CHECK(save(Perhaps{}).has_row);
-    CHECK_FALSE(save(Perhaps{}).row);
-    CHECK_FALSE(save(RowsAffected{}).has_row);
-    CHECK_FALSE(save(Success{}).has_row);
+    CHECK(save(Nothing{}) == &value);
+    CHECK(*save(Row{}) == "v!");
+    CHECK(kept == "v!");
+    CHECK(save(Perhaps{}) == nullptr);
+    CHECK(save(RowsAffected{}) == &value);
+    CHECK(save(Success{}) == &value);
 
     Row row;
     auto lent = std::ref(row);
-    CHECK(detail::save_one<Text>(lent, 1, "v").row == "v!");
+    CHECK(*detail::save_one<Text>(lent, 1, value, kept) == "v!");
 }
 
 TEST_CASE("remove is called, whatever it gives", "[call]") {

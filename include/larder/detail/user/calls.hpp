@@ -14,6 +14,7 @@
 #include <concepts>
 #include <cstddef>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -112,22 +113,20 @@ std::vector<Loaded<V>> load_many_covered(Own& own, L& given, std::span<const K> 
     }
 }
 
-/// What `save` said of the row.
-template <class V>
-struct Saved {
-    bool has_row = false;    ///< it returned the row as stored
-    std::optional<V> row{};  ///< empty: there is none
-};
-
+/// @param row  keeps what `save` gives, if it gives the row as stored
+/// @return the row as it now is: `value`, unless `save` says another; null: it says that there is none
 template <class V, class R, class K>
-Saved<V> save_one(R& repository, const K& key, const V& value) {
+const V* save_one(R& repository, const K& key, const V& value, std::optional<V>& row) {
     auto& unwrapped = static_cast<Unwrapped<R>&>(repository);
     using Result = std::remove_cvref_t<decltype(unwrapped.save(key, value))>;
-    if constexpr (std::same_as<Result, V> || std::same_as<Result, std::optional<V>>) {
-        return {true, std::optional<V>(unwrapped.save(key, value))};
+    if constexpr (std::same_as<Result, V>) {
+        return std::addressof(row.emplace(unwrapped.save(key, value)));
+    } else if constexpr (std::same_as<Result, std::optional<V>>) {
+        row = unwrapped.save(key, value);
+        return row ? std::addressof(*row) : nullptr;
     } else {
         static_cast<void>(unwrapped.save(key, value));
-        return {};
+        return std::addressof(value);
     }
 }
 

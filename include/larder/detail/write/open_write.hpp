@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// A write of one key in flight: carries out one step at a time.
+
+#ifndef LARDER_DETAIL_WRITE_OPEN_WRITE_HPP
+#define LARDER_DETAIL_WRITE_OPEN_WRITE_HPP
+
+#include <larder/detail/core.hpp>
+#include <larder/detail/slot/protocol.hpp>
+#include <larder/detail/support/key_text.hpp>
+#include <larder/detail/user/calls.hpp>
+#include <larder/detail/write/write_steps.hpp>
+#include <larder/error.hpp>
+#include <larder/stats.hpp>
+#include <larder/version.hpp>
+
+#include <cstdint>
+#include <exception>
+#include <optional>
+#include <utility>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+/// What a policy leaves in the slot once the database has taken a write.
+enum class AfterWrite : std::uint8_t {
+    drop,     ///< nothing: the next read loads
+    replace,  ///< a copy of what was written
+};
+
+/// The duty of a write. Whoever lets go of it before its end says nothing: until `saving` it has
+/// written nothing, and after that nobody knows what it has written.
+///
+/// What fails is kept, and thrown by `rethrow`, so that what is owed then is carried out first.
+///
+/// @tparam C  a Core
+template <class C>
+class OpenWrite {
+public:
+    using Key = typename C::Key;
+    using Value = typename C::Value;
+
+    /// Does nothing yet.
+    ///
+    /// @param key  outlives it
+    OpenWrite(C& core, const Key& key, AfterWrite after) noexcept
+        : core_{&core}, key_{&key}, after_{after}, steps_{core.options.on_store_failure} {}
+    OpenWrite(C& core, const Key&& key, AfterWrite after) = delete;
+    OpenWrite(OpenWrite&& other) noexcept
+        : core_{std::exchange(other.core_, nullptr)},
+          key_{other.key_},
+          row_{other.row_},
+          ticket_{other.ticket_},
+          after_{other.after_},
+          steps_{other.steps_},
+          failure_{std::move(other.failure_)} {}
+    OpenWrite& operator=(OpenWrite&&) = delete;
+    OpenWrite(const OpenWrite&) = delete;
+    OpenWrite& operator=(const OpenWrite&) = delete;
+    ~OpenWrite() {
+        if (core_ != nullptr) {
+            steps_.leave();
+            finish();
+        }
+    }
+
+    [[nodiscard]] WriteStep next() const noexcept { return steps_.next(); }
+
+    /// Carries out the next step.
+    ///
+    /// @param save  lets the database decide, and gives the row as it now is, which outlives this; null
+    ///              if there is none
+    template <class Save>
+    void step(Save&& save) noexcept {
+        switch (next()) {
+            case WriteStep::begin: begin(); break;
+            case WriteStep::queue: queue(); break;
+            case WriteStep::save: attempt(save); break;
+            default: end_step(); break;
+        }
+    }
+
+    /// Carries out what comes before the save; refused if `next()` is `done` after it.
+    void open() noexcept {
+        while (next() != WriteStep::save && next() != WriteStep::done) {
+            next() == WriteStep::begin ? begin() : queue();
+        }
+    }
+
+    /// The store was told, of many writes at once.
+    void begun(const Ticket& ticket) noexcept {
+        ticket_ = ticket;
+        steps_.answered(WriteAnswer::done);
+    }
+
+    /// The database is about to be asked, by somebody else.
+    void saving() noexcept { steps_.saving(); }
+
+    /// What became of it there.
+    ///
+    /// @param row  outlives this; null: there is none
+    void saved(Written written, const Value* row = nullptr) noexcept {
+        if (next() != WriteStep::save) {
+            return;  // it has ended
+        }
+        row_ = row;
+        if (written == Written::yes) {
+            core_->wake(*key_);
+        }
+        steps_.saved(written);
+    }
+
+    /// Carries out what comes after the save.
+    void finish() noexcept {
+        while (next() != WriteStep::done) {
+            end_step();
+        }
+    }
+
+    /// @throws what the database threw, or why the write was refused before it was asked
+    void rethrow() const {
+        if (failure_) {
+            std::rethrow_exception(failure_);
+        }
+    }
+
+private:
+    void begin() noexcept {
+        try {
+            begun(core_->store.begin_write(*key_, core_->options.ticket));
+        } catch (const StoreError&) {
+            failure_ = std::current_exception();
+            core_->count(Count::store_errors);
+            core_->tell(EventKind::store_failed, *key_, failure_);
+            steps_.answered(WriteAnswer::failed);
+        } catch (...) {
+            failure_ = std::current_exception();
+            steps_.leave();
+        }
+    }
+
+    void queue() noexcept {
+        const bool queued = core_->queue_invalidation(*key_, {});
+        failure_ = queued ? std::exception_ptr{} : queue_is_full();
+        steps_.answered(queued ? WriteAnswer::done : WriteAnswer::failed);
+    }
+
+    // If the repository throws, and does not say that it wrote nothing, the commit may still land.
+    template <class Save>
+    void attempt(Save& save) noexcept {
+        saving();
+        try {
+            saved(Written::yes, save());
+        } catch (...) {
+            failure_ = std::current_exception();
+            saved(wrote_nothing(core_->loader, failure_) ? Written::no : Written::unknown);
+        }
+    }
+
+    void end_step() noexcept {
+        switch (next()) {
+            case WriteStep::finish: steps_.answered(leave_copy()); break;
+            case WriteStep::clear: steps_.answered(leave_nothing()); break;
+            case WriteStep::invalidate: steps_.answered(invalidate()); break;
+            case WriteStep::queue_owed:
+                // Whether the store has heard of the end or not: the ticket ends with the replay.
+                queue_forced({.ticket = ticket_, .force = true});
+                break;
+            case WriteStep::queue_held:
+                queue_forced({.hold = core_->options.ticket, .force = true});
+                break;
+            default: break;
+        }
+    }
+
+    void queue_forced(const MissedInvalidation& missed) noexcept {
+        core_->queue_invalidation(*key_, missed);
+        steps_.answered(WriteAnswer::done);
+    }
+
+    // The database has committed: nothing throws.
+    WriteAnswer leave_copy() noexcept {
+        try {
+            std::optional<Value> value;
+            Keeping keeping{};
+            if (after_ == AfterWrite::replace) {
+                if (row_ != nullptr) {
+                    value.emplace(*row_);
+                }
+                keeping = core_->keeping(*key_, value, std::nullopt, {});
+            }
+            const Finish how = keeping.kept() ? Finish::value : Finish::nothing;
+            if (core_->store.finish_write(*key_, ticket_, how, std::move(value),
+                                          std::move(keeping))) {
+                return WriteAnswer::done;
+            }
+            core_->count(Count::lost_tickets);
+            core_->tell(EventKind::lost_ticket, *key_);
+            return WriteAnswer::lost;
+        } catch (...) {
+            core_->tell(EventKind::fill_failed, *key_, std::current_exception());
+            return WriteAnswer::failed;
+        }
+    }
+
+    WriteAnswer leave_nothing() noexcept {
+        try {
+            core_->store.finish_write(*key_, ticket_, Finish::nothing, std::nullopt, {});
+            return WriteAnswer::done;
+        } catch (...) {
+            core_->count(Count::store_errors);
+            return WriteAnswer::failed;
+        }
+    }
+
+    WriteAnswer invalidate() noexcept {
+        try {
+            core_->store.erase(*key_);
+            return WriteAnswer::done;
+        } catch (...) {
+            core_->count(Count::store_errors);
+            return WriteAnswer::failed;
+        }
+    }
+
+    [[nodiscard]] std::exception_ptr queue_is_full() const noexcept {
+        try {
+            return std::make_exception_ptr(StoreError{
+                Errc::store_full, "the store cannot be told of the write of key " +
+                                      key_text(*key_) +
+                                      ", and the queue of missed invalidations is full"});
+        } catch (...) {
+            return std::current_exception();
+        }
+    }
+
+    C* core_;
+    const Key* key_;
+    const Value* row_ = nullptr;
+    Ticket ticket_{};
+    AfterWrite after_;
+    WriteSteps steps_;
+    std::exception_ptr failure_{};
+};
+
+}  // namespace detail
+
+LARDER_NS_END
+
+#endif  // LARDER_DETAIL_WRITE_OPEN_WRITE_HPP
