@@ -7,7 +7,6 @@
 #define LARDER_REDIS_HPP
 
 #include <larder/redis/client.hpp>
-#include <larder/redis/detail/client/sha1.hpp>
 #include <larder/redis/error.hpp>
 #include <larder/redis/key_name.hpp>
 #include <larder/redis/options.hpp>

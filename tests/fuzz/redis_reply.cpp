@@ -17,11 +17,11 @@ namespace {
 
 using larder::redis::Reply;
 using larder::redis::ReplyView;
-using larder::redis::detail::Failed;
-using larder::redis::detail::Reader;
+using larder::redis::detail::ConnectionFailure;
+using larder::redis::detail::ReplyParser;
 
 void see(std::string& seen, ReplyView reply, int depth) {
-    if (depth > Reader::max_depth + 1) {
+    if (depth > ReplyParser::max_depth + 1) {
         std::abort();
     }
     seen += static_cast<char>('0' + static_cast<int>(reply.kind()));
@@ -40,18 +40,18 @@ void see(std::string& seen, ReplyView reply, int depth) {
 std::string read_all(std::string_view bytes, std::size_t piece, std::size_t max_bytes) {
     std::string seen;
     try {
-        Reader reader{max_bytes};
+        ReplyParser parser{max_bytes};
         while (!bytes.empty()) {
             const std::size_t size = (std::min)(piece, bytes.size());
-            reader.feed(bytes.data(), size);
+            parser.feed(bytes.data(), size);
             bytes.remove_prefix(size);
-            for (Reply reply; reader.next(reply);) {
+            for (Reply reply; parser.next(reply);) {
                 see(seen, reply, 1);
             }
         }
-        seen += reader.empty() ? "all" : "some";
-    } catch (const Failed& failed) {
-        if (failed.kind != Failed::Kind::broken || failed.text.empty()) {
+        seen += parser.empty() ? "all" : "some";
+    } catch (const ConnectionFailure& failed) {
+        if (failed.kind != ConnectionFailure::Kind::broken || failed.text.empty()) {
             std::abort();
         }
         seen += "failed";

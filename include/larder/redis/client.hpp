@@ -6,11 +6,16 @@
 #ifndef LARDER_REDIS_CLIENT_HPP
 #define LARDER_REDIS_CLIENT_HPP
 
+#include <larder/redis/detail/client/argument.hpp>
+#include <larder/redis/detail/client/blocking_time.hpp>
 #include <larder/redis/detail/client/call.hpp>
-#include <larder/redis/detail/client/command_table.hpp>
+#include <larder/redis/detail/client/call_time.hpp>
+#include <larder/redis/detail/client/client_in_hand.hpp>
+#include <larder/redis/detail/client/command_bytes.hpp>
 #include <larder/redis/detail/client/connections.hpp>
-#include <larder/redis/detail/client/in_hand.hpp>
 #include <larder/redis/detail/client/namespaces.hpp>
+#include <larder/redis/detail/client/process_connections.hpp>
+#include <larder/redis/detail/client/server.hpp>
 #include <larder/redis/error.hpp>
 #include <larder/redis/options.hpp>
 #include <larder/redis/pipeline.hpp>
@@ -25,6 +30,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -79,7 +85,7 @@ public:
 
     /// @throws std::invalid_argument  naming the first field that makes no sense
     explicit Client(ClientOptions options)
-        : core_{std::make_shared<detail::Connections>(std::move(options))} {}
+        : connections_{std::make_shared<detail::Connections>(std::move(options))} {}
 
     /// Carries out one command. Its words are texts and whole numbers.
     ///
@@ -87,14 +93,14 @@ public:
     ///                                user and password
     /// @throws NoReply                it did not answer: see there
     /// @throws std::invalid_argument  the command makes no sense on a shared connection
-    template <detail::Wordy... Args>
+    template <detail::CommandArgument... Args>
     Reply command(std::string_view name, const Args&... args) const {
         Pipeline pipeline;
         pipeline.command(name, args...);
         Reply reply = run_one(pipeline);
         if (reply.is_error()) {
             throw_error(
-                detail::shown(detail::formatted_at(detail::PipelineAccess::bytes(pipeline), 0)),
+                detail::describe(detail::parse_command(detail::PipelineAccess::bytes(pipeline), 0)),
                 reply);
         }
         return reply;
@@ -109,6 +115,14 @@ public:
         std::vector<Reply> replies(pipeline.size());
         run_into(pipeline, replies.data());
         return replies;
+    }
+
+    /// The same, into replies of the caller's: as many as there are commands.
+    void run(const Pipeline& pipeline, std::span<Reply> replies) const {
+        if (replies.size() != pipeline.size()) {
+            throw std::invalid_argument{"larder: redis: not as many replies as commands"};
+        }
+        run_into(pipeline, replies.data());
     }
 
     /// Carries out a pipeline of one command: `run`, without the vector.
@@ -138,11 +152,12 @@ public:
 
     /// Whether the server is being asked.
     [[nodiscard]] Breaker breaker() const noexcept {
-        return core_->shared().server.circuit.state();
+        return connections_->current().server.breaker.state();
     }
 
+    /// What was counted so far.
     [[nodiscard]] ClientStats stats() const noexcept {
-        const auto& counters = core_->shared().server.counters;
+        const auto& counters = connections_->current().server.counters;
         using detail::Server;
         return {counters.sum(Server::round_trips), counters.sum(Server::commands),
                 counters.sum(Server::bytes_sent), counters.sum(Server::connects),
@@ -150,16 +165,20 @@ public:
     }
 
     /// "127.0.0.1:6379", "[::1]:6379", "/run/redis.sock": for messages.
-    [[nodiscard]] const std::string& name() const noexcept { return core_->name; }
+    [[nodiscard]] const std::string& name() const noexcept { return connections_->name; }
 
     /// What of this process' calls is under way. For tests: all zero when none is.
-    [[nodiscard]] detail::InHand in_hand() const noexcept { return core_->shared().in_hand(); }
+    [[nodiscard]] detail::ClientInHand in_hand() const noexcept {
+        return connections_->current().in_hand();
+    }
 
     /// Those of the stores that use this client.
-    [[nodiscard]] detail::Namespaces& namespaces() const noexcept { return core_->namespaces; }
+    [[nodiscard]] detail::Namespaces& namespaces() const noexcept {
+        return connections_->namespaces;
+    }
 
     /// With the password, which `name` and exceptions never show.
-    [[nodiscard]] const ClientOptions& options() const noexcept { return core_->options; }
+    [[nodiscard]] const ClientOptions& options() const noexcept { return connections_->options; }
 
 private:
     [[nodiscard]] std::string about(std::string_view command) const {
@@ -188,8 +207,9 @@ private:
 
     [[nodiscard]] bool is_bulk(const Pipeline& pipeline) const noexcept {
         using Access = detail::PipelineAccess;
-        return Access::bulk(pipeline) || Access::bytes(pipeline).size() > core_->options.bulk ||
-               pipeline.size() > detail::bulk_commands;
+        return Access::bulk(pipeline) ||
+               Access::bytes(pipeline).size() > connections_->options.bulk ||
+               pipeline.size() > bulk_commands;
     }
 
     [[nodiscard]] detail::CallTime time_of(const Pipeline& pipeline) const {
@@ -203,10 +223,10 @@ private:
                 is_bulk(pipeline)
                     ? 1 + Access::bytes(pipeline).size() / (1024 * 1024) + pipeline.size() / 1024
                     : 1;
-            time.deadline =
-                time.start + blocks +
-                core_->options.command_timeout * static_cast<std::int64_t>((std::min)(times, most));
-            time.latest = time.deadline + core_->options.connect_timeout;
+            time.deadline = time.start + blocks +
+                            connections_->options.command_timeout *
+                                static_cast<std::int64_t>((std::min)(times, most));
+            time.latest = time.deadline + connections_->options.connect_timeout;
         }
         return time;
     }
@@ -222,21 +242,21 @@ private:
 
     // What it took of its time goes off that of the next attempt.
     void submit(const Pipeline& pipeline, Reply* replies, detail::CallTime& time) const {
-        detail::Connections::Shared& shared = core_->shared();
+        detail::ProcessConnections& process = connections_->current();
         const bool blocks = detail::PipelineAccess::blocks(pipeline).count() > 0;
         const bool bulk = is_bulk(pipeline);
         detail::Call call = call_of(pipeline, replies, time);
-        ask(shared, call, time.start);
-        if (blocks && call.permit.probes()) {
+        ask(process, call, time.start);
+        if (blocks && call.permission.is_probe()) {
             // It might keep all others waiting for as long as it blocks.
-            probe(shared, call);
+            probe(process, call);
         }
         if (bulk || blocks) {
-            shared.run_alone(call, bulk);
+            process.run_alone(call, bulk);
         } else {
-            shared.run(call);
+            process.run(call);
         }
-        throw_failure(shared, call);
+        throw_failure(process, call);
         time = call.time;
     }
 
@@ -245,59 +265,59 @@ private:
     // @param partly  others of the pipeline have been carried out
     void finish(const Pipeline& pipeline, Reply* replies, const detail::CallTime& time,
                 bool partly) const {
-        detail::Connections::Shared& shared = core_->shared();
+        detail::ProcessConnections& process = connections_->current();
         detail::Call call = call_of(pipeline, replies, time);
         call.sent = partly;
-        ask(shared, call, std::chrono::steady_clock::now());
-        shared.run_alone(call, is_bulk(pipeline));
-        throw_failure(shared, call);
+        ask(process, call, std::chrono::steady_clock::now());
+        process.run_alone(call, is_bulk(pipeline));
+        throw_failure(process, call);
     }
 
-    void ask(detail::Connections::Shared& shared, detail::Call& call,
+    void ask(detail::ProcessConnections& process, detail::Call& call,
              detail::time_point now) const {
-        call.permit = shared.server.circuit.ask(now);
-        if (!call.permit.granted()) {
-            throw_refused(shared, call);
+        call.permission = process.server.breaker.request(now);
+        if (!call.permission.granted()) {
+            throw_refused(process, call);
         }
     }
 
-    void probe(detail::Connections::Shared& shared, detail::Call& for_call) const {
+    void probe(detail::ProcessConnections& process, detail::Call& for_call) const {
         Pipeline ping;
         ping.command("PING");
         Reply pong;
         detail::CallTime time{.start = for_call.time.start};
-        time.deadline = time.start + core_->options.command_timeout;
-        time.latest = time.deadline + core_->options.connect_timeout;
+        time.deadline = time.start + connections_->options.command_timeout;
+        time.latest = time.deadline + connections_->options.connect_timeout;
         detail::Call call = call_of(ping, &pong, time);
-        call.permit = std::move(for_call.permit);
-        shared.run(call);
-        throw_failure(shared, call);
+        call.permission = std::move(for_call.permission);
+        process.run(call);
+        throw_failure(process, call);
     }
 
     // "GET product:42 and 7 more"
-    [[nodiscard]] static std::string shown(const detail::Call& call) {
+    [[nodiscard]] static std::string describe(const detail::Call& call) {
         std::size_t begin = 0;
-        detail::Formatted command;
+        detail::ParsedCommand command;
         const std::size_t which = (std::min)(call.answered, call.commands - 1);
         for (std::size_t i = 0; i <= which; ++i) {
-            command = detail::formatted_at(call.bytes, begin);
+            command = detail::parse_command(call.bytes, begin);
             begin = command.end;
         }
-        std::string text = detail::shown(command);
+        std::string text = detail::describe(command);
         if (call.commands > 1) {
             text += " (of " + std::to_string(call.commands) + " commands)";
         }
         return text;
     }
 
-    [[noreturn]] void throw_refused(detail::Connections::Shared& shared,
+    [[noreturn]] void throw_refused(detail::ProcessConnections& process,
                                     const detail::Call& call) const {
-        const auto refusal = shared.server.circuit.refusal();
-        if (refusal->credentials) {
-            throw AuthError{about(shown(call)) + refusal->why, refusal->why};
+        const auto reason = process.server.breaker.reason();
+        if (reason->credentials) {
+            throw AuthError{about(describe(call)) + reason->text, reason->text};
         }
         throw BreakerOpen{
-            about(shown(call)) + "not asked, since it failed a moment ago: " + refusal->why,
+            about(describe(call)) + "not asked, since it failed a moment ago: " + reason->text,
             outcome_of(call)};
     }
 
@@ -305,43 +325,40 @@ private:
         return call.sent ? Outcome::unknown : Outcome::not_sent;
     }
 
-    void throw_failure(detail::Connections::Shared& shared, detail::Call& call) const {
-        using Verdict = detail::Call::Verdict;
-        if (call.verdict == Verdict::none) {
-            call.permit.succeeded();
+    void throw_failure(detail::ProcessConnections& process, detail::Call& call) const {
+        using Failure = detail::Call::Failure;
+        if (call.failure == Failure::none) {
+            call.permission.succeeded();
             return;
         }
-        if (call.verdict == Verdict::refused) {
-            throw_refused(shared, call);
+        if (call.failure == Failure::refused) {
+            throw_refused(process, call);
         }
         const Outcome outcome = outcome_of(call);
         const std::string why = call.why                             ? *call.why
-                                : call.verdict == Verdict::timed_out ? "no reply"
+                                : call.failure == Failure::timed_out ? "no reply"
                                                                      : "out of memory";
-        if (call.verdict == Verdict::credentials) {
-            throw AuthError{about(shown(call)) + why, why};
+        if (call.failure == Failure::credentials) {
+            throw AuthError{about(describe(call)) + why, why};
         }
-        std::string what = about(shown(call));
-        what += call.verdict == Verdict::connect     ? "cannot connect: "
-                : call.verdict == Verdict::timed_out ? "timed out: "
+        std::string what = about(describe(call));
+        what += call.failure == Failure::connect     ? "cannot connect: "
+                : call.failure == Failure::timed_out ? "timed out: "
                                                      : "the connection broke: ";
         what += why;
         what += call.sent ? "; it may have been carried out" : "; it was not sent";
-        switch (call.verdict) {
-            case Verdict::connect: throw ConnectError{what, outcome};
-            case Verdict::timed_out: throw TimeoutError{what, outcome};
+        switch (call.failure) {
+            case Failure::connect: throw ConnectError{what, outcome};
+            case Failure::timed_out: throw TimeoutError{what, outcome};
             default: throw ConnectionError{what, outcome};
         }
     }
 
-    std::shared_ptr<detail::Connections> core_;
-};
+    // A pipeline of more commands is bulk.
+    static constexpr std::size_t bulk_commands = 512;
 
-/// Throws what an error reply stands for: Client::throw_error.
-[[noreturn]] inline void throw_error(const Client& client, std::string_view command,
-                                     ReplyView reply) {
-    client.throw_error(command, reply);
-}
+    std::shared_ptr<detail::Connections> connections_;
+};
 
 }  // namespace redis
 

@@ -36,8 +36,10 @@ enum class Outcome {
 /// There is no reply: the server could not be reached, did not answer, or was not asked.
 class NoReply : public StoreError {
 public:
+    /// @param what  the text of the exception
     NoReply(const std::string& what, Outcome outcome) : StoreError{what}, outcome_{outcome} {}
 
+    /// Whether the server may have seen the command.
     [[nodiscard]] Outcome outcome() const noexcept { return outcome_; }
 
 private:
@@ -66,6 +68,7 @@ public:
 /// outcome is unknown only if a part had been sent before it failed.
 class BreakerOpen : public NoReply {
 public:
+    /// @param what  the text of the exception
     explicit BreakerOpen(const std::string& what, Outcome outcome = Outcome::not_sent)
         : NoReply{what, outcome} {}
 };
@@ -73,6 +76,8 @@ public:
 /// The server answered with an error.
 class ReplyError : public StoreError {
 public:
+    /// @param what   the text of the exception
+    /// @param reply  what the server said
     ReplyError(const std::string& what, std::string reply)
         : StoreError{what}, reply_{std::make_shared<const std::string>(std::move(reply))} {}
 

@@ -6,26 +6,21 @@
 #ifndef LARDER_REDIS_PIPELINE_HPP
 #define LARDER_REDIS_PIPELINE_HPP
 
+#include <larder/redis/detail/client/argument.hpp>
+#include <larder/redis/detail/client/blocking_time.hpp>
+#include <larder/redis/detail/client/command_bytes.hpp>
 #include <larder/redis/detail/client/command_table.hpp>
 #include <larder/redis/script.hpp>
 #include <larder/version.hpp>
 
-#include <hiredis/hiredis.h>
-
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <chrono>
-#include <concepts>
 #include <cstddef>
-#include <limits>
-#include <memory>
-#include <new>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <vector>
 
 LARDER_NS_BEGIN
@@ -35,65 +30,6 @@ namespace redis {
 class Pipeline;
 
 namespace detail {
-
-/// What may be a word of a command: text, or a whole number.
-template <class T>
-concept Wordy = std::convertible_to<const T&, std::string_view> ||
-                (std::integral<T> && !std::same_as<T, bool> && !std::same_as<T, char>);
-
-/// One word, as text.
-class Word {
-public:
-    template <Wordy T>
-    Word(const T& value) {
-        if constexpr (std::convertible_to<const T&, std::string_view>) {
-            text_ = value;
-        } else {
-            const auto [end, error] =
-                std::to_chars(digits_.data(), digits_.data() + digits_.size(), value);
-            text_ = {digits_.data(), static_cast<std::size_t>(end - digits_.data())};
-        }
-    }
-    Word(const Word&) = delete;
-    Word& operator=(const Word&) = delete;
-
-    [[nodiscard]] std::string_view text() const noexcept { return text_; }
-
-private:
-    std::array<char, 24> digits_;
-    std::string_view text_;
-};
-
-/// Appends what the server is sent for a command.
-inline void append_command(std::string& bytes, std::span<const std::string_view> words) {
-    constexpr std::size_t few = 16;
-    std::array<const char*, few> few_texts;
-    std::array<std::size_t, few> few_sizes;
-    std::vector<const char*> many_texts(words.size() > few ? words.size() : 0);
-    std::vector<std::size_t> many_sizes(many_texts.size());
-    const char** const texts = many_texts.empty() ? few_texts.data() : many_texts.data();
-    std::size_t* const sizes = many_sizes.empty() ? few_sizes.data() : many_sizes.data();
-    // hiredis 0.14 says the length as an int.
-    std::size_t room = static_cast<std::size_t>((std::numeric_limits<int>::max)());
-    for (std::size_t i = 0; i < words.size(); ++i) {
-        constexpr std::size_t frame = 32;
-        if (words[i].size() > room || room - words[i].size() < frame) {
-            throw std::invalid_argument{"larder: a Redis command is too long"};
-        }
-        room -= words[i].size() + frame;
-        texts[i] = words[i].data();
-        sizes[i] = words[i].size();
-    }
-    char* formatted = nullptr;
-    const long long size =
-        ::redisFormatCommandArgv(&formatted, static_cast<int>(words.size()), texts, sizes);
-    if (size < 0) {
-        throw std::bad_alloc{};
-    }
-    const std::unique_ptr<char, decltype(&::redisFreeCommand)> owned{formatted,
-                                                                     &::redisFreeCommand};
-    bytes.append(formatted, static_cast<std::size_t>(size));
-}
 
 struct PipelineAccess;
 
@@ -119,9 +55,9 @@ public:
     ///
     /// @throws std::invalid_argument  it makes no sense on a shared connection; the pipeline is as
     ///                                it was
-    template <detail::Wordy... Args>
+    template <detail::CommandArgument... Args>
     Pipeline& command(std::string_view name, const Args&... args) {
-        const std::array<detail::Word, sizeof...(Args)> more{detail::Word{args}...};
+        const std::array<detail::ArgumentText, sizeof...(Args)> more{detail::ArgumentText{args}...};
         std::array<std::string_view, sizeof...(Args) + 1> words;
         words[0] = name;
         for (std::size_t i = 0; i < more.size(); ++i) {
@@ -137,14 +73,14 @@ public:
         if (words.empty() || words[0].empty()) {
             throw std::invalid_argument{"larder: a Redis command has no name"};
         }
-        const detail::Command known = detail::known(words[0]);
+        const detail::CommandSpec known = detail::lookup_command(words[0]);
         const bool in_multi = check(known, words);
         detail::append_command(bytes_, words);
         ++commands_;
         in_multi_ = in_multi;
-        reads_ = reads_ && known.manner == detail::Manner::read;
+        reads_ = reads_ && known.kind == detail::CommandKind::read;
         if (!in_multi) {
-            blocks_ = detail::block_both(blocks_, detail::blocks_for(known.manner, words));
+            blocks_ = detail::block_both(blocks_, detail::blocks_for(known.kind, words));
         }
         return *this;
     }
@@ -153,19 +89,19 @@ public:
     /// the pipeline has been carried out; between MULTI and EXEC the body is sent at once.
     Pipeline& script(const Script& script, std::span<const std::string_view> keys,
                      std::span<const std::string_view> args) {
-        const detail::Word count{keys.size()};
-        std::vector<std::string_view> words{"EVALSHA", script.sha(), count.text()};
-        words.insert(words.end(), keys.begin(), keys.end());
-        words.insert(words.end(), args.begin(), args.end());
-        if (in_multi_) {
-            words[0] = "EVAL";
-            words[1] = script.body();
-            return command(words);
+        const detail::ArgumentText count{keys.size()};
+        const std::array<std::string_view, 3> first{
+            in_multi_ ? "EVAL" : "EVALSHA", in_multi_ ? script.body() : script.sha(), count.text()};
+        if (scripts_.size() == scripts_.capacity()) {
+            scripts_.reserve(2 * scripts_.size() + 1);
         }
-        scripts_.reserve(scripts_.size() + 1);
         const std::size_t begin = bytes_.size();
-        command(words);
-        scripts_.push_back({commands_ - 1, begin, bytes_.size(), script});
+        detail::append_command(bytes_, first, keys, args);
+        if (!in_multi_) {
+            scripts_.push_back({commands_, begin, bytes_.size(), script});  // does not throw
+        }
+        ++commands_;
+        reads_ = false;
         return *this;
     }
 
@@ -185,13 +121,18 @@ public:
 
     /// How many commands it has.
     [[nodiscard]] std::size_t size() const noexcept { return commands_; }
+
+    /// Whether it has none.
     [[nodiscard]] bool empty() const noexcept { return commands_ == 0; }
+
+    /// Makes it as new.
     void clear() { *this = Pipeline{}; }
 
 private:
     friend struct detail::PipelineAccess;
 
-    struct Scripted {
+    // A script that was added by its name: which command it is, and where its bytes are.
+    struct ScriptCall {
         std::size_t command;
         std::size_t begin;
         std::size_t end;
@@ -199,16 +140,16 @@ private:
     };
 
     // Answers whether the command after this one is within a transaction.
-    [[nodiscard]] bool check(const detail::Command& known,
+    [[nodiscard]] bool check(const detail::CommandSpec& known,
                              std::span<const std::string_view> words) const {
         const auto refuse = [&](const char* why) {
             throw std::invalid_argument{"larder: redis: " + std::string{known.name} + ' ' + why};
         };
-        switch (known.manner) {
-            case detail::Manner::refused:
+        switch (known.kind) {
+            case detail::CommandKind::refused:
                 refuse("makes no sense on connections that are shared");
                 break;
-            case detail::Manner::client:
+            case detail::CommandKind::client:
                 for (const std::string_view sub :
                      {"REPLY", "TRACKING", "CACHING", "SETNAME", "NO-TOUCH"}) {
                     if (words.size() > 1 && detail::same_word(words[1], sub)) {
@@ -218,12 +159,12 @@ private:
                     }
                 }
                 break;
-            case detail::Manner::multi:
+            case detail::CommandKind::multi:
                 if (in_multi_) {
                     refuse("within MULTI");
                 }
                 return true;
-            case detail::Manner::exec:
+            case detail::CommandKind::exec:
                 if (!in_multi_) {
                     refuse("without MULTI in the same pipeline");
                 }
@@ -235,7 +176,7 @@ private:
 
     std::string bytes_{};
     std::size_t commands_{0};
-    std::vector<Scripted> scripts_{};
+    std::vector<ScriptCall> scripts_{};
     std::chrono::milliseconds blocks_{0};
     bool reads_{true};
     bool repeatable_{false};
@@ -264,7 +205,7 @@ struct PipelineAccess {
                                                   std::vector<std::size_t>& places) {
         Pipeline again;
         std::vector<std::string_view> sent;
-        for (const Pipeline::Scripted& at : p.scripts_) {
+        for (const Pipeline::ScriptCall& at : p.scripts_) {
             const auto& reply = replies[at.command];
             if (!reply.is_error() || !reply.text().starts_with("NOSCRIPT")) {
                 continue;
@@ -275,10 +216,9 @@ struct PipelineAccess {
                 sent.push_back(at.script.sha());
                 // Its first two words are EVALSHA and 40 digits.
                 const std::size_t first = command.find('$');
-                const std::string& body = at.script.body();
                 again.bytes_.append(command.substr(0, first));
-                again.bytes_ += "$4\r\nEVAL\r\n$" + std::to_string(body.size()) + "\r\n" + body;
-                again.bytes_ += "\r\n";
+                append_word(again.bytes_, "EVAL");
+                append_word(again.bytes_, at.script.body());
                 again.bytes_.append(command.substr(first + 60));
             } else {
                 again.bytes_.append(command);

@@ -28,8 +28,10 @@ class ReplyView {
 public:
     enum class Kind : std::uint8_t { nil, string, status, error, integer, array };
 
+    /// @param reply  null: nil
     explicit ReplyView(const redisReply* reply) noexcept : reply_{reply} {}
 
+    /// What it is.
     [[nodiscard]] Kind kind() const noexcept {
         if (reply_ == nullptr) {
             return Kind::nil;
@@ -44,6 +46,8 @@ public:
             default: return Kind::nil;  // of RESP3, which is not asked for
         }
     }
+
+    /// Whether its kind is that one.
     [[nodiscard]] bool is_nil() const noexcept { return kind() == Kind::nil; }
     [[nodiscard]] bool is_string() const noexcept { return kind() == Kind::string; }
     [[nodiscard]] bool is_status() const noexcept { return kind() == Kind::status; }
@@ -110,14 +114,17 @@ class Reply {
 public:
     using Kind = ReplyView::Kind;
 
+    /// Nil.
     Reply() noexcept = default;
 
     /// Takes what hiredis made.
     explicit Reply(redisReply* reply) noexcept : reply_{reply} {}
 
+    /// A view of it, which it must outlive.
     operator ReplyView() const noexcept { return view(); }
     [[nodiscard]] ReplyView view() const noexcept { return ReplyView{reply_.get()}; }
 
+    /// As those of ReplyView.
     [[nodiscard]] Kind kind() const noexcept { return view().kind(); }
     [[nodiscard]] bool is_nil() const noexcept { return view().is_nil(); }
     [[nodiscard]] bool is_string() const noexcept { return view().is_string(); }

@@ -20,15 +20,24 @@ namespace redis {
 /// A script for Pipeline::script. Make it once: its name is computed here. Copies share the body.
 class Script {
 public:
-    explicit Script(std::string body)
-        : body_{std::make_shared<const std::string>(std::move(body))}, sha_{sha1_hex(*body_)} {}
+    /// @param body  its source
+    explicit Script(std::string body) {
+        std::string sha = detail::sha1_hex(body);
+        content_ = std::make_shared<const Content>(Content{std::move(body), std::move(sha)});
+    }
 
-    [[nodiscard]] const std::string& body() const noexcept { return *body_; }
-    [[nodiscard]] const std::string& sha() const noexcept { return sha_; }
+    /// The source.
+    [[nodiscard]] const std::string& body() const noexcept { return content_->body; }
+
+    /// Its SHA-1, as 40 hexadecimal digits.
+    [[nodiscard]] const std::string& sha() const noexcept { return content_->sha; }
 
 private:
-    std::shared_ptr<const std::string> body_;
-    std::string sha_;
+    struct Content {
+        std::string body{};
+        std::string sha{};
+    };
+    std::shared_ptr<const Content> content_;
 };
 
 }  // namespace redis

@@ -92,7 +92,7 @@ return redis.call('GET', KEYS[1]))"};
                 throw std::overflow_error{"larder: Sequence has given its last id: " + more +
                                           " more do not fit 64 bits"};
             }
-            throw_error(client_, "INCRBY " + key_, reply);
+            client_.throw_error("INCRBY " + key_, reply);
         }
         return reply;
     }

@@ -6,6 +6,7 @@
 #ifndef LARDER_REDIS_URL_HPP
 #define LARDER_REDIS_URL_HPP
 
+#include <larder/entry.hpp>
 #include <larder/redis/options.hpp>
 #include <larder/version.hpp>
 

@@ -602,7 +602,7 @@ TEST_CASE("callers survive a server that comes and goes", "[redis][faults]") {
     all.clear();
     CHECK(wrong == 0);
     CHECK(right > 0);
-    CHECK(client.in_hand() == larder::redis::detail::InHand{});
+    CHECK(client.in_hand() == larder::redis::detail::ClientInHand{});
 }
 
 TEST_CASE("a blocking command does not probe", "[redis][faults]") {

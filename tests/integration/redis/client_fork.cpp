@@ -22,7 +22,7 @@
 using larder::redis::Client;
 using larder::redis::ClientOptions;
 using larder::redis::Pipeline;
-using larder::redis::detail::InHand;
+using larder::redis::detail::ClientInHand;
 using larder_test::RedisServer;
 using namespace std::chrono_literals;
 using steady = std::chrono::steady_clock;
@@ -88,7 +88,7 @@ TEST_CASE("a child does not care where its parent's threads were", "[redis][faul
     server.freeze();
     start([&] { CHECK(client->command("ECHO", "a").text() == "a"); });
     start([&] { CHECK(client->command("ECHO", "b").text() == "b"); });
-    CHECK(client->in_hand() == InHand{.probes = 0, .calls = 4, .bulk = 1, .leads = 1});
+    CHECK(client->in_hand() == ClientInHand{.probes = 0, .calls = 4, .bulk = 1, .leads = 1});
 
     SECTION("that never uses the client and ends it") {
         CHECK(in_child([&] {
@@ -102,7 +102,7 @@ TEST_CASE("a child does not care where its parent's threads were", "[redis][faul
             server.thaw();
         }};
         CHECK(in_child([&] {
-                  const bool idle = client->in_hand() == InHand{};
+                  const bool idle = client->in_hand() == ClientInHand{};
                   const bool echoed = client->command("ECHO", "child").text() == "child";
                   Pipeline pipeline;
                   pipeline.command("ECHO", "bulk").bulk();
@@ -126,6 +126,6 @@ TEST_CASE("a child does not care where its parent's threads were", "[redis][faul
     server.thaw();
     server.run("RPUSH", "l", "x", "x");
     all.clear();
-    CHECK(client->in_hand() == InHand{});
+    CHECK(client->in_hand() == ClientInHand{});
     CHECK(client->stats().connects == 2);
 }

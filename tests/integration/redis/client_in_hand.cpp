@@ -32,7 +32,7 @@ using larder::redis::NoReply;
 using larder::redis::Pipeline;
 using larder::redis::Script;
 using larder::redis::TimeoutError;
-using larder::redis::detail::InHand;
+using larder::redis::detail::ClientInHand;
 using larder_test::FakeServer;
 using larder_test::RedisServer;
 using namespace std::chrono_literals;
@@ -124,7 +124,7 @@ void fail_each_allocation(
             // Whatever it says.
         }
         fails_at = 0;
-        CHECK(client.in_hand() == InHand{});
+        CHECK(client.in_hand() == ClientInHand{});
         recover(client);
         CHECK(client.breaker() == Breaker::closed);
         if (!failed) {
@@ -161,7 +161,7 @@ TEST_CASE("a probe that waits in vain for a bulk connection is given back", "[re
     open_breaker(client);
     silent = false;
     CHECK_THROWS_AS(client.command("SET", "b", std::string(100'000, 'y')), TimeoutError);
-    CHECK(client.in_hand() == InHand{.probes = 0, .calls = 1, .bulk = 1, .leads = 0});
+    CHECK(client.in_hand() == ClientInHand{.probes = 0, .calls = 1, .bulk = 1, .leads = 0});
     recover(client);
     CHECK(client.breaker() == Breaker::closed);
 }
@@ -212,7 +212,7 @@ TEST_CASE("a probe of every kind that fails leaves the next its turn", "[redis][
             REQUIRE(client.breaker() == Breaker::open);
             std::this_thread::sleep_for(3ms);
             CHECK_THROWS_AS(probes[i](), larder::StoreError);
-            CHECK(client.in_hand() == InHand{});
+            CHECK(client.in_hand() == ClientInHand{});
             well = true;
             const auto end = steady::now() + 20s;
             while (client.breaker() != Breaker::closed) {
@@ -345,7 +345,7 @@ TEST_CASE("what was sent before memory ran out is not reported as not sent", "[r
             // It says nothing.
         }
         fails_at = 0;
-        CHECK(client.in_hand() == InHand{});
+        CHECK(client.in_hand() == ClientInHand{});
     }
     CHECK(unknown > 0);
 }
@@ -391,6 +391,6 @@ TEST_CASE("a crowd whose connections are cut leaves nothing behind", "[redis][fa
     all.clear();
     CHECK(steady::now() < end);
     CHECK(wrong == 0);
-    CHECK(client.in_hand() == InHand{});
+    CHECK(client.in_hand() == ClientInHand{});
     recover(client);
 }

@@ -35,7 +35,7 @@ using larder::redis::Outcome;
 using larder::redis::Pipeline;
 using larder::redis::Script;
 using larder::redis::TimeoutError;
-using larder::redis::detail::InHand;
+using larder::redis::detail::ClientInHand;
 using larder_test::FakeServer;
 using namespace std::chrono_literals;
 using Peer = FakeServer::Peer;
@@ -135,7 +135,7 @@ TEST_CASE("a large reply lives as long as its bytes arrive", "[redis][faults]") 
     pipeline.command("GET", "a").bulk();
     CHECK(client.run(pipeline).back().text().size() == 8 * mib);
     CHECK(client.breaker() == Breaker::closed);
-    CHECK(client.in_hand() == InHand{});
+    CHECK(client.in_hand() == ClientInHand{});
 }
 
 TEST_CASE("a large reply that comes too slowly fails alone", "[redis][faults]") {
@@ -251,7 +251,7 @@ TEST_CASE("nobody waits behind a large reply", "[redis][faults]") {
     CHECK(wrong == 0);
     CHECK_FALSE(in_vain);
     CHECK(client.breaker() == Breaker::closed);
-    CHECK(client.in_hand() == InHand{});
+    CHECK(client.in_hand() == ClientInHand{});
 }
 
 TEST_CASE("replies that nobody wants any more reach nobody", "[redis][faults]") {
@@ -327,7 +327,7 @@ TEST_CASE("what waits behind a large reply and is not sent twice fails in its ow
     CHECK(unknown);
     CHECK(took < 1500ms);
     CHECK(client.breaker() == Breaker::closed);
-    CHECK(client.in_hand() == InHand{});
+    CHECK(client.in_hand() == ClientInHand{});
 }
 
 TEST_CASE("a peer that drips does not hold what is still being sent", "[redis][faults]") {
@@ -364,7 +364,7 @@ TEST_CASE("a wait for a bulk connection is a part of a call's time", "[redis][fa
     const auto took = time_of([&] { CHECK_THROWS_AS(client.run_one(pipeline), TimeoutError); });
     CHECK(took >= 1s);
     CHECK(took < 1600ms);
-    CHECK(client.in_hand() == InHand{});
+    CHECK(client.in_hand() == ClientInHand{});
 }
 
 TEST_CASE("the body of an unknown script is a part of a call's time", "[redis][faults]") {

@@ -371,7 +371,7 @@ TEST_CASE("what was taken for junk is replaced only if it is nobody's now", "[re
     const auto open_as_junk = [&] {
         Store::Query query{.remaining = true};
         query.saw = Store::Query::Saw::junk;
-        query.digest = larder::redis::sha1_hex(server.run("GET", "n:1"));
+        query.digest = larder::redis::detail::sha1_hex(server.run("GET", "n:1"));
         return here.open("1", query);
     };
     SECTION("a write there") {

@@ -4,6 +4,8 @@
 
 #include "support/catch.hpp"
 
+#include <larder/redis/detail/client/blocking_time.hpp>
+#include <larder/redis/detail/client/command_bytes.hpp>
 #include <larder/redis/detail/client/command_table.hpp>
 #include <larder/redis/pipeline.hpp>
 
@@ -27,7 +29,7 @@ template <class... Words>
 std::string shown(const Words&... words) {
     Pipeline pipeline;
     pipeline.command(words...);
-    return detail::shown(detail::formatted_at(Access::bytes(pipeline), 0));
+    return detail::describe(detail::parse_command(Access::bytes(pipeline), 0));
 }
 template <class... Words>
 std::chrono::milliseconds blocks(const Words&... words) {
@@ -64,18 +66,18 @@ TEST_CASE("words are texts and whole numbers", "[redis]") {
 }
 
 TEST_CASE("the table is found in any case, and only whole names are", "[redis]") {
-    for (const detail::Command& command : detail::command_table) {
+    for (const detail::CommandSpec& command : detail::command_table) {
         std::string lower{command.name};
         for (char& c : lower) {
             c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
         }
-        CHECK(detail::known(lower).name == command.name);
-        CHECK(detail::known(command.name).manner == command.manner);
+        CHECK(detail::lookup_command(lower).name == command.name);
+        CHECK(detail::lookup_command(command.name).kind == command.kind);
     }
-    CHECK(detail::known("GE").manner == detail::Manner::plain);
-    CHECK(detail::known("GETT").manner == detail::Manner::plain);
-    CHECK(detail::known("ZZZ").manner == detail::Manner::plain);
-    CHECK(detail::known("").manner == detail::Manner::plain);
+    CHECK(detail::lookup_command("GE").kind == detail::CommandKind::plain);
+    CHECK(detail::lookup_command("GETT").kind == detail::CommandKind::plain);
+    CHECK(detail::lookup_command("ZZZ").kind == detail::CommandKind::plain);
+    CHECK(detail::lookup_command("").kind == detail::CommandKind::plain);
 }
 
 TEST_CASE("only reads are repeatable by themselves", "[redis]") {

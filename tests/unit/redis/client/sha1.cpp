@@ -10,7 +10,7 @@
 #include <cstddef>
 #include <string>
 
-using larder::redis::sha1_hex;
+using larder::redis::detail::sha1_hex;
 
 TEST_CASE("the standard's examples", "[redis]") {
     CHECK(sha1_hex("abc") == "a9993e364706816aba3e25717850c26c9cd0d89d");

@@ -6,13 +6,13 @@
 #ifndef LARDER_REDIS_DETAIL_CLIENT_CALL_HPP
 #define LARDER_REDIS_DETAIL_CLIENT_CALL_HPP
 
+#include <larder/redis/detail/client/call_time.hpp>
 #include <larder/redis/detail/client/circuit_breaker.hpp>
 #include <larder/redis/detail/client/connection.hpp>
-#include <larder/redis/detail/client/patience.hpp>
+#include <larder/redis/detail/client/reply_deadline.hpp>
 #include <larder/redis/reply.hpp>
 #include <larder/version.hpp>
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -25,75 +25,61 @@ LARDER_NS_BEGIN
 
 namespace redis::detail {
 
-/// The time that a call has, all attempts together.
-struct CallTime {
-    using duration = std::chrono::steady_clock::duration;
-
-    time_point start{};
-    time_point deadline{never};
-    time_point latest{never};  ///< the deadline, if connections take all the time that they may
-
-    /// Waiting for a connection is not waiting for the server.
-    void put_off(duration by) noexcept {
-        if (deadline != never) {
-            deadline = (std::min)(deadline + by, latest);
-        }
-    }
-};
-
-/// One caller's commands, on that caller's stack. The caller does not leave before it is settled:
+/// One caller's commands, on that caller's stack. The caller does not leave before it is finished:
 /// whoever carries it out is bounded by a deadline that is not later than its own.
 struct Call {
-    enum class Verdict : std::uint8_t { none, connect, timed_out, broken, credentials, refused };
+    enum class Failure : std::uint8_t { none, connect, timed_out, broken, credentials, refused };
 
-    /// What its caller is to do: wait, lead its lane, carry on with an exchange that another began,
-    /// or go on, since it is settled.
-    enum Turn : std::uint32_t { waits, leads, carries, done };
+    /// What its caller is to do: wait, lead its multiplexer, take over an exchange that another
+    /// thread began, or return, since it is finished.
+    enum Role : std::uint32_t { waiting, leading, taking_over, done };
     using duration = std::chrono::steady_clock::duration;
 
     std::string_view bytes{};
     std::size_t commands{0};
     Reply* replies{nullptr};
     bool repeatable{false};
-    CircuitBreaker::Permit permit{};
+    CircuitBreaker::Permission permission{};
     CallTime time{};
 
     // What became of it.
     std::size_t answered{0};  ///< replies that are there
     bool sent{false};         ///< some of it may have reached the server
-    Verdict verdict{Verdict::none};
+    Failure failure{Failure::none};
     std::shared_ptr<const std::string> why{};  ///< null: nothing more is known, or no memory
 
-    // Within a lane.
+    // Within a multiplexer.
     Call* next{nullptr};
-    duration connecting{0};  ///< what the lane had spent on connecting when this came
-    std::atomic<std::uint32_t> turn{waits};
+    duration connecting{0};  ///< what the multiplexer had spent on connecting when this came
+    std::atomic<std::uint32_t> role{waiting};
 
-    /// What it carries on with.
-    struct Handed {
+    /// What it takes over.
+    struct Takeover {
         std::unique_ptr<Connection> connection{};
-        Patience patience{};
+        ReplyDeadline deadline{};
         bool spoiled{false};  ///< nobody wants all of the replies that are to come
     };
-    Handed handed{};
+    Takeover takeover{};
 
-    [[nodiscard]] bool settled() const noexcept {
-        return answered == commands || verdict != Verdict::none;
+    [[nodiscard]] bool finished() const noexcept {
+        return answered == commands || failure != Failure::none;
     }
 
-    void fail(Verdict with, const std::shared_ptr<const std::string>& because) noexcept {
-        verdict = with;
+    void fail(Failure with, const std::shared_ptr<const std::string>& because) noexcept {
+        failure = with;
         why = because;
     }
 
     /// Waits until there is something to do.
-    [[nodiscard]] Turn wait() noexcept {
-        turn.wait(waits, std::memory_order_acquire);
-        return static_cast<Turn>(turn.load(std::memory_order_acquire));
+    [[nodiscard]] Role wait() noexcept {
+        role.wait(waiting, std::memory_order_acquire);
+        return static_cast<Role>(role.load(std::memory_order_acquire));
     }
-    void wake(Turn to) noexcept {
-        turn.store(to, std::memory_order_release);
-        turn.notify_one();
+
+    /// Sends its caller on. It may be gone afterwards.
+    void wake(Role as) noexcept {
+        role.store(as, std::memory_order_release);
+        role.notify_one();
     }
 };
 

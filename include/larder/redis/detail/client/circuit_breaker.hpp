@@ -23,74 +23,79 @@ LARDER_NS_BEGIN
 
 namespace redis::detail {
 
-/// Why a server is not asked.
-struct Refusal {
-    std::string why{};
-    bool credentials{false};  ///< it did not accept user and password: `why` is its reply
+/// Why the breaker opened.
+struct TripReason {
+    std::string text{};
+    bool credentials{false};  ///< it did not accept user and password: `text` is its reply
 };
 
-/// A circuit breaker: closed, open for a while after a failure, then half open for one caller. It
-/// holds no clock and draws no lots; both are handed in.
+/// Closed, open for a while after a failure, then half open for one caller, whose probe finds out
+/// whether the server is back. It holds no clock and draws no random numbers; both are handed in.
 ///
-/// Thread safety: all members may run concurrently, those of a Permit from one thread at a time.
+/// Thread safety: all members may run concurrently, those of a Permission from one thread at a time.
 class CircuitBreaker {
 public:
     using time_point = std::chrono::steady_clock::time_point;
     using duration = std::chrono::steady_clock::duration;
 
-    /// Whether the server may be asked. One that probes holds the turn to find out whether it is
-    /// back, and its end gives that turn up: there is no way to forget it. The circuit must outlive it.
-    class Permit {
+    /// Whether the server may be asked. That of a probe ends with it: a probe that nobody reports as
+    /// succeeded opens the breaker again. The breaker must outlive it.
+    class Permission {
     public:
         /// Refused.
-        Permit() noexcept = default;
-        Permit(Permit&& other) noexcept
-            : probed_{std::exchange(other.probed_, nullptr)},
-              turn_{other.turn_},
+        Permission() noexcept = default;
+        Permission(Permission&& other) noexcept
+            : breaker_{std::exchange(other.breaker_, nullptr)},
+              probe_{other.probe_},
               granted_{std::exchange(other.granted_, false)} {}
-        Permit& operator=(Permit&& other) noexcept {
+        Permission& operator=(Permission&& other) noexcept {
             if (this != &other) {
-                settle(Breaker::open);
-                probed_ = std::exchange(other.probed_, nullptr);
-                turn_ = other.turn_;
+                end(Breaker::open);
+                breaker_ = std::exchange(other.breaker_, nullptr);
+                probe_ = other.probe_;
                 granted_ = std::exchange(other.granted_, false);
             }
             return *this;
         }
-        ~Permit() { settle(Breaker::open); }
+        ~Permission() { end(Breaker::open); }
 
+        /// Whether the server may be asked.
         [[nodiscard]] bool granted() const noexcept { return granted_; }
-        [[nodiscard]] bool probes() const noexcept { return probed_ != nullptr; }
 
-        /// There was a reply: closes the circuit, if this probed.
-        void succeeded() noexcept { settle(Breaker::closed); }
+        /// Whether the breaker is half open for this caller.
+        [[nodiscard]] bool is_probe() const noexcept { return breaker_ != nullptr; }
+
+        /// There was a reply: closes the breaker, if this is its probe.
+        void succeeded() noexcept { end(Breaker::closed); }
 
     private:
         friend class CircuitBreaker;
-        Permit(CircuitBreaker* probed, std::uint64_t turn) noexcept
-            : probed_{probed}, turn_{turn}, granted_{true} {}
+        Permission(CircuitBreaker* breaker, std::uint64_t probe) noexcept
+            : breaker_{breaker}, probe_{probe}, granted_{true} {}
 
-        void settle(Breaker as) noexcept {
-            if (probed_ != nullptr) {
-                std::exchange(probed_, nullptr)->settle(turn_, as);
+        void end(Breaker state) noexcept {
+            if (breaker_ != nullptr) {
+                std::exchange(breaker_, nullptr)->end_probe(probe_, state);
             }
         }
 
-        CircuitBreaker* probed_{nullptr};
-        std::uint64_t turn_{0};
+        CircuitBreaker* breaker_{nullptr};  // of a probe
+        std::uint64_t probe_{0};
         bool granted_{false};
     };
 
     CircuitBreaker(duration window, duration longest) noexcept
         : first_{window}, longest_{longest}, window_{window} {}
 
-    [[nodiscard]] Permit ask(time_point now) noexcept {
+    /// Whether a caller may ask the server: all while it is closed, one as a probe once the window of
+    /// an open one has passed.
+    [[nodiscard]] Permission request(time_point now) noexcept {
         if (state() == Breaker::closed) {
-            return Permit{nullptr, 0};
+            return Permission{nullptr, 0};
         }
         const std::lock_guard lock{mutex_};
         switch (state()) {
-            case Breaker::closed: return Permit{nullptr, 0};
+            case Breaker::closed: return Permission{nullptr, 0};
             case Breaker::half_open: return {};
             case Breaker::open: break;
         }
@@ -99,7 +104,7 @@ public:
         }
         state_.store(Breaker::half_open, std::memory_order_release);
         ++probes_;
-        return Permit{this, ++turn_};
+        return Permission{this, ++last_probe_};
     }
 
     /// Counts the times that it opened, or that the server changed its role: connections of an
@@ -109,25 +114,25 @@ public:
         return era_.load(std::memory_order_acquire);
     }
 
-    /// Opens it.
+    /// Opens it, after a failure that began in this era.
     ///
-    /// @param lot  in [0, 1): by a quarter how much shorter or longer than usual it stays open
-    void failed(std::uint64_t era, time_point now, double lot, Refusal refusal) {
-        auto why = std::make_shared<const Refusal>(std::move(refusal));
+    /// @param jitter  in [0, 1): by up to a quarter shorter or longer than usual it stays open
+    void trip(std::uint64_t era, time_point now, double jitter, TripReason reason) {
+        auto shared = std::make_shared<const TripReason>(std::move(reason));
         const std::lock_guard lock{mutex_};
         if (era != era_.load(std::memory_order_relaxed) || state() == Breaker::open) {
             return;
         }
         window_ = state() == Breaker::half_open ? (std::min)(2 * window_, longest_) : first_;
-        until_ = now + std::chrono::duration_cast<duration>(window_ * (0.75 + lot / 2));
-        refusal_ = std::move(why);
+        until_ = now + std::chrono::duration_cast<duration>(window_ * (0.75 + jitter / 2));
+        reason_ = std::move(shared);
         era_.fetch_add(1, std::memory_order_release);
         state_.store(Breaker::open, std::memory_order_release);
     }
 
     /// The server is not what it was (a primary that became a replica): begins an era, at most one
     /// a window, so that its name leads to whoever answers to it now.
-    void changed_role(time_point now) noexcept {
+    void role_changed(time_point now) noexcept {
         const std::lock_guard lock{mutex_};
         if (now >= next_change_) {
             next_change_ = now + first_;
@@ -135,27 +140,28 @@ public:
         }
     }
 
+    /// Open, half open or closed.
     [[nodiscard]] Breaker state() const noexcept { return state_.load(std::memory_order_acquire); }
 
     /// Why it opened last.
-    [[nodiscard]] std::shared_ptr<const Refusal> refusal() const {
+    [[nodiscard]] std::shared_ptr<const TripReason> reason() const {
         const std::lock_guard lock{mutex_};
-        return refusal_;
+        return reason_;
     }
 
-    /// Permits that probe and are not settled: at most one of them has its turn still.
+    /// Probes that have not ended: at most one of them still decides.
     [[nodiscard]] std::size_t probes() const noexcept {
         const std::lock_guard lock{mutex_};
         return probes_;
     }
 
 private:
-    // A failure, told meanwhile, has taken the turn away.
-    void settle(std::uint64_t turn, Breaker as) noexcept {
+    // A failure that was reported meanwhile has decided already.
+    void end_probe(std::uint64_t probe, Breaker state_after) noexcept {
         const std::lock_guard lock{mutex_};
         --probes_;
-        if (turn == turn_ && state() == Breaker::half_open) {
-            state_.store(as, std::memory_order_release);
+        if (probe == last_probe_ && state() == Breaker::half_open) {
+            state_.store(state_after, std::memory_order_release);
         }
     }
 
@@ -167,9 +173,9 @@ private:
     duration window_;
     time_point until_{};
     time_point next_change_{};
-    std::uint64_t turn_{0};  // of the last who probed
+    std::uint64_t last_probe_{0};
     std::size_t probes_{0};
-    std::shared_ptr<const Refusal> refusal_{std::make_shared<const Refusal>()};
+    std::shared_ptr<const TripReason> reason_{std::make_shared<const TripReason>()};
 };
 
 }  // namespace redis::detail

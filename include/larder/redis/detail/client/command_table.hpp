@@ -11,21 +11,16 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <span>
-#include <string>
 #include <string_view>
-#include <system_error>
 
 LARDER_NS_BEGIN
 
 namespace redis::detail {
 
 /// How a command treats the connection.
-enum class Manner : std::uint8_t {
+enum class CommandKind : std::uint8_t {
     plain,
     read,           ///< it changes nothing and may be sent again
     refused,        ///< it makes no sense on a connection that others use too
@@ -38,146 +33,147 @@ enum class Manner : std::uint8_t {
     block_option,   ///< blocks if it says BLOCK milliseconds
 };
 
-struct Command {
+/// What is known of a command.
+struct CommandSpec {
     std::string_view name;
-    Manner manner{Manner::plain};
+    CommandKind kind{CommandKind::plain};
     std::uint8_t key{0};  ///< the number of the word that is the first key; 0: none, or not known
 };
 
 /// Sorted by name. A command that is not here is plain, and errors do not show its key.
 inline constexpr std::array command_table{
-    Command{"APPEND", Manner::plain, 1},
-    Command{"ASKING", Manner::refused},
-    Command{"AUTH", Manner::refused},
-    Command{"BITCOUNT", Manner::read, 1},
-    Command{"BITPOS", Manner::read, 1},
-    Command{"BLMOVE", Manner::seconds_last, 1},
-    Command{"BLMPOP", Manner::seconds_first},
-    Command{"BLPOP", Manner::seconds_last, 1},
-    Command{"BRPOP", Manner::seconds_last, 1},
-    Command{"BRPOPLPUSH", Manner::seconds_last, 1},
-    Command{"BZMPOP", Manner::seconds_first},
-    Command{"BZPOPMAX", Manner::seconds_last, 1},
-    Command{"BZPOPMIN", Manner::seconds_last, 1},
-    Command{"CLIENT", Manner::client},
-    Command{"DBSIZE", Manner::read},
-    Command{"DECR", Manner::plain, 1},
-    Command{"DECRBY", Manner::plain, 1},
-    Command{"DEL", Manner::plain, 1},
-    Command{"DISCARD", Manner::exec},
-    Command{"DUMP", Manner::read, 1},
-    Command{"ECHO", Manner::read},
-    Command{"EVAL", Manner::plain, 3},
-    Command{"EVALSHA", Manner::plain, 3},
-    Command{"EVALSHA_RO", Manner::read, 3},
-    Command{"EVAL_RO", Manner::read, 3},
-    Command{"EXEC", Manner::exec},
-    Command{"EXISTS", Manner::read, 1},
-    Command{"EXPIRE", Manner::plain, 1},
-    Command{"EXPIRETIME", Manner::read, 1},
-    Command{"FCALL", Manner::plain, 3},
-    Command{"FCALL_RO", Manner::read, 3},
-    Command{"GET", Manner::read, 1},
-    Command{"GETBIT", Manner::read, 1},
-    Command{"GETDEL", Manner::plain, 1},
-    Command{"GETEX", Manner::plain, 1},
-    Command{"GETRANGE", Manner::read, 1},
-    Command{"GETSET", Manner::plain, 1},
-    Command{"HDEL", Manner::plain, 1},
-    Command{"HELLO", Manner::refused},
-    Command{"HEXISTS", Manner::read, 1},
-    Command{"HGET", Manner::read, 1},
-    Command{"HGETALL", Manner::read, 1},
-    Command{"HINCRBY", Manner::plain, 1},
-    Command{"HKEYS", Manner::read, 1},
-    Command{"HLEN", Manner::read, 1},
-    Command{"HMGET", Manner::read, 1},
-    Command{"HRANDFIELD", Manner::read, 1},
-    Command{"HSCAN", Manner::read, 1},
-    Command{"HSET", Manner::plain, 1},
-    Command{"HSETNX", Manner::plain, 1},
-    Command{"HSTRLEN", Manner::read, 1},
-    Command{"HVALS", Manner::read, 1},
-    Command{"INCR", Manner::plain, 1},
-    Command{"INCRBY", Manner::plain, 1},
-    Command{"INFO", Manner::read},
-    Command{"KEYS", Manner::read},
-    Command{"LINDEX", Manner::read, 1},
-    Command{"LLEN", Manner::read, 1},
-    Command{"LPOP", Manner::plain, 1},
-    Command{"LPUSH", Manner::plain, 1},
-    Command{"LRANGE", Manner::read, 1},
-    Command{"LREM", Manner::plain, 1},
-    Command{"LTRIM", Manner::plain, 1},
-    Command{"MGET", Manner::read, 1},
-    Command{"MONITOR", Manner::refused},
-    Command{"MSET", Manner::plain, 1},
-    Command{"MULTI", Manner::multi},
-    Command{"PERSIST", Manner::plain, 1},
-    Command{"PEXPIRE", Manner::plain, 1},
-    Command{"PEXPIREAT", Manner::plain, 1},
-    Command{"PEXPIRETIME", Manner::read, 1},
-    Command{"PING", Manner::read},
-    Command{"PSETEX", Manner::plain, 1},
-    Command{"PSUBSCRIBE", Manner::refused},
-    Command{"PSYNC", Manner::refused},
-    Command{"PTTL", Manner::read, 1},
-    Command{"PUNSUBSCRIBE", Manner::refused},
-    Command{"QUIT", Manner::refused},
-    Command{"RANDOMKEY", Manner::read},
-    Command{"READONLY", Manner::refused},
-    Command{"READWRITE", Manner::refused},
-    Command{"REPLCONF", Manner::refused},
-    Command{"RESET", Manner::refused},
-    Command{"RPOP", Manner::plain, 1},
-    Command{"RPUSH", Manner::plain, 1},
-    Command{"SADD", Manner::plain, 1},
-    Command{"SCAN", Manner::read},
-    Command{"SCARD", Manner::read, 1},
-    Command{"SELECT", Manner::refused},
-    Command{"SET", Manner::plain, 1},
-    Command{"SETEX", Manner::plain, 1},
-    Command{"SETNX", Manner::plain, 1},
-    Command{"SISMEMBER", Manner::read, 1},
-    Command{"SMEMBERS", Manner::read, 1},
-    Command{"SMISMEMBER", Manner::read, 1},
-    Command{"SPOP", Manner::plain, 1},
-    Command{"SREM", Manner::plain, 1},
-    Command{"SSCAN", Manner::read, 1},
-    Command{"SSUBSCRIBE", Manner::refused},
-    Command{"STRLEN", Manner::read, 1},
-    Command{"SUBSCRIBE", Manner::refused},
-    Command{"SUNSUBSCRIBE", Manner::refused},
-    Command{"SYNC", Manner::refused},
-    Command{"TIME", Manner::read},
-    Command{"TTL", Manner::read, 1},
-    Command{"TYPE", Manner::read, 1},
-    Command{"UNLINK", Manner::plain, 1},
-    Command{"UNSUBSCRIBE", Manner::refused},
-    Command{"UNWATCH", Manner::refused},
-    Command{"WAIT", Manner::millis_last},
-    Command{"WAITAOF", Manner::millis_last},
-    Command{"WATCH", Manner::refused},
-    Command{"XADD", Manner::plain, 1},
-    Command{"XLEN", Manner::read, 1},
-    Command{"XRANGE", Manner::read, 1},
-    Command{"XREAD", Manner::block_option},
-    Command{"XREADGROUP", Manner::block_option},
-    Command{"XREVRANGE", Manner::read, 1},
-    Command{"ZADD", Manner::plain, 1},
-    Command{"ZCARD", Manner::read, 1},
-    Command{"ZCOUNT", Manner::read, 1},
-    Command{"ZINCRBY", Manner::plain, 1},
-    Command{"ZMSCORE", Manner::read, 1},
-    Command{"ZRANGE", Manner::read, 1},
-    Command{"ZRANGEBYSCORE", Manner::read, 1},
-    Command{"ZRANK", Manner::read, 1},
-    Command{"ZREM", Manner::plain, 1},
-    Command{"ZREVRANGE", Manner::read, 1},
-    Command{"ZSCAN", Manner::read, 1},
-    Command{"ZSCORE", Manner::read, 1},
+    CommandSpec{"APPEND", CommandKind::plain, 1},
+    CommandSpec{"ASKING", CommandKind::refused},
+    CommandSpec{"AUTH", CommandKind::refused},
+    CommandSpec{"BITCOUNT", CommandKind::read, 1},
+    CommandSpec{"BITPOS", CommandKind::read, 1},
+    CommandSpec{"BLMOVE", CommandKind::seconds_last, 1},
+    CommandSpec{"BLMPOP", CommandKind::seconds_first},
+    CommandSpec{"BLPOP", CommandKind::seconds_last, 1},
+    CommandSpec{"BRPOP", CommandKind::seconds_last, 1},
+    CommandSpec{"BRPOPLPUSH", CommandKind::seconds_last, 1},
+    CommandSpec{"BZMPOP", CommandKind::seconds_first},
+    CommandSpec{"BZPOPMAX", CommandKind::seconds_last, 1},
+    CommandSpec{"BZPOPMIN", CommandKind::seconds_last, 1},
+    CommandSpec{"CLIENT", CommandKind::client},
+    CommandSpec{"DBSIZE", CommandKind::read},
+    CommandSpec{"DECR", CommandKind::plain, 1},
+    CommandSpec{"DECRBY", CommandKind::plain, 1},
+    CommandSpec{"DEL", CommandKind::plain, 1},
+    CommandSpec{"DISCARD", CommandKind::exec},
+    CommandSpec{"DUMP", CommandKind::read, 1},
+    CommandSpec{"ECHO", CommandKind::read},
+    CommandSpec{"EVAL", CommandKind::plain, 3},
+    CommandSpec{"EVALSHA", CommandKind::plain, 3},
+    CommandSpec{"EVALSHA_RO", CommandKind::read, 3},
+    CommandSpec{"EVAL_RO", CommandKind::read, 3},
+    CommandSpec{"EXEC", CommandKind::exec},
+    CommandSpec{"EXISTS", CommandKind::read, 1},
+    CommandSpec{"EXPIRE", CommandKind::plain, 1},
+    CommandSpec{"EXPIRETIME", CommandKind::read, 1},
+    CommandSpec{"FCALL", CommandKind::plain, 3},
+    CommandSpec{"FCALL_RO", CommandKind::read, 3},
+    CommandSpec{"GET", CommandKind::read, 1},
+    CommandSpec{"GETBIT", CommandKind::read, 1},
+    CommandSpec{"GETDEL", CommandKind::plain, 1},
+    CommandSpec{"GETEX", CommandKind::plain, 1},
+    CommandSpec{"GETRANGE", CommandKind::read, 1},
+    CommandSpec{"GETSET", CommandKind::plain, 1},
+    CommandSpec{"HDEL", CommandKind::plain, 1},
+    CommandSpec{"HELLO", CommandKind::refused},
+    CommandSpec{"HEXISTS", CommandKind::read, 1},
+    CommandSpec{"HGET", CommandKind::read, 1},
+    CommandSpec{"HGETALL", CommandKind::read, 1},
+    CommandSpec{"HINCRBY", CommandKind::plain, 1},
+    CommandSpec{"HKEYS", CommandKind::read, 1},
+    CommandSpec{"HLEN", CommandKind::read, 1},
+    CommandSpec{"HMGET", CommandKind::read, 1},
+    CommandSpec{"HRANDFIELD", CommandKind::read, 1},
+    CommandSpec{"HSCAN", CommandKind::read, 1},
+    CommandSpec{"HSET", CommandKind::plain, 1},
+    CommandSpec{"HSETNX", CommandKind::plain, 1},
+    CommandSpec{"HSTRLEN", CommandKind::read, 1},
+    CommandSpec{"HVALS", CommandKind::read, 1},
+    CommandSpec{"INCR", CommandKind::plain, 1},
+    CommandSpec{"INCRBY", CommandKind::plain, 1},
+    CommandSpec{"INFO", CommandKind::read},
+    CommandSpec{"KEYS", CommandKind::read},
+    CommandSpec{"LINDEX", CommandKind::read, 1},
+    CommandSpec{"LLEN", CommandKind::read, 1},
+    CommandSpec{"LPOP", CommandKind::plain, 1},
+    CommandSpec{"LPUSH", CommandKind::plain, 1},
+    CommandSpec{"LRANGE", CommandKind::read, 1},
+    CommandSpec{"LREM", CommandKind::plain, 1},
+    CommandSpec{"LTRIM", CommandKind::plain, 1},
+    CommandSpec{"MGET", CommandKind::read, 1},
+    CommandSpec{"MONITOR", CommandKind::refused},
+    CommandSpec{"MSET", CommandKind::plain, 1},
+    CommandSpec{"MULTI", CommandKind::multi},
+    CommandSpec{"PERSIST", CommandKind::plain, 1},
+    CommandSpec{"PEXPIRE", CommandKind::plain, 1},
+    CommandSpec{"PEXPIREAT", CommandKind::plain, 1},
+    CommandSpec{"PEXPIRETIME", CommandKind::read, 1},
+    CommandSpec{"PING", CommandKind::read},
+    CommandSpec{"PSETEX", CommandKind::plain, 1},
+    CommandSpec{"PSUBSCRIBE", CommandKind::refused},
+    CommandSpec{"PSYNC", CommandKind::refused},
+    CommandSpec{"PTTL", CommandKind::read, 1},
+    CommandSpec{"PUNSUBSCRIBE", CommandKind::refused},
+    CommandSpec{"QUIT", CommandKind::refused},
+    CommandSpec{"RANDOMKEY", CommandKind::read},
+    CommandSpec{"READONLY", CommandKind::refused},
+    CommandSpec{"READWRITE", CommandKind::refused},
+    CommandSpec{"REPLCONF", CommandKind::refused},
+    CommandSpec{"RESET", CommandKind::refused},
+    CommandSpec{"RPOP", CommandKind::plain, 1},
+    CommandSpec{"RPUSH", CommandKind::plain, 1},
+    CommandSpec{"SADD", CommandKind::plain, 1},
+    CommandSpec{"SCAN", CommandKind::read},
+    CommandSpec{"SCARD", CommandKind::read, 1},
+    CommandSpec{"SELECT", CommandKind::refused},
+    CommandSpec{"SET", CommandKind::plain, 1},
+    CommandSpec{"SETEX", CommandKind::plain, 1},
+    CommandSpec{"SETNX", CommandKind::plain, 1},
+    CommandSpec{"SISMEMBER", CommandKind::read, 1},
+    CommandSpec{"SMEMBERS", CommandKind::read, 1},
+    CommandSpec{"SMISMEMBER", CommandKind::read, 1},
+    CommandSpec{"SPOP", CommandKind::plain, 1},
+    CommandSpec{"SREM", CommandKind::plain, 1},
+    CommandSpec{"SSCAN", CommandKind::read, 1},
+    CommandSpec{"SSUBSCRIBE", CommandKind::refused},
+    CommandSpec{"STRLEN", CommandKind::read, 1},
+    CommandSpec{"SUBSCRIBE", CommandKind::refused},
+    CommandSpec{"SUNSUBSCRIBE", CommandKind::refused},
+    CommandSpec{"SYNC", CommandKind::refused},
+    CommandSpec{"TIME", CommandKind::read},
+    CommandSpec{"TTL", CommandKind::read, 1},
+    CommandSpec{"TYPE", CommandKind::read, 1},
+    CommandSpec{"UNLINK", CommandKind::plain, 1},
+    CommandSpec{"UNSUBSCRIBE", CommandKind::refused},
+    CommandSpec{"UNWATCH", CommandKind::refused},
+    CommandSpec{"WAIT", CommandKind::millis_last},
+    CommandSpec{"WAITAOF", CommandKind::millis_last},
+    CommandSpec{"WATCH", CommandKind::refused},
+    CommandSpec{"XADD", CommandKind::plain, 1},
+    CommandSpec{"XLEN", CommandKind::read, 1},
+    CommandSpec{"XRANGE", CommandKind::read, 1},
+    CommandSpec{"XREAD", CommandKind::block_option},
+    CommandSpec{"XREADGROUP", CommandKind::block_option},
+    CommandSpec{"XREVRANGE", CommandKind::read, 1},
+    CommandSpec{"ZADD", CommandKind::plain, 1},
+    CommandSpec{"ZCARD", CommandKind::read, 1},
+    CommandSpec{"ZCOUNT", CommandKind::read, 1},
+    CommandSpec{"ZINCRBY", CommandKind::plain, 1},
+    CommandSpec{"ZMSCORE", CommandKind::read, 1},
+    CommandSpec{"ZRANGE", CommandKind::read, 1},
+    CommandSpec{"ZRANGEBYSCORE", CommandKind::read, 1},
+    CommandSpec{"ZRANK", CommandKind::read, 1},
+    CommandSpec{"ZREM", CommandKind::plain, 1},
+    CommandSpec{"ZREVRANGE", CommandKind::read, 1},
+    CommandSpec{"ZSCAN", CommandKind::read, 1},
+    CommandSpec{"ZSCORE", CommandKind::read, 1},
 };
-static_assert(std::ranges::is_sorted(command_table, {}, &Command::name));
+static_assert(std::ranges::is_sorted(command_table, {}, &CommandSpec::name));
 
 /// Letters of ASCII alone: no locale.
 [[nodiscard]] constexpr char upper(char c) noexcept {
@@ -189,110 +185,16 @@ static_assert(std::ranges::is_sorted(command_table, {}, &Command::name));
 }
 
 /// What is known of a command, in whatever case it is spelled.
-[[nodiscard]] inline Command known(std::string_view name) noexcept {
+[[nodiscard]] inline CommandSpec lookup_command(std::string_view name) noexcept {
     const auto* const found =
         std::lower_bound(command_table.begin(), command_table.end(), name,
-                         [](const Command& command, std::string_view wanted) {
+                         [](const CommandSpec& command, std::string_view wanted) {
                              return std::lexicographical_compare(
                                  command.name.begin(), command.name.end(), wanted.begin(),
                                  wanted.end(), [](char a, char b) { return upper(a) < upper(b); });
                          });
-    return found != command_table.end() && same_word(name, found->name) ? *found : Command{name};
-}
-
-/// Blocks as long as it likes.
-inline constexpr std::chrono::milliseconds for_ever{(std::chrono::milliseconds::max)()};
-
-/// How long two commands may block, one after the other.
-[[nodiscard]] constexpr std::chrono::milliseconds block_both(
-    std::chrono::milliseconds one, std::chrono::milliseconds other) noexcept {
-    // A number of years that every clock can hold.
-    constexpr std::chrono::milliseconds most = std::chrono::hours{24} * 366 * 10;
-    return one == for_ever || other == for_ever || one + other > most ? for_ever : one + other;
-}
-
-/// How long a command may block: 0 if it does not.
-[[nodiscard]] inline std::chrono::milliseconds blocks_for(
-    Manner manner, std::span<const std::string_view> words) noexcept {
-    const auto number = [&](std::size_t at, double unit) {
-        // A double by hand: from_chars has none of them everywhere. What is spelled otherwise may be
-        // of any length.
-        double value = 0;
-        double step = 0;
-        for (const char c : at < words.size() ? words[at] : std::string_view{}) {
-            if (c == '.' && step == 0) {
-                step = 1;
-            } else if (c >= '0' && c <= '9') {
-                step /= 10;
-                value = step > 0 ? value + (c - '0') * step : value * 10 + (c - '0');
-            } else {
-                return for_ever;
-            }
-        }
-        // What is not a number the server refuses at once.
-        constexpr double year = 366.0 * 24 * 3600 * 1000;
-        return value <= 0 ? for_ever
-                          : std::chrono::milliseconds{
-                                static_cast<std::int64_t>((std::min)(value * unit, year) + 1)};
-    };
-    switch (manner) {
-        case Manner::seconds_last: return number(words.size() - 1, 1000);
-        case Manner::seconds_first: return number(1, 1000);
-        case Manner::millis_last: return number(words.size() - 1, 1);
-        case Manner::block_option:
-            for (std::size_t i = 1; i < words.size() && !same_word(words[i], "STREAMS"); ++i) {
-                if (same_word(words[i], "BLOCK")) {
-                    return number(i + 1, 1);
-                }
-            }
-            return std::chrono::milliseconds{0};
-        default: return std::chrono::milliseconds{0};
-    }
-}
-
-/// The next command of what hiredis has formatted: its first words, and where it ends.
-struct Formatted {
-    std::array<std::string_view, 4> words{};
-    std::size_t end{0};
-};
-[[nodiscard]] inline Formatted formatted_at(std::string_view bytes, std::size_t begin) noexcept {
-    Formatted command;
-    std::size_t at = begin;
-    const auto number = [&] {  // after its mark, up to the line's end
-        const std::size_t end = bytes.find('\r', at);
-        std::size_t value = 0;
-        std::from_chars(bytes.data() + at + 1, bytes.data() + end, value);
-        at = end + 2;
-        return value;
-    };
-    const std::size_t count = number();
-    for (std::size_t i = 0; i < count; ++i) {
-        const std::size_t size = number();
-        if (i < command.words.size()) {
-            command.words[i] = bytes.substr(at, size);
-        }
-        at += size + 2;
-    }
-    command.end = at;
-    return command;
-}
-
-/// "GET product:42": the name and the first key of a command, as an error may show them.
-[[nodiscard]] inline std::string shown(const Formatted& command) {
-    std::string text;
-    const auto add = [&](std::string_view word) {
-        for (const char c : word.substr(0, 80)) {
-            text += c >= ' ' && c <= '~' ? c : '?';
-        }
-        text += word.size() > 80 ? "..." : "";
-    };
-    add(command.words[0]);
-    const std::size_t key = known(command.words[0]).key;
-    if (key > 0 && !command.words[key].empty() && (key < 3 || command.words[2] != "0")) {
-        text += ' ';
-        add(command.words[key]);
-    }
-    return text;
+    return found != command_table.end() && same_word(name, found->name) ? *found
+                                                                        : CommandSpec{name};
 }
 
 }  // namespace redis::detail

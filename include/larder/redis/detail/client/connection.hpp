@@ -6,7 +6,8 @@
 #ifndef LARDER_REDIS_DETAIL_CLIENT_CONNECTION_HPP
 #define LARDER_REDIS_DETAIL_CLIENT_CONNECTION_HPP
 
-#include <larder/redis/detail/client/patience.hpp>
+#include <larder/redis/detail/client/connection_failure.hpp>
+#include <larder/redis/detail/client/reply_deadline.hpp>
 #include <larder/redis/detail/client/reply_parser.hpp>
 #include <larder/redis/detail/client/socket.hpp>
 #include <larder/redis/error.hpp>
@@ -54,10 +55,10 @@ namespace redis::detail {
 /// not be used any more.
 class Connection {
 public:
-    /// @param era  of the circuit, when it was opened
+    /// @param era  of the breaker, when it was opened
     Connection(const ClientOptions& options, std::uint64_t era, time_point deadline)
         : socket_{Socket::open(options, deadline)},
-          reader_{options.max_reply_bytes},
+          parser_{options.max_reply_bytes},
           buffer_(16 * 1024),
           era_{era} {
         introduce(options, deadline);
@@ -71,19 +72,19 @@ public:
     /// @return  whether it took them at once
     template <class Take>
     [[nodiscard]] bool send(std::string_view bytes, std::size_t& sent, std::size_t& left,
-                            Patience& patience, Take&& take) {
+                            ReplyDeadline& deadline, Take&& take) {
         for (bool at_once = true;; at_once = false) {
             const std::size_t took = socket_.send(bytes.substr(sent));
             sent += took;
             if (sent == bytes.size()) {
                 return at_once;
             }
-            if (took == 0 && (socket_.wait(POLLIN | POLLOUT, patience.until()) & POLLIN) != 0 &&
-                receive(false, patience)) {
+            if (took == 0 && (socket_.wait(POLLIN | POLLOUT, deadline.until()) & POLLIN) != 0 &&
+                receive(false, deadline)) {
                 hand_on(left, take);
-                patience.seen(std::chrono::steady_clock::now());
+                deadline.seen(std::chrono::steady_clock::now());
             }
-            check_time(patience);
+            check_time(deadline);
         }
     }
 
@@ -94,33 +95,33 @@ public:
     ///              the deadline; it may change `left`. False: this connection is another's from now
     ///              on, and must not be touched
     template <class Take, class Slow>
-    void read(std::size_t& left, Patience& patience, bool wait, Take&& take, Slow&& slow) {
+    void read(std::size_t& left, ReplyDeadline& deadline, bool wait, Take&& take, Slow&& slow) {
         time_point now{};
         for (; left > 0; wait = false) {
-            if (receive(wait, patience)) {
+            if (receive(wait, deadline)) {
                 hand_on(left, take);
                 if (left == 0) {
                     return;
                 }
                 now = std::chrono::steady_clock::now();
-                patience.seen(now);
-            } else if (socket_.wait(POLLIN, patience.next(now)) != 0) {
+                deadline.seen(now);
+            } else if (socket_.wait(POLLIN, deadline.next(now)) != 0) {
                 continue;
             } else {
                 now = std::chrono::steady_clock::now();
             }
             // A server that drips never makes us wait for long, and must not hold us for ever.
-            check_time(patience, now);
-            if (patience.is_large() && !slow(now)) {
+            check_time(deadline, now);
+            if (deadline.is_large() && !slow(now)) {
                 return;
             }
         }
     }
 
     /// Whether the server has said no more than it was asked: else it must not be asked again here.
-    [[nodiscard]] bool clean() const noexcept { return reader_.empty(); }
+    [[nodiscard]] bool clean() const noexcept { return parser_.empty(); }
 
-    /// Of the circuit, when it was opened.
+    /// Of the breaker, when it was opened.
     [[nodiscard]] std::uint64_t era() const noexcept { return era_; }
 
     /// Whether it can be used, as far as can be told without asking.
@@ -134,13 +135,13 @@ public:
 
 private:
     // False: nothing came.
-    bool receive(bool wait, Patience& patience) {
+    bool receive(bool wait, ReplyDeadline& deadline) {
         const std::size_t got = socket_.receive(buffer_.data(), buffer_.size(), wait);
         if (got == 0) {
             return false;
         }
-        patience.arrived(got);
-        reader_.feed(buffer_.data(), got);
+        deadline.arrived(got);
+        parser_.feed(buffer_.data(), got);
         if (got == buffer_.size() && got < 256 * 1024) {
             buffer_.resize(2 * got);
         }
@@ -149,18 +150,19 @@ private:
 
     template <class Take>
     void hand_on(std::size_t& left, Take& take) {
-        for (Reply reply; left > 0 && reader_.next(reply);) {
+        for (Reply reply; left > 0 && parser_.next(reply);) {
             --left;
             take(std::move(reply));
         }
     }
 
-    static void check_time(const Patience& patience,
+    static void check_time(const ReplyDeadline& deadline,
                            time_point now = std::chrono::steady_clock::now()) {
-        if (patience.deadline() != never && now >= patience.until()) {
-            throw Failed{Failed::Kind::timed_out, patience.flows(now) ? "the reply comes too slowly"
-                                                  : patience.began()  ? "no complete reply"
-                                                                      : "no reply"};
+        if (deadline.deadline() != never && now >= deadline.until()) {
+            throw ConnectionFailure{ConnectionFailure::Kind::timed_out,
+                                    deadline.flows(now) ? "the reply comes too slowly"
+                                    : deadline.began()  ? "no complete reply"
+                                                        : "no reply"};
         }
     }
 
@@ -170,7 +172,7 @@ private:
         std::string bytes;
         const auto add = [&](Step step, std::initializer_list<std::string_view> words) {
             steps.push_back(step);
-            append_command(bytes, {words.begin(), words.size()});
+            append_command(bytes, words);
         };
         if (!options.password.empty()) {
             if (options.user.empty()) {
@@ -196,22 +198,24 @@ private:
                 return;
             }
             const std::string text{reply.text()};
-            throw Failed{now == Step::auth || about_credentials(text) ? Failed::Kind::credentials
-                                                                      : Failed::Kind::connect,
-                         text};
+            throw ConnectionFailure{now == Step::auth || about_credentials(text)
+                                        ? ConnectionFailure::Kind::credentials
+                                        : ConnectionFailure::Kind::connect,
+                                    text};
         };
         std::size_t sent = 0;
         std::size_t left = steps.size();
-        Patience patience{deadline, Patience::duration{0}};
-        (void)send(bytes, sent, left, patience, check);
-        read(left, patience, false, check, [](time_point) { return true; });
+        ReplyDeadline until{deadline, ReplyDeadline::duration{0}};
+        (void)send(bytes, sent, left, until, check);
+        read(left, until, false, check, [](time_point) { return true; });
         if (!clean()) {
-            throw Failed{Failed::Kind::broken, "a reply that nobody asked for"};
+            throw ConnectionFailure{ConnectionFailure::Kind::broken,
+                                    "a reply that nobody asked for"};
         }
     }
 
     Socket socket_;
-    Reader reader_;
+    ReplyParser parser_;
     std::vector<char> buffer_;
     std::uint64_t era_;
     time_point used_{};

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 
 /// @file
-/// A connection that many callers share: who comes while it is busy travels with the next batch.
+/// A connection that many callers share: who comes while it is busy joins the next batch.
 
 #ifndef LARDER_REDIS_DETAIL_CLIENT_MULTIPLEXER_HPP
 #define LARDER_REDIS_DETAIL_CLIENT_MULTIPLEXER_HPP
 
 #include <larder/redis/detail/client/call.hpp>
+#include <larder/redis/detail/client/channel.hpp>
 #include <larder/redis/detail/client/exchange.hpp>
-#include <larder/redis/detail/client/patience.hpp>
+#include <larder/redis/detail/client/reply_deadline.hpp>
 #include <larder/redis/detail/client/server.hpp>
 #include <larder/version.hpp>
 
@@ -23,11 +24,11 @@ LARDER_NS_BEGIN
 namespace redis::detail {
 
 /// A shared connection without a thread of its own. The caller that finds it idle leads: it sends
-/// all that has gathered, reads all replies, hands the lead to the one that has waited longest, and
-/// wakes those whose replies are there.
+/// all that has gathered, reads all replies, hands the leadership to the one that has waited longest,
+/// and wakes those whose replies are there.
 ///
 /// Thread safety: all members may run concurrently.
-class Lane {
+class Multiplexer {
 public:
     /// More than that is not sent at once.
     static constexpr std::size_t max_bytes = 256 * 1024;
@@ -41,48 +42,49 @@ public:
         return time_point{Call::duration{since_.load(std::memory_order_relaxed)}};
     }
 
+    /// Carries out a call, with others if it meets them.
     void run(Server& server, Call& call) noexcept {
         time_point now = call.time.start;
         if (!begin_at_once(call)) {
             switch (call.wait()) {
-                case Call::leads:
+                case Call::leading:
                     now = std::chrono::steady_clock::now();
                     begin(now);
                     break;
-                case Call::carries: Exchange<Lead>{server, call}.carry_on(); return;
+                case Call::taking_over: Exchange<Leadership>{server, call}.take_over(); return;
                 default: return;
             }
         }
-        Exchange<Lead> exchange{server, call, line_};
-        Lead lead{*this};
-        exchange.run(now, &lead);
+        Exchange<Leadership> exchange{server, call, channel_};
+        Leadership leadership{*this};
+        exchange.run(now, &leadership);
     }
 
-    /// The lead of a lane: who holds it does the input and output of all. Its end passes it on.
-    class Lead {
+    /// Whoever holds it does the input and output of all. Its end passes it on.
+    class Leadership {
     public:
-        explicit Lead(Lane& lane) noexcept : lane_{&lane} {}
-        Lead(const Lead&) = delete;
-        Lead& operator=(const Lead&) = delete;
-        ~Lead() { pass_on(nullptr); }
+        explicit Leadership(Multiplexer& multiplexer) noexcept : multiplexer_{&multiplexer} {}
+        Leadership(const Leadership&) = delete;
+        Leadership& operator=(const Leadership&) = delete;
+        ~Leadership() { pass_on(nullptr); }
 
         /// @param back  calls that are to be sent again, before all that wait
         void pass_on(Call* back) noexcept {
-            if (lane_ != nullptr) {
-                std::exchange(lane_, nullptr)->next_leads(back, connecting);
+            if (multiplexer_ != nullptr) {
+                std::exchange(multiplexer_, nullptr)->next_leads(back, connecting);
             }
         }
 
         Call::duration connecting{0};  ///< spent on opening connections
 
     private:
-        Lane* lane_;
+        Multiplexer* multiplexer_;
     };
 
     /// In a child: closes the parent's socket, which stays open there.
     void close_inherited() noexcept {
-        if (line_.connection) {
-            line_.connection->close_inherited();
+        if (channel_.connection) {
+            channel_.connection->close_inherited();
         }
     }
 
@@ -117,7 +119,7 @@ private:
             if (end != nullptr && (bytes > max_bytes || commands > max_commands)) {
                 break;
             }
-            call->time.put_off(connecting_ - call->connecting);
+            call->time.extend(connecting_ - call->connecting);
             end = call;
         }
         head_ = std::exchange(end->next, nullptr);
@@ -136,7 +138,7 @@ private:
             busy_.store(leader != nullptr, std::memory_order_relaxed);
         }
         if (leader != nullptr) {
-            leader->wake(Call::leads);
+            leader->wake(Call::leading);
         }
     }
 
@@ -161,7 +163,7 @@ private:
     Call::duration connecting_{0};
 
     // The leader's.
-    Line line_{};
+    Channel channel_{};
 };
 
 }  // namespace redis::detail

@@ -26,17 +26,17 @@ namespace redis::detail {
 /// Thread safety: all members may run concurrently.
 class Namespaces {
 public:
-    /// A namespace in use, as long as this lives. The Namespaces must outlive it.
-    class SlotState {
+    /// A namespace is in use as long as this lives. The Namespaces must outlive it.
+    class Registration {
     public:
         /// @param prefix  ends with a colon
         /// @throws std::invalid_argument  another is its prefix, or begins with it
-        SlotState(Namespaces& all, std::string prefix) : all_{all}, prefix_{std::move(prefix)} {
+        Registration(Namespaces& all, std::string prefix) : all_{all}, prefix_{std::move(prefix)} {
             all_.add(prefix_);
         }
-        SlotState(const SlotState&) = delete;
-        SlotState& operator=(const SlotState&) = delete;
-        ~SlotState() { all_.remove(prefix_); }
+        Registration(const Registration&) = delete;
+        Registration& operator=(const Registration&) = delete;
+        ~Registration() { all_.remove(prefix_); }
 
     private:
         Namespaces& all_;

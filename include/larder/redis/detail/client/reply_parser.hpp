@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 
 /// @file
-/// Makes replies of bytes that need not be well meant.
+/// Parses replies, of bytes that need not be well meant.
 
 #ifndef LARDER_REDIS_DETAIL_CLIENT_REPLY_PARSER_HPP
 #define LARDER_REDIS_DETAIL_CLIENT_REPLY_PARSER_HPP
 
-#include <larder/redis/detail/client/socket.hpp>
+#include <larder/redis/detail/client/connection_failure.hpp>
 #include <larder/redis/reply.hpp>
 #include <larder/version.hpp>
 
@@ -21,16 +21,17 @@ LARDER_NS_BEGIN
 
 namespace redis::detail {
 
-/// hiredis' reader, with bounds that all its versions lack: how deep arrays are nested (freeing what
+/// hiredis' parser, with bounds that all its versions lack: how deep arrays are nested (freeing what
 /// is nested too deep overflows the stack), how many elements one has (they are allocated before the
-/// first is there), and how large a reply is. It throws Failed, and must not be used after that.
-class Reader {
+/// first is there), and how large a reply is. It throws ConnectionFailure, and must not be used after that.
+class ReplyParser {
 public:
     /// Within an array within an array … (hiredis 0.14 allows no more).
     static constexpr int max_depth = 7;
     static constexpr long long max_elements = 4 * 1024 * 1024;
 
-    explicit Reader(std::size_t max_bytes) : reader_{::redisReaderCreate()}, max_bytes_{max_bytes} {
+    explicit ReplyParser(std::size_t max_bytes)
+        : reader_{::redisReaderCreate()}, max_bytes_{max_bytes} {
         if (!reader_) {
             throw std::bad_alloc{};
         }
@@ -52,7 +53,8 @@ public:
         }
         if (made == nullptr) {
             if (unfinished_ > max_bytes_) {
-                throw Failed{Failed::Kind::broken, "a reply larger than max_reply_bytes"};
+                throw ConnectionFailure{ConnectionFailure::Kind::broken,
+                                        "a reply larger than max_reply_bytes"};
             }
             return false;
         }
@@ -103,10 +105,10 @@ private:
     }
 
     [[noreturn]] void fail() const {
-        throw Failed{Failed::Kind::broken,
-                     reader_->err == REDIS_ERR_OOM
-                         ? "a reply that is nested too deep or has too many elements"
-                         : std::string{"not a reply: "} + reader_->errstr};
+        throw ConnectionFailure{ConnectionFailure::Kind::broken,
+                                reader_->err == REDIS_ERR_OOM
+                                    ? "a reply that is nested too deep or has too many elements"
+                                    : std::string{"not a reply: "} + reader_->errstr};
     }
 
     std::unique_ptr<redisReader, Free> reader_;

@@ -9,7 +9,7 @@
 #include <larder/detail/support/thread_counters.hpp>
 #include <larder/redis/detail/client/circuit_breaker.hpp>
 #include <larder/redis/detail/client/connection.hpp>
-#include <larder/redis/detail/client/idle.hpp>
+#include <larder/redis/detail/client/idle_connections.hpp>
 #include <larder/redis/options.hpp>
 #include <larder/redis/reply.hpp>
 #include <larder/version.hpp>
@@ -25,18 +25,18 @@ namespace redis::detail {
 struct Server {
     enum Count : std::size_t { round_trips, commands, bytes_sent, connects, resent, counts };
 
-    explicit Server(const ClientOptions& of) : options{of}, circuit{of.breaker, of.max_breaker} {}
+    explicit Server(const ClientOptions& of) : options{of}, breaker{of.breaker, of.max_breaker} {}
 
     /// What an error reply says of the server.
     void heard(ReplyView error) noexcept {
         if (about_role(error.text())) {
-            circuit.changed_role(std::chrono::steady_clock::now());
+            breaker.role_changed(std::chrono::steady_clock::now());
         }
     }
 
     const ClientOptions& options;
-    CircuitBreaker circuit;
-    Idle idle{};
+    CircuitBreaker breaker;
+    IdleConnections idle{};
     larder::detail::ThreadCounters<counts> counters{};
 };
 

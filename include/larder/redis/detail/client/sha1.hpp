@@ -17,13 +17,12 @@
 
 LARDER_NS_BEGIN
 
-namespace redis {
-
-namespace detail {
+namespace redis::detail {
 
 /// The state of SHA-1 after some blocks of 64 bytes.
 class Sha1 {
 public:
+    /// Takes 64 bytes.
     void add_block(const unsigned char* block) noexcept {
         std::array<std::uint32_t, 80> w{};
         for (std::size_t t = 0; t < 16; ++t) {
@@ -49,6 +48,7 @@ public:
         h_ = {h_[0] + a, h_[1] + b, h_[2] + c, h_[3] + d, h_[4] + e};
     }
 
+    /// 40 hexadecimal digits.
     [[nodiscard]] std::string hex() const {
         constexpr std::string_view digits = "0123456789abcdef";
         std::string text;
@@ -68,8 +68,6 @@ private:
                                     0xc3d2e1f0U};
 };
 
-}  // namespace detail
-
 /// The SHA-1 of some bytes as 40 hexadecimal digits in lower case.
 [[nodiscard]] inline std::string sha1_hex(std::string_view bytes) {
     // A one bit, zeros, and the length in bits as the last eight bytes of a block.
@@ -80,14 +78,14 @@ private:
     for (int shift = 56; shift >= 0; shift -= 8) {
         padded += static_cast<char>(bits >> static_cast<unsigned>(shift) & 255U);
     }
-    detail::Sha1 sum;
+    Sha1 sum;
     for (std::size_t at = 0; at < padded.size(); at += 64) {
         sum.add_block(reinterpret_cast<const unsigned char*>(padded.data()) + at);
     }
     return sum.hex();
 }
 
-}  // namespace redis
+}  // namespace redis::detail
 
 LARDER_NS_END
 

@@ -6,7 +6,9 @@
 #ifndef LARDER_REDIS_DETAIL_CLIENT_SOCKET_HPP
 #define LARDER_REDIS_DETAIL_CLIENT_SOCKET_HPP
 
-#include <larder/redis/detail/client/patience.hpp>
+#include <larder/entry.hpp>
+#include <larder/redis/detail/client/connection_failure.hpp>
+#include <larder/redis/detail/client/reply_deadline.hpp>
 #include <larder/redis/options.hpp>
 #include <larder/version.hpp>
 
@@ -37,20 +39,7 @@ LARDER_NS_BEGIN
 
 namespace redis::detail {
 
-/// Why there is no connection (any more). Thrown to whoever does the input and output, never to a
-/// caller of the library.
-struct Failed {
-    enum class Kind : std::uint8_t {
-        connect,      ///< none could be opened
-        timed_out,    ///< the deadline passed
-        broken,       ///< the peer closed or reset it, or sent what makes no sense
-        credentials,  ///< the server does not accept user and password; the text is its reply
-    };
-    Kind kind;
-    std::string text;
-};
-
-/// Owns a file descriptor. Every member throws Failed.
+/// Owns a file descriptor. Every member throws ConnectionFailure.
 class Socket {
 public:
     Socket(Socket&& other) noexcept : fd_{std::exchange(other.fd_, -1)} {}
@@ -102,7 +91,8 @@ public:
             return static_cast<std::size_t>(got);
         }
         if (got == 0) {
-            throw Failed{Failed::Kind::broken, "the server closed the connection"};
+            throw ConnectionFailure{ConnectionFailure::Kind::broken,
+                                    "the server closed the connection"};
         }
         if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
             fail(errno);
@@ -144,7 +134,7 @@ private:
 
     explicit Socket(int family) : fd_{make(family)} {
         if (fd_ < 0) {
-            throw Failed{Failed::Kind::connect, text(errno)};
+            throw ConnectionFailure{ConnectionFailure::Kind::connect, text(errno)};
         }
 #if !defined(SOCK_CLOEXEC)
         ::fcntl(fd_, F_SETFD, FD_CLOEXEC);
@@ -163,7 +153,9 @@ private:
     }
 
     static std::string text(int error) { return std::system_category().message(error); }
-    [[noreturn]] static void fail(int error) { throw Failed{Failed::Kind::broken, text(error)}; }
+    [[noreturn]] static void fail(int error) {
+        throw ConnectionFailure{ConnectionFailure::Kind::broken, text(error)};
+    }
 
     [[nodiscard]] static int milliseconds_until(time_point deadline) noexcept {
         if (deadline == never) {
@@ -193,14 +185,14 @@ private:
         addrinfo* found = nullptr;
         const std::string port = std::to_string(options.port);
         if (const int error = ::getaddrinfo(options.host.c_str(), port.c_str(), &hints, &found)) {
-            throw Failed{Failed::Kind::connect, ::gai_strerror(error)};
+            throw ConnectionFailure{ConnectionFailure::Kind::connect, ::gai_strerror(error)};
         }
         const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> all{found, &::freeaddrinfo};
         int left = 0;
         for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
             ++left;
         }
-        Failed last{Failed::Kind::connect, "no address"};
+        ConnectionFailure last{ConnectionFailure::Kind::connect, "no address"};
         for (const addrinfo* at = found; at != nullptr; at = at->ai_next, --left) {
             // An address that does not answer leaves its share of the time to the others.
             const time_point now = std::chrono::steady_clock::now();
@@ -209,11 +201,11 @@ private:
                 socket.connect(*at, now + (deadline - now) / left);
                 socket.tune(options);
                 return socket;
-            } catch (const Failed& failed) {
+            } catch (const ConnectionFailure& failed) {
                 last = failed;
             }
         }
-        throw Failed{last};
+        throw ConnectionFailure{last};
     }
 
     void connect(const addrinfo& address, time_point deadline) {
@@ -221,16 +213,17 @@ private:
         ::fcntl(fd_, F_SETFL, flags | O_NONBLOCK);
         if (::connect(fd_, address.ai_addr, address.ai_addrlen) != 0) {
             if (errno != EINPROGRESS && errno != EINTR) {
-                throw Failed{Failed::Kind::connect, text(errno)};
+                throw ConnectionFailure{ConnectionFailure::Kind::connect, text(errno)};
             }
             if (wait(POLLOUT, deadline) == 0) {
-                throw Failed{Failed::Kind::timed_out, "it does not accept connections"};
+                throw ConnectionFailure{ConnectionFailure::Kind::timed_out,
+                                        "it does not accept connections"};
             }
             int error = 0;
             socklen_t size = sizeof error;
             ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
             if (error != 0) {
-                throw Failed{Failed::Kind::connect, text(error)};
+                throw ConnectionFailure{ConnectionFailure::Kind::connect, text(error)};
             }
         }
         ::fcntl(fd_, F_SETFL, flags);
@@ -247,9 +240,9 @@ private:
         set(IPPROTO_TCP, TCP_KEEPCNT, 3);
 #endif
 #if defined(TCP_USER_TIMEOUT)
-        const auto patience = (std::max)(options.command_timeout, Ttl{30'000});
+        const auto longest = (std::max)(options.command_timeout, Ttl{30'000});
         set(IPPROTO_TCP, TCP_USER_TIMEOUT,
-            static_cast<int>((std::min)(patience.count(), Ttl::rep{INT_MAX})));
+            static_cast<int>((std::min)(longest.count(), Ttl::rep{INT_MAX})));
 #endif
     }
 
@@ -257,7 +250,8 @@ private:
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
         if (options.path.size() >= sizeof address.sun_path) {
-            throw Failed{Failed::Kind::connect, "the path of the socket is too long"};
+            throw ConnectionFailure{ConnectionFailure::Kind::connect,
+                                    "the path of the socket is too long"};
         }
         std::memcpy(address.sun_path, options.path.data(), options.path.size());
         Socket socket{AF_UNIX};
@@ -265,7 +259,8 @@ private:
         for (;;) {
             const auto left = deadline - std::chrono::steady_clock::now();
             if (left <= left.zero()) {
-                throw Failed{Failed::Kind::timed_out, "it does not accept connections"};
+                throw ConnectionFailure{ConnectionFailure::Kind::timed_out,
+                                        "it does not accept connections"};
             }
             socket.set_timeout(SO_SNDTIMEO, std::chrono::ceil<std::chrono::microseconds>(left));
             if (::connect(socket.fd_, reinterpret_cast<const sockaddr*>(&address),
@@ -274,7 +269,7 @@ private:
                 return socket;
             }
             if (errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK) {
-                throw Failed{Failed::Kind::connect, text(errno)};
+                throw ConnectionFailure{ConnectionFailure::Kind::connect, text(errno)};
             }
         }
     }

@@ -118,7 +118,7 @@ public:
         }
         if (reply.is_error()) {
             if (!reply.text().starts_with("WRONGTYPE")) {
-                throw_error(s_.client, "GET " + name, reply);
+                s_.client.throw_error("GET " + name, reply);
             }
             seen.kind = Kind::untouchable;
             return seen;
@@ -255,7 +255,7 @@ private:
     }
     [[nodiscard]] std::int64_t time_left(const Reply& reply) const {
         if (reply.is_error()) {
-            throw_error(s_.client, "PTTL", reply);
+            s_.client.throw_error("PTTL", reply);
         }
         return reply.integer();
     }

@@ -9,7 +9,7 @@
 #include <larder/entry.hpp>
 #include <larder/options.hpp>
 #include <larder/redis/client.hpp>
-#include <larder/redis/detail/client/command_table.hpp>
+#include <larder/redis/detail/client/command_bytes.hpp>
 #include <larder/redis/detail/client/namespaces.hpp>
 #include <larder/redis/detail/store/lease_renewer.hpp>
 #include <larder/redis/detail/store/scripts.hpp>
@@ -95,7 +95,7 @@ struct StoreState {
           options{checked(chosen)},
           codec{std::move(c)},
           names{std::move(name), options.schema},
-          claim{client.namespaces(), names.slots()},
+          registration{client.namespaces(), names.slots()},
           leases{options.lease, [this](const auto& due) { tell(due); }} {}
 
     /// Carries out commands of which none may fail, but for the first `unchecked`.
@@ -112,10 +112,10 @@ struct StoreState {
             if (replies[i].is_error()) {
                 std::size_t at = 0;
                 for (std::size_t before = 0; before < i; ++before) {
-                    at = formatted_at(PipelineAccess::bytes(pipeline), at).end;
+                    at = parse_command(PipelineAccess::bytes(pipeline), at).end;
                 }
-                throw_error(client, shown(formatted_at(PipelineAccess::bytes(pipeline), at)),
-                            replies[i]);
+                client.throw_error(describe(parse_command(PipelineAccess::bytes(pipeline), at)),
+                                   replies[i]);
             }
         }
     }
@@ -182,7 +182,7 @@ struct StoreState {
     const StoreOptions options;
     const C codec;
     const Names names;
-    const Namespaces::SlotState claim;
+    const Namespaces::Registration registration;
     mutable std::atomic<std::uint64_t> failures{0};
     mutable std::atomic<std::uint64_t> undecodable{0};
     mutable std::atomic<std::uint64_t> oversized{0};

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 
 /// @file
-/// Places of which there are only so many.
+/// A counting semaphore whose permits are objects.
 
-#ifndef LARDER_REDIS_DETAIL_CLIENT_PLACES_HPP
-#define LARDER_REDIS_DETAIL_CLIENT_PLACES_HPP
+#ifndef LARDER_REDIS_DETAIL_CLIENT_SEMAPHORE_HPP
+#define LARDER_REDIS_DETAIL_CLIENT_SEMAPHORE_HPP
 
-#include <larder/redis/detail/client/patience.hpp>
+#include <larder/redis/detail/client/reply_deadline.hpp>
 #include <larder/version.hpp>
 
 #include <condition_variable>
@@ -18,16 +18,18 @@ LARDER_NS_BEGIN
 
 namespace redis::detail {
 
+/// Lets so many in at a time.
+///
 /// Thread safety: all members may run concurrently.
-class Places {
+class Semaphore {
 public:
-    /// A place that is taken, or none; its end gives it back. The Places must outlive it.
-    class Place {
+    /// One of them, or none; its end gives it back. The Semaphore must outlive it.
+    class Permit {
     public:
-        Place() noexcept = default;
-        Place(Place&& other) noexcept : of_{std::exchange(other.of_, nullptr)} {}
-        Place& operator=(Place&&) = delete;
-        ~Place() {
+        Permit() noexcept = default;
+        Permit(Permit&& other) noexcept : of_{std::exchange(other.of_, nullptr)} {}
+        Permit& operator=(Permit&&) = delete;
+        ~Permit() {
             if (of_ != nullptr) {
                 of_->give_back();
             }
@@ -36,25 +38,26 @@ public:
         explicit operator bool() const noexcept { return of_ != nullptr; }
 
     private:
-        friend class Places;
-        explicit Place(Places* of) noexcept : of_{of} {}
+        friend class Semaphore;
+        explicit Permit(Semaphore* of) noexcept : of_{of} {}
 
-        Places* of_{nullptr};
+        Semaphore* of_{nullptr};
     };
 
-    explicit Places(std::size_t count) noexcept : left_{count}, count_{count} {}
+    explicit Semaphore(std::size_t count) noexcept : left_{count}, count_{count} {}
 
     /// Waits for one; none when the deadline has passed.
-    [[nodiscard]] Place take(time_point deadline) {
+    [[nodiscard]] Permit acquire(time_point deadline) {
         std::unique_lock lock{mutex_};
         if (!some_.wait_until(lock, deadline, [&] { return left_ > 0; })) {
-            return Place{};
+            return Permit{};
         }
         --left_;
-        return Place{this};
+        return Permit{this};
     }
 
-    [[nodiscard]] std::size_t taken() const noexcept {
+    /// How many are out.
+    [[nodiscard]] std::size_t acquired() const noexcept {
         const std::lock_guard lock{mutex_};
         return count_ - left_;
     }
@@ -78,4 +81,4 @@ private:
 
 LARDER_NS_END
 
-#endif  // LARDER_REDIS_DETAIL_CLIENT_PLACES_HPP
+#endif  // LARDER_REDIS_DETAIL_CLIENT_SEMAPHORE_HPP

@@ -3,8 +3,8 @@
 /// @file
 /// How long an exchange with a server may take.
 
-#ifndef LARDER_REDIS_DETAIL_CLIENT_PATIENCE_HPP
-#define LARDER_REDIS_DETAIL_CLIENT_PATIENCE_HPP
+#ifndef LARDER_REDIS_DETAIL_CLIENT_REPLY_DEADLINE_HPP
+#define LARDER_REDIS_DETAIL_CLIENT_REPLY_DEADLINE_HPP
 
 #include <larder/version.hpp>
 
@@ -24,17 +24,17 @@ inline constexpr time_point never = (time_point::max)();
 /// Until when replies are waited for: a deadline, and while large replies keep arriving one time-out
 /// more for every MiB of them, in proportion; but no longer than one time-out after the last byte.
 /// It holds no clock.
-class Patience {
+class ReplyDeadline {
 public:
     using duration = std::chrono::steady_clock::duration;
 
     /// Replies of more bytes are large: what takes its time then is the link, not the server.
     static constexpr std::size_t large = 64 * 1024;
 
-    Patience() noexcept = default;
+    ReplyDeadline() noexcept = default;
 
     /// @param timeout  0: large replies get no more time than others
-    Patience(time_point deadline, duration timeout) noexcept
+    ReplyDeadline(time_point deadline, duration timeout) noexcept
         : deadline_{deadline}, timeout_{timeout} {}
 
     /// Bytes came; when is said by `seen`, if it matters.
@@ -87,4 +87,4 @@ private:
 
 LARDER_NS_END
 
-#endif  // LARDER_REDIS_DETAIL_CLIENT_PATIENCE_HPP
+#endif  // LARDER_REDIS_DETAIL_CLIENT_REPLY_DEADLINE_HPP

@@ -3,8 +3,8 @@
 /// @file
 /// Connections that nobody uses at the moment.
 
-#ifndef LARDER_REDIS_DETAIL_CLIENT_IDLE_HPP
-#define LARDER_REDIS_DETAIL_CLIENT_IDLE_HPP
+#ifndef LARDER_REDIS_DETAIL_CLIENT_IDLE_CONNECTIONS_HPP
+#define LARDER_REDIS_DETAIL_CLIENT_IDLE_CONNECTIONS_HPP
 
 #include <larder/redis/detail/client/connection.hpp>
 #include <larder/version.hpp>
@@ -21,18 +21,18 @@ namespace redis::detail {
 /// A few connections, kept for whoever needs one.
 ///
 /// Thread safety: all members may run concurrently.
-class Idle {
+class IdleConnections {
 public:
-    Idle() = default;
-    Idle(const Idle&) = delete;
-    Idle& operator=(const Idle&) = delete;
-    ~Idle() { close(); }
+    IdleConnections() = default;
+    IdleConnections(const IdleConnections&) = delete;
+    IdleConnections& operator=(const IdleConnections&) = delete;
+    ~IdleConnections() { close_all(); }
 
     /// One that can be used, or null; those that cannot are closed.
-    [[nodiscard]] std::unique_ptr<Connection> take(std::uint64_t era, time_point now) noexcept {
+    [[nodiscard]] std::unique_ptr<Connection> reuse(std::uint64_t era, time_point now) noexcept {
         std::unique_ptr<Connection> found;
         do {
-            found = take();
+            found = remove_one();
         } while (found && !found->usable(era, now));
         return found;
     }
@@ -49,12 +49,13 @@ public:
         }
     }
 
-    void close() noexcept {
-        while (take()) {}
+    /// Closes all that are there.
+    void close_all() noexcept {
+        while (remove_one()) {}
     }
 
 private:
-    [[nodiscard]] std::unique_ptr<Connection> take() noexcept {
+    [[nodiscard]] std::unique_ptr<Connection> remove_one() noexcept {
         for (auto& place : places_) {
             if (Connection* const found = place.exchange(nullptr, std::memory_order_acq_rel)) {
                 return std::unique_ptr<Connection>{found};
@@ -70,4 +71,4 @@ private:
 
 LARDER_NS_END
 
-#endif  // LARDER_REDIS_DETAIL_CLIENT_IDLE_HPP
+#endif  // LARDER_REDIS_DETAIL_CLIENT_IDLE_CONNECTIONS_HPP
