@@ -79,19 +79,19 @@ template <class S>
 concept CoherentStore =
     Store<S> &&
     requires(S& s, const typename S::key_type& key, std::optional<typename S::value_type> value,
-             const detail::Lease& lease, const detail::Ticket& ticket, detail::Keeping keeping,
+             const detail::Lease& lease, const detail::Ticket& ticket, detail::CopyTerms terms,
              std::span<const typename S::key_type> keys, typename S::Query query) {
         { s.open(key, query) } -> std::same_as<detail::Opening<typename S::value_type>>;
         {
             s.open_many(keys, query)
         } -> std::same_as<std::vector<detail::Opening<typename S::value_type>>>;
-        { s.fill(key, lease, std::move(value), keeping) } -> std::same_as<detail::Filled>;
+        { s.fill(key, lease, std::move(value), terms) } -> std::same_as<detail::Filled>;
         s.release(key, lease);
         s.withdraw(key, lease);
         { s.begin_write(key, Ttl{}) } -> std::same_as<detail::Ticket>;
         { s.begin_write_many(keys, Ttl{}) } -> std::same_as<std::vector<detail::Ticket>>;
         {
-            s.finish_write(key, ticket, detail::Finish::nothing, std::move(value), keeping)
+            s.finish_write(key, ticket, detail::Finish::nothing, std::move(value), terms)
         } -> std::same_as<bool>;
         { s.open_refresh(key, true) } -> std::same_as<detail::Opening<typename S::value_type>>;
         s.close_refresh(key, lease);

@@ -298,9 +298,9 @@ template <class P>
 /// Until what a plain store has missed was told.
 template <class S>
 [[nodiscard]] bool settled(const S& store, const Frail& key) {
-    if constexpr (requires { store.queued_drops(); }) {
+    if constexpr (requires { store.queued_invalidations(); }) {
         const auto deadline = std::chrono::steady_clock::now() + 20s;
-        while (store.queued_drops() != 0) {
+        while (store.queued_invalidations() != 0) {
             if (std::chrono::steady_clock::now() > deadline) {
                 return false;
             }

@@ -154,8 +154,8 @@ struct Core {
     }
 
     /// Lifetime and tags for a copy of `value`; `own_ttl` is the loader's wish.
-    [[nodiscard]] Keeping keeping(const Key& key, const std::optional<Value>& value,
-                                  const std::optional<Ttl>& own_ttl, Tags tags) const {
+    [[nodiscard]] CopyTerms copy_terms(const Key& key, const std::optional<Value>& value,
+                                       const std::optional<Ttl>& own_ttl, Tags tags) const {
         Ttl fresh = cut(own_ttl.value_or(value ? options.ttl : options.negative_ttl));
         if (options.jitter > 0 && fresh > Ttl::zero()) {
             const double early = options.jitter * random_fraction();

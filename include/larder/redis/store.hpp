@@ -255,7 +255,7 @@ public:
     }
 
     /// How long a lease has left, if the slot still shows it.
-    [[nodiscard]] std::optional<Ttl> foreign(const K& key, const detail::Lease& lease) const {
+    [[nodiscard]] std::optional<Ttl> remote_lease(const K& key, const detail::Lease& lease) const {
         return reader().left_of(slot(key), lease);
     }
 
@@ -294,8 +294,8 @@ public:
     }
 
     detail::Filled fill(const K& key, const detail::Lease& lease, const std::optional<V>& value,
-                        const detail::Keeping& keeping) {
-        const detail::Filling<K, V> one{&key, lease, &value, &keeping};
+                        const detail::CopyTerms& terms) {
+        const detail::FillRequest<K, V> one{&key, lease, &value, &terms};
         const detail::Filled filled = fill_many(std::span{&one, 1}).front();
         if (filled.failure) {
             std::rethrow_exception(filled.failure);
@@ -304,7 +304,7 @@ public:
     }
     /// In one round trip. A value that cannot be encoded fails alone.
     [[nodiscard]] std::vector<detail::Filled> fill_many(
-        std::span<const detail::Filling<K, V>> rows) {
+        std::span<const detail::FillRequest<K, V>> rows) {
         std::vector<detail::Filled> all(rows.size());
         std::vector<Fill> fills;
         fills.reserve(rows.size());
@@ -337,7 +337,7 @@ public:
     }
     /// A fill of nothing.
     void withdraw(const K& key, const detail::Lease& lease) {
-        fill(key, lease, std::nullopt, detail::Keeping{});
+        fill(key, lease, std::nullopt, detail::CopyTerms{});
     }
     void close_refresh(const K& key, const detail::Lease& lease) {
         const std::string name = slot(key);
@@ -375,19 +375,19 @@ public:
         }
     }
     bool finish_write(const K& key, const detail::Ticket& ticket, detail::Finish how,
-                      const std::optional<V>& value, const detail::Keeping& keeping) {
+                      const std::optional<V>& value, const detail::CopyTerms& terms) {
         std::optional<std::string> bytes;
-        if (how == detail::Finish::value && keeping.kept()) {
-            bytes = encode(value, keeping, ticket.epoch);
+        if (how == detail::Finish::value && terms.kept()) {
+            bytes = encode(value, terms, ticket.epoch);
         }
-        const bool tagged = bytes && !keeping.tags.empty();
+        const bool tagged = bytes && !terms.tags.empty();
         std::vector<std::string> keys{slot(key)};
         if (tagged) {
-            keys = with_tags(std::move(keys), keeping.tags);
+            keys = with_tags(std::move(keys), terms.tags);
         }
         const Reply reply =
             state_->step(tagged ? scripts().finish_tagged : scripts().finish, keys,
-                         {redis::detail::hex(ticket.id), bytes ? milliseconds(keeping.life) : "0",
+                         {redis::detail::hex(ticket.id), bytes ? milliseconds(terms.life) : "0",
                           bytes ? std::string_view{*bytes} : std::string_view{},
                           redis::detail::to_text(ticket.epoch)});
         return reply[0].integer() == 1;
@@ -407,7 +407,7 @@ public:
             return true;
         }
     }
-    [[nodiscard]] std::size_t queued_drops() const noexcept { return state_->drops.size(); }
+    [[nodiscard]] std::size_t queued_invalidations() const noexcept { return state_->drops.size(); }
 
     /// LeaseRenewer that are out. Tickets are in the server alone: the slots show them.
     [[nodiscard]] detail::InHand in_hand() const { return {state_->leases.count(), 0}; }
@@ -420,7 +420,7 @@ private:
         using redis::detail::StoreState<V, C>::StoreState;
 
         // What the server has missed: how writes ended, and that the copy goes.
-        void tell(std::span<const typename Drops::Drop> missed) {
+        void tell(std::span<const typename Drops::Invalidation> missed) {
             Pipeline pipeline;
             pipeline.repeatable();
             std::vector<std::string> slots;
@@ -494,9 +494,9 @@ private:
     // ---- values ----
 
     // Empty if it is too large to be kept.
-    std::optional<std::string> encode(const std::optional<V>& value, const detail::Keeping& keeping,
+    std::optional<std::string> encode(const std::optional<V>& value, const detail::CopyTerms& terms,
                                       const detail::Epoch& epoch) const {
-        std::optional<std::string> bytes = framed(value, keeping, epoch);
+        std::optional<std::string> bytes = framed(value, terms, epoch);
         if (bytes && bytes->size() > state_->most_slot_bytes()) {
             bytes.reset();
         }
@@ -505,7 +505,7 @@ private:
         }
         return bytes;
     }
-    std::optional<std::string> framed(const std::optional<V>& value, const detail::Keeping& keeping,
+    std::optional<std::string> framed(const std::optional<V>& value, const detail::CopyTerms& terms,
                                       const detail::Epoch& epoch) const {
         std::optional<std::string> body;
         if (value) {
@@ -514,15 +514,15 @@ private:
                 return std::nullopt;
             }
         }
-        const bool plain = C::textual && body && keeping.tags.empty() && !keeping.own_life &&
-                           keeping.life.grace <= Ttl::zero() &&
+        const bool plain = C::textual && body && terms.tags.empty() && !terms.own_life &&
+                           terms.life.grace <= Ttl::zero() &&
                            (body->empty() || body->front() != redis::detail::SlotBytes::magic);
         if (plain) {
             return body;
         }
-        const Lifetime life = within_bounds(keeping.life);
-        return redis::detail::write_slot(body, keeping.own_life ? life.fresh : Ttl::zero(),
-                                         life.grace, epoch, keeping.tags);
+        const Lifetime life = within_bounds(terms.life);
+        return redis::detail::write_slot(body, terms.own_life ? life.fresh : Ttl::zero(),
+                                         life.grace, epoch, terms.tags);
     }
     static Lifetime within_bounds(const Lifetime& life) {
         constexpr Ttl most = redis::detail::longest_life;
@@ -552,19 +552,20 @@ private:
 
     // Empty if nothing is to be stored.
     std::optional<std::string> bytes_of(const std::string& name,
-                                        const detail::Filling<K, V>& row) const {
-        const bool wanted = row.keeping->kept() && !distrusted(name);
-        return wanted ? encode(*row.value, *row.keeping, row.lease.epoch) : std::nullopt;
+                                        const detail::FillRequest<K, V>& row) const {
+        const bool wanted = row.terms->kept() && !distrusted(name);
+        return wanted ? encode(*row.value, *row.terms, row.lease.epoch) : std::nullopt;
     }
-    void add_fill(Pipeline& pipeline, const detail::Filling<K, V>& row, const Fill& fill) const {
+    void add_fill(Pipeline& pipeline, const detail::FillRequest<K, V>& row,
+                  const Fill& fill) const {
         const detail::Lease& lease = row.lease;
         std::vector<std::string> keys{fill.slot};
         if (lease.beside) {
             keys.push_back(redis::detail::Names::side(keys.front()));
         }
-        const bool tagged = !row.keeping->tags.empty();
+        const bool tagged = !row.terms->tags.empty();
         if (tagged) {
-            keys = with_tags(std::move(keys), row.keeping->tags);
+            keys = with_tags(std::move(keys), row.terms->tags);
         }
         const redis::Script& script = lease.beside
                                           ? (tagged ? scripts().refill_tagged : scripts().refill)
@@ -572,7 +573,7 @@ private:
         redis::detail::add_script(
             pipeline, script, keys,
             {redis::detail::loading_bytes(lease.id),
-             fill.bytes ? milliseconds(row.keeping->life) : "0",
+             fill.bytes ? milliseconds(row.terms->life) : "0",
              fill.bytes ? std::string_view{*fill.bytes} : std::string_view{},
              redis::detail::to_text(lease.epoch), redis::detail::hex(lease.id)});
     }

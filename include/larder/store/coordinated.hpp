@@ -68,7 +68,7 @@ struct ClockOf<S> {
 /// ```
 ///
 /// What the plain store has missed it is told by a timer of the library's own, within a second after
-/// it is back. Where a drop could not even be remembered, for want of memory, no copy is served until
+/// it is back. Where one could not even be remembered, for want of memory, no copy is served until
 /// the plain store's `clear()` has returned, and none any more if it has no such function.
 ///
 /// A cheap handle: copies share everything. Processes that share the backend behind it are not
@@ -113,18 +113,18 @@ public:
             erase(key);
             return;
         }
-        Step step{*state_, key, Make::no};
-        if (detail::equals_itself(key) && step.grip->put() == detail::Then::store) {
+        Step step{*state_, key, Create::no};
+        if (detail::equals_itself(key) && step.slot->put() == detail::Effect::store) {
             step.store(std::move(value), life);
-            state_->drops.forget(key);  // what was to go has gone
+            state_->queue.forget(key);  // what was to go has gone
         }
     }
 
     bool erase(const key_type& key) {
-        Step step{*state_, key, Make::no};
-        step.grip->erase();
+        Step step{*state_, key, Create::no};
+        step.slot->erase();
         const bool had = ask(key, [&] { return plain().erase(key); });
-        state_->drops.forget(key);
+        state_->queue.forget(key);
         return had;
     }
 
@@ -133,7 +133,7 @@ public:
         std::vector<std::optional<Entry<value_type>>> entries;
         if constexpr (finds_many) {
             if (!keys.empty()) {
-                // Asked for first: a copy read now may be one whose drop is replayed meanwhile.
+                // Asked for first: a copy read now may be one whose invalidation is replayed meanwhile.
                 const std::vector<bool> distrusted = queued_of(keys);
                 entries = ask_many(keys);
                 for (std::size_t i = 0; i < distrusted.size(); ++i) {
@@ -167,11 +167,11 @@ public:
         if constexpr (erases_many) {
             if (!keys.empty()) {
                 const Batch batch{*state_, keys};
-                batch.each(Make::no, [](std::size_t, Grip& grip) { grip->erase(); });
+                batch.each(Create::no, [](std::size_t, Handle& slot) { slot->erase(); });
                 had = ask(keys.front(),
                           [&] { return static_cast<std::size_t>(plain().erase_many(keys)); });
                 for (const key_type& key : keys) {
-                    state_->drops.forget(key);
+                    state_->queue.forget(key);
                 }
             }
         } else {
@@ -193,7 +193,7 @@ public:
                       }) {
             stats = plain().stats();
         }
-        stats.queued_invalidations = state_->drops.size();
+        stats.queued_invalidations = state_->queue.size();
         stats.store_errors += state_->failures.load(std::memory_order_relaxed);
         return stats;
     }
@@ -234,19 +234,19 @@ public:
         if (queued(key)) {
             return nullptr;
         }
-        Step step{*state_, key, Make::no};
+        Step step{*state_, key, Create::no};
         try {
-            step.settle_refresh();
+            step.expire_refresh();
         } catch (const StoreError&) {
             failed();
             return nullptr;
         }
-        return step.grip.flight();
+        return step.slot.flight();
     }
 
     [[nodiscard]] Opening open(const key_type& key, Query = {}) {
-        return lease_out(key, [](detail::SlotState& claim, detail::Held held, std::uint64_t id) {
-            return claim.open(held, id);
+        return lease_out(key, [](detail::SlotState& state, detail::Held held, std::uint64_t id) {
+            return state.open(held, id);
         });
     }
     /// A key that the store fails for is a bypass.
@@ -269,29 +269,29 @@ public:
     }
     [[nodiscard]] Opening open_refresh(const key_type& key, bool force) {
         return lease_out(
-            key, [force](detail::SlotState& claim, detail::Held held, std::uint64_t id) {
-                return force ? claim.force_refresh(held, id) : claim.open_refresh(held, id);
+            key, [force](detail::SlotState& state, detail::Held held, std::uint64_t id) {
+                return force ? state.force_refresh(held, id) : state.open_refresh(held, id);
             });
     }
 
     /// A value that could not be stored is withdrawn.
     detail::Filled fill(const key_type& key, const detail::Lease& lease,
-                        std::optional<value_type> value, detail::Keeping keeping) {
+                        std::optional<value_type> value, detail::CopyTerms terms) {
         try {
-            if (!keeping.tags.empty()) {
+            if (!terms.tags.empty()) {
                 throw Error{Errc::tags_unsupported, "key " + detail::key_text(key) +
                                                         " has tags, but this store keeps none"};
             }
-            Step step{*state_, key, Make::no};
-            step.settle_refresh();
-            if (step.grip->fill(lease.id) != detail::Then::store) {
+            Step step{*state_, key, Create::no};
+            step.expire_refresh();
+            if (step.slot->fill(lease.id) != detail::Effect::store) {
                 return {};
             }
-            if (!keeping.kept()) {
-                step.drop_or_queue();
+            if (!terms.kept()) {
+                step.erase_or_queue();
                 return {};
             }
-            step.store(std::move(value), keeping.life);
+            step.store(std::move(value), terms.life);
             return {true, true};
         } catch (...) {
             try {
@@ -301,22 +301,22 @@ public:
         }
     }
     void release(const key_type& key, const detail::Lease& lease) {
-        Step step{*state_, key, Make::no};
-        step.grip->release(lease.id);
+        Step step{*state_, key, Create::no};
+        step.slot->release(lease.id);
     }
-    /// A copy that cannot be dropped now is not trusted until it is.
+    /// A copy that cannot be erased now is not trusted until it is.
     void withdraw(const key_type& key, const detail::Lease& lease) {
-        Step step{*state_, key, Make::no};
-        if (step.grip->withdraw(lease.id) == detail::Then::drop) {
-            step.drop_or_queue();
+        Step step{*state_, key, Create::no};
+        if (step.slot->withdraw(lease.id) == detail::Effect::erase) {
+            step.erase_or_queue();
         }
     }
     void close_refresh(const key_type& key, const detail::Lease& lease) {
-        Step step{*state_, key, Make::no};
+        Step step{*state_, key, Create::no};
         const detail::Held held = step.find() ? detail::Held::fresh : detail::Held::nothing;
-        step.grip->settle(held, state_->clock.now());
-        if (step.grip->close_refresh(lease.id, held) == detail::Then::drop) {
-            step.drop();
+        step.slot->expire(held, state_->clock.now());
+        if (step.slot->close_refresh(lease.id, held) == detail::Effect::erase) {
+            step.erase();
         }
     }
 
@@ -324,12 +324,12 @@ public:
     [[nodiscard]] detail::Ticket begin_write(const key_type& key, Ttl life) {
         const detail::Ticket ticket{state_->next_id(), {}};
         const auto deadline = detail::later(state_->clock.now(), life);
-        Step step{*state_, key, Make::yes};
-        step.grip->begin_write(ticket.id, deadline);
+        Step step{*state_, key, Create::yes};
+        step.slot->begin_write(ticket.id, deadline);
         try {
-            step.drop();
+            step.erase();
         } catch (...) {
-            step.grip->finish_write(ticket.id, false);
+            step.slot->finish_write(ticket.id, false);
             throw;
         }
         return ticket;
@@ -356,17 +356,16 @@ public:
     }
     /// A value that could not be stored leaves nothing.
     bool finish_write(const key_type& key, const detail::Ticket& ticket, detail::Finish how,
-                      std::optional<value_type> value, detail::Keeping keeping) {
+                      std::optional<value_type> value, detail::CopyTerms terms) {
         try {
-            Step step{*state_, key, Make::no};
+            Step step{*state_, key, Create::no};
             // A copy without its tags would outlive them.
-            const bool leaves =
-                how == detail::Finish::value && keeping.kept() && keeping.tags.empty();
-            const auto finished = step.grip->finish_write(ticket.id, leaves);
-            if (finished.then == detail::Then::store) {
-                step.store(std::move(value), keeping.life);
+            const bool leaves = how == detail::Finish::value && terms.kept() && terms.tags.empty();
+            const auto finished = step.slot->finish_write(ticket.id, leaves);
+            if (finished.effect == detail::Effect::store) {
+                step.store(std::move(value), terms.life);
             } else if (!finished.found) {
-                step.drop_or_queue();
+                step.erase_or_queue();
             }
             return finished.found || !detail::equals_itself(key);
         } catch (...) {
@@ -375,35 +374,34 @@ public:
         }
     }
 
-    /// Remembers a drop that the plain store missed. Loads in flight will not fill. One that is forced
+    /// Remembers an invalidation that the plain store missed. Loads in flight will not fill. One that is forced
     /// is never lost: where it cannot be remembered, no copy is trusted until the plain store was
     /// cleared; for good, if it has no `clear()`.
     bool queue_invalidation(const key_type& key, std::size_t most,
                             const detail::MissedInvalidation& missed) {
         try {
-            Step step{*state_, key, Make::no};
-            if (!state_->drops.add(key, most, missed)) {
+            Step step{*state_, key, Create::no};
+            if (!state_->queue.add(key, most, missed)) {
                 return false;
             }
-            step.grip->erase();
+            step.slot->erase();
         } catch (...) {
             if (!missed.force) {
                 throw;
             }
-            state_->drops.lose();
+            state_->queue.lose();
         }
         return true;
     }
-    [[nodiscard]] std::size_t queued_drops() const noexcept { return state_->drops.size(); }
+    [[nodiscard]] std::size_t queued_invalidations() const noexcept { return state_->queue.size(); }
 
-    /// LeaseRenewer and tickets that are out.
+    /// Leases and tickets that are out.
     [[nodiscard]] detail::InHand in_hand() const {
         detail::InHand all;
         for (Stripe& stripe : state_->stripes) {
             const std::scoped_lock lock{stripe.mutex};
-            const detail::InHand some = stripe.claims.in_hand(state_->clock.now());
-            all.leases += some.leases;
-            all.tickets += some.tickets;
+            const detail::InHand some = stripe.slots.in_hand(state_->clock.now());
+            all += some;
         }
         return all;
     }
@@ -411,8 +409,8 @@ public:
 private:
     using KeyHash = Hash<key_type>;
     using SlotTable = detail::SlotTable<key_type, value_type, KeyHash, std::equal_to<>>;
-    using Grip = typename SlotTable::Grip;
-    using Make = typename SlotTable::Make;
+    using Handle = typename SlotTable::Handle;
+    using Create = typename SlotTable::Create;
 
     // What the plain store does for many keys in one round trip.
     static constexpr bool finds_many = requires(Plain& plain, std::span<const key_type> keys) {
@@ -427,10 +425,10 @@ private:
 
     struct Stripe {
         std::mutex mutex{};
-        SlotTable claims{};
+        SlotTable slots{};
     };
 
-    using Drops = detail::InvalidationReplay<key_type, KeyHash, clock_type>;
+    using Replay = detail::InvalidationReplay<key_type, KeyHash, clock_type>;
 
     struct State {
         explicit State(S given) : store{std::move(given)}, clock{clock_of(store)} {}
@@ -454,30 +452,30 @@ private:
             return KeyHash{}(key) % std::tuple_size_v<decltype(stripes)>;
         }
 
-        void drop(const key_type& key) {
+        void erase(const key_type& key) {
             ask(key, [&] { return plain().erase(key); });
         }
-        void drop_or_queue(const key_type& key) noexcept {
+        void erase_or_queue(const key_type& key) noexcept {
             try {
-                drop(key);
+                erase(key);
             } catch (...) {
-                drops.add(key, 0, {.force = true});
+                queue.add(key, 0, {.force = true});
             }
         }
 
         // What the plain store has missed.
-        void tell(const typename Drops::Drop& missed) {
-            Step step{*this, missed.key, Make::no};
+        void tell(const typename Replay::Invalidation& missed) {
+            Step step{*this, missed.key, Create::no};
             for (const detail::Ticket& ticket : missed.tickets) {
-                step.grip->finish_write(ticket.id, false);
+                step.slot->finish_write(ticket.id, false);
             }
-            step.drop();
+            step.erase();
         }
         void clear() {
             std::array<std::unique_lock<std::mutex>, std::tuple_size_v<decltype(stripes)>> locks;
             for (std::size_t i = 0; i < locks.size(); ++i) {
                 locks[i] = std::unique_lock{stripes[i].mutex};
-                stripes[i].claims.each([](const key_type&, detail::SlotState& c) { c.erase(); });
+                stripes[i].slots.each([](detail::SlotState& state) { state.erase(); });
             }
             if constexpr (requires { plain().clear(); }) {
                 plain().clear();
@@ -492,34 +490,34 @@ private:
         std::atomic<std::uint64_t> ids{0};
         std::atomic<std::uint64_t> failures{0};
         // Owns no part of this, and ends first.
-        Drops drops{clock,
-                    {.tell = [this](auto missed) { tell(missed.front()); },
-                     .at_once = 1,
-                     .clear = [this] { clear(); }}};
+        Replay queue{clock,
+                     {.tell = [this](auto missed) { tell(missed.front()); },
+                      .at_once = 1,
+                      .clear = [this] { clear(); }}};
     };
 
-    // One step of one slot, under its stripe's lock: the claim and the plain store change together.
+    // One step of one slot, under its stripe's lock: its state and the plain store change together.
     struct Step {
-        Step(State& all, const key_type& k, Make make)
+        Step(State& all, const key_type& k, Create create)
             : state{all},
               key{k},
               stripe{all.stripes[State::place(k)]},
               lock{stripe.mutex},
               // What the plain store holds is asked for only where it matters.
-              grip{stripe.claims, k, detail::Held::fresh, all.clock.now(), make} {}
+              slot{stripe.slots, k, detail::Held::fresh, all.clock.now(), create} {}
 
         std::optional<Entry<value_type>> find() {
             return ask(key, [&] { return state.plain().find(key); });
         }
 
         // A refresh ends with the value that it was to replace, which the plain store may have lost.
-        void settle_refresh() {
-            if (grip->refreshing() && !find()) {
-                grip->settle(detail::Held::nothing, state.clock.now());
+        void expire_refresh() {
+            if (slot->refreshing() && !find()) {
+                slot->expire(detail::Held::nothing, state.clock.now());
             }
         }
 
-        // The claim is gone by now. A put that throws leaves what nobody knows: then the copy goes,
+        // The lease or ticket is gone by now. A put that throws leaves what nobody knows: then the copy goes,
         // or is distrusted until it has gone.
         void store(std::optional<value_type> value, const Lifetime& life) {
             try {
@@ -528,18 +526,18 @@ private:
                     return true;
                 });
             } catch (...) {
-                drop_or_queue();
+                erase_or_queue();
                 throw;
             }
         }
-        void drop() { state.drop(key); }
-        void drop_or_queue() noexcept { state.drop_or_queue(key); }
+        void erase() { state.erase(key); }
+        void erase_or_queue() noexcept { state.erase_or_queue(key); }
 
         State& state;
         const key_type& key;
         Stripe& stripe;
         std::unique_lock<std::mutex> lock;
-        Grip grip;
+        Handle slot;
     };
 
     // One step of many slots: their stripes are locked in one order.
@@ -559,11 +557,11 @@ private:
         }
 
         template <class Each>
-        void each(Make make, Each&& visit) const {
+        void each(Create create, Each&& visit) const {
             for (std::size_t i = 0; i < keys.size(); ++i) {
-                Grip grip{state.stripes[State::place(keys[i])].claims, keys[i], detail::Held::fresh,
-                          state.clock.now(), make};
-                visit(i, grip);
+                Handle slot{state.stripes[State::place(keys[i])].slots, keys[i],
+                            detail::Held::fresh, state.clock.now(), create};
+                visit(i, slot);
             }
         }
 
@@ -602,50 +600,36 @@ private:
     }
 
     template <class Ask>
-    Opening lease_out(const key_type& key, Ask&& ask_claim) {
+    Opening lease_out(const key_type& key, Ask&& ask_slot) {
         if (queued(key)) {
             return {};
         }
-        Step step{*state_, key, Make::yes};
-        if (state_->drops.contains(key)) {
-            return {};  // since we asked: drops are queued under the lock
+        Step step{*state_, key, Create::yes};
+        if (state_->queue.contains(key)) {
+            return {};  // since we asked: they are queued under the lock
         }
         std::optional<Entry<value_type>> entry;
-        if (!step.grip->writing()) {
+        if (!step.slot->writing()) {
             entry = step.find();
         }
-        return lease_out(step.grip, std::move(entry), ask_claim);
+        return lease_out(step.slot, std::move(entry), ask_slot);
     }
 
-    // What a claim answers beside what the plain store holds.
+    // What a slot answers beside what the plain store holds.
     template <class Ask>
-    Opening lease_out(Grip& grip, std::optional<Entry<value_type>>&& entry, Ask&& ask_claim) {
+    Opening lease_out(Handle& slot, std::optional<Entry<value_type>>&& entry, Ask&& ask_slot) {
         detail::Lead<Fetched<value_type>> lead{std::make_shared<detail::Flight<value_type>>()};
         const detail::Held held = !entry                           ? detail::Held::nothing
                                   : entry->remaining > Ttl::zero() ? detail::Held::fresh
                                                                    : detail::Held::stale;
-        grip->settle(held, state_->clock.now());
+        slot->expire(held, state_->clock.now());
         Opening opening;
         if (entry) {
             entry->remaining = detail::cut(entry->remaining);
             opening.copy.emplace(
-                detail::Copy<value_type>{std::move(*entry), Ttl::zero(), grip->refreshing()});
+                detail::Copy<value_type>{std::move(*entry), Ttl::zero(), slot->refreshing()});
         }
-        const std::uint64_t id = state_->next_id();
-        opening.slot = ask_claim(grip.claim(), held, id);
-        switch (opening.slot) {
-            case detail::Slot::lead:
-                opening.lease.id = id;
-                grip.depart(lead.flight());
-                opening.lead = std::move(lead);
-                break;
-            case detail::Slot::join:
-                opening.lease.id = grip->lease();
-                opening.flight = grip.flight();
-                break;
-            case detail::Slot::bypass: opening.writing = true; break;
-            default: break;
-        }
+        slot.hand_out(held, detail::Lease{state_->next_id()}, std::move(lead), ask_slot, opening);
         return opening;
     }
 
@@ -663,17 +647,17 @@ private:
             openings.resize(keys.size());
             return;
         }
-        batch.each(Make::yes, [&](std::size_t i, Grip& grip) {
-            if ((!distrusted.empty() && distrusted[i]) || state_->drops.contains(keys[i])) {
+        batch.each(Create::yes, [&](std::size_t i, Handle& slot) {
+            if ((!distrusted.empty() && distrusted[i]) || state_->queue.contains(keys[i])) {
                 openings.emplace_back();
                 return;
             }
-            if (grip->writing()) {
+            if (slot->writing()) {
                 entries[i].reset();
             }
-            openings.push_back(lease_out(grip, std::move(entries[i]),
-                                         [](detail::SlotState& claim, detail::Held held,
-                                            std::uint64_t id) { return claim.open(held, id); }));
+            openings.push_back(lease_out(slot, std::move(entries[i]),
+                                         [](detail::SlotState& state, detail::Held held,
+                                            std::uint64_t id) { return state.open(held, id); }));
         });
     }
 
@@ -685,9 +669,9 @@ private:
         }
         const auto deadline = detail::later(state_->clock.now(), life);
         const Batch batch{*state_, keys};
-        batch.each(Make::yes, [&](std::size_t, Grip& grip) {
+        batch.each(Create::yes, [&](std::size_t, Handle& slot) {
             const detail::Ticket ticket{state_->next_id(), {}};
-            grip->begin_write(ticket.id, deadline);
+            slot->begin_write(ticket.id, deadline);
             tickets.push_back(ticket);
         });
         ask(keys.front(), [&] { return static_cast<std::size_t>(plain().erase_many(keys)); });
@@ -702,8 +686,8 @@ private:
         const Batch batch{*state_, keys};
         std::vector<Pair> stored;
         stored.reserve(pairs.size());
-        batch.each(Make::no, [&](std::size_t i, Grip& grip) {
-            if (detail::equals_itself(keys[i]) && grip->put() == detail::Then::store) {
+        batch.each(Create::no, [&](std::size_t i, Handle& slot) {
+            if (detail::equals_itself(keys[i]) && slot->put() == detail::Effect::store) {
                 stored.push_back(pairs[i]);
             }
         });
@@ -717,19 +701,19 @@ private:
             });
         } catch (...) {
             for (const Pair& pair : stored) {
-                state_->drop_or_queue(pair.first);
+                state_->erase_or_queue(pair.first);
             }
             throw;
         }
         for (const Pair& pair : stored) {
-            state_->drops.forget(pair.first);
+            state_->queue.forget(pair.first);
         }
     }
 
     void give_back(const detail::Ticket& ticket) noexcept {
         for (Stripe& stripe : state_->stripes) {
             const std::scoped_lock lock{stripe.mutex};
-            stripe.claims.give_back(ticket);
+            stripe.slots.give_back(ticket);
         }
     }
 
@@ -743,22 +727,22 @@ private:
         return true;
     }
 
-    // True while the store has not been told of a drop; tries to tell it first.
+    // True while the store has not been told of an invalidation; tries to tell it first.
     bool queued(const key_type& key) const {
-        if (state_->drops.empty()) {
+        if (state_->queue.empty()) {
             return false;
         }
-        state_->drops.help();
-        return state_->drops.contains(key);
+        state_->queue.help();
+        return state_->queue.contains(key);
     }
     // The same for many; empty where nothing is queued at all.
     [[nodiscard]] std::vector<bool> queued_of(std::span<const key_type> keys) const {
         std::vector<bool> queued;
-        if (!state_->drops.empty()) {
-            state_->drops.help();
+        if (!state_->queue.empty()) {
+            state_->queue.help();
             queued.reserve(keys.size());
             for (const key_type& key : keys) {
-                queued.push_back(state_->drops.contains(key));
+                queued.push_back(state_->queue.contains(key));
             }
         }
         return queued;

@@ -149,11 +149,11 @@ public:
         }
         change(
             key, std::move(value), life, nullptr,
-            [](const detail::SlotState& claim) { return !claim.writing(); },
-            [](detail::SlotState& claim) { return claim.put(); });
+            [](const detail::SlotState& state) { return !state.writing(); },
+            [](detail::SlotState& state) { return state.put(); });
     }
 
-    /// Drops the copy; true if there was one. Loads in flight will not fill, writes in flight will
+    /// Erases the copy; true if there was one. Loads in flight will not fill, writes in flight will
     /// leave nothing.
     template <class Q = K>
     bool erase(const Q& key) {
@@ -164,10 +164,10 @@ public:
         const Instant now = state_->now();
         const auto at = shard.entries.find(probe);
         const bool had = at != shard.entries.end() && shard.live(at->second, now);
-        if (!shard.claims.empty()) {
+        if (!shard.slots.empty()) {
             const K& whole = at != shard.entries.end() ? at->first.key : K(key);
-            Grip grip{shard.claims, whole, held(had), now, Make::no};
-            grip->erase();
+            Handle slot{shard.slots, whole, held(had), now, Create::no};
+            slot->erase();
         }
         if (at != shard.entries.end()) {
             take_out(shard, at, had ? RemovalCause::erased : RemovalCause::expired, gone);
@@ -218,7 +218,7 @@ public:
             Entries gone;
             {
                 const std::scoped_lock lock{shard.mutex};
-                shard.claims.each([](const K&, detail::SlotState& claim) { claim.erase(); });
+                shard.slots.each([](detail::SlotState& state) { state.erase(); });
                 gone.swap(shard.entries);
                 shard.eviction.forget();
                 for (const auto& [key, entry] : gone) {
@@ -281,13 +281,13 @@ public:
     }
 
     [[nodiscard]] std::shared_ptr<detail::Flight<V>> underway(const K& key) {
-        return with_claim(key, Make::no, [](Grip& grip, const Found&) { return grip.flight(); });
+        return with_slot(key, Create::no, [](Handle& slot, const Found&) { return slot.flight(); });
     }
 
     [[nodiscard]] Opening open(const K& key, Query = {}) {
         return lease_out(key, true,
-                         [](detail::SlotState& claim, detail::Held held, std::uint64_t id) {
-                             return claim.open(held, id);
+                         [](detail::SlotState& state, detail::Held held, std::uint64_t id) {
+                             return state.open(held, id);
                          });
     }
     [[nodiscard]] std::vector<Opening> open_many(std::span<const K> keys, Query = {}) {
@@ -300,21 +300,21 @@ public:
     }
     [[nodiscard]] Opening open_refresh(const K& key, bool force) {
         return lease_out(
-            key, false, [force](detail::SlotState& claim, detail::Held held, std::uint64_t id) {
-                return force ? claim.force_refresh(held, id) : claim.open_refresh(held, id);
+            key, false, [force](detail::SlotState& state, detail::Held held, std::uint64_t id) {
+                return force ? state.force_refresh(held, id) : state.open_refresh(held, id);
             });
     }
 
     /// A value that could not be stored is withdrawn.
     detail::Filled fill(const K& key, const detail::Lease& lease, std::optional<V> value,
-                        detail::Keeping keeping) {
+                        detail::CopyTerms terms) {
         try {
-            std::unique_ptr<detail::TagMarks> marks = state_->tags.mark(keeping.tags, lease.epoch);
+            std::unique_ptr<detail::TagMarks> marks = state_->tags.mark(terms.tags, lease.epoch);
             detail::Filled filled{};
             filled.kept = change(
-                key, std::move(value), keeping.life, std::move(marks),
-                [&](const detail::SlotState& claim) { return claim.stands(lease.id); },
-                [&](detail::SlotState& claim) { return claim.fill(lease.id); }, &filled.tags_stand);
+                key, std::move(value), terms.life, std::move(marks),
+                [&](const detail::SlotState& state) { return state.stands(lease.id); },
+                [&](detail::SlotState& state) { return state.fill(lease.id); }, &filled.tags_stand);
             return filled;
         } catch (...) {
             try {
@@ -324,20 +324,20 @@ public:
         }
     }
     void release(const K& key, const detail::Lease& lease) {
-        with_claim(key, Make::no, [&](Grip& grip, const Found&) { grip->release(lease.id); });
+        with_slot(key, Create::no, [&](Handle& slot, const Found&) { slot->release(lease.id); });
     }
     void withdraw(const K& key, const detail::Lease& lease) {
         Gone gone{*state_};
-        with_claim(key, Make::no, [&](Grip& grip, Found& found) {
-            if (grip->withdraw(lease.id) == detail::Then::drop) {
+        with_slot(key, Create::no, [&](Handle& slot, Found& found) {
+            if (slot->withdraw(lease.id) == detail::Effect::erase) {
                 take_out(found, RemovalCause::erased, gone);
             }
         });
     }
     void close_refresh(const K& key, const detail::Lease& lease) {
         Gone gone{*state_};
-        with_claim(key, Make::no, [&](Grip& grip, Found& found) {
-            if (grip->close_refresh(lease.id, found.held) == detail::Then::drop) {
+        with_slot(key, Create::no, [&](Handle& slot, Found& found) {
+            if (slot->close_refresh(lease.id, found.held) == detail::Effect::erase) {
                 take_out(found, RemovalCause::erased, gone);
             }
         });
@@ -346,8 +346,8 @@ public:
     [[nodiscard]] detail::Ticket begin_write(const K& key, Ttl life) {
         const detail::Ticket ticket{state_->next_id(), state_->tags.now()};
         Gone gone{*state_};
-        with_claim(key, Make::yes, [&](Grip& grip, Found& found) {
-            grip->begin_write(ticket.id, detail::later(found.now, life));
+        with_slot(key, Create::yes, [&](Handle& slot, Found& found) {
+            slot->begin_write(ticket.id, detail::later(found.now, life));
             vacate(found, key, gone);
         });
         return ticket;
@@ -369,25 +369,24 @@ public:
     }
     /// A value that could not be stored leaves nothing.
     bool finish_write(const K& key, const detail::Ticket& ticket, detail::Finish how,
-                      std::optional<V> value, detail::Keeping keeping) {
+                      std::optional<V> value, detail::CopyTerms terms) {
         try {
-            std::unique_ptr<detail::TagMarks> marks = state_->tags.mark(keeping.tags, ticket.epoch);
-            const bool leaves = how == detail::Finish::value && keeping.kept();
-            return finish(key, ticket, leaves, std::move(value), keeping.life, std::move(marks));
+            std::unique_ptr<detail::TagMarks> marks = state_->tags.mark(terms.tags, ticket.epoch);
+            const bool leaves = how == detail::Finish::value && terms.kept();
+            return finish(key, ticket, leaves, std::move(value), terms.life, std::move(marks));
         } catch (...) {
             give_back(ticket);
             throw;
         }
     }
 
-    /// LeaseRenewer and tickets that are out.
+    /// Leases and tickets that are out.
     [[nodiscard]] detail::InHand in_hand() const {
         detail::InHand all;
         for (Shard& shard : state_->shards) {
             const std::scoped_lock lock{shard.mutex};
-            const detail::InHand some = shard.claims.in_hand(state_->now());
-            all.leases += some.leases;
-            all.tickets += some.tickets;
+            const detail::InHand some = shard.slots.in_hand(state_->now());
+            all += some;
         }
         return all;
     }
@@ -448,8 +447,8 @@ private:
     using Entries = std::unordered_map<Keyed, Item, KeyedHash, KeyedEqual>;
     using At = typename Entries::iterator;
     using SlotTable = detail::SlotTable<K, V, KeyHash, KeyEqual>;
-    using Grip = typename SlotTable::Grip;
-    using Make = typename SlotTable::Make;
+    using Handle = typename SlotTable::Handle;
+    using Create = typename SlotTable::Create;
 
     struct Counts {
         std::uint64_t hits = 0, misses = 0, evictions = 0, expirations = 0, oversized = 0;
@@ -458,7 +457,7 @@ private:
     struct alignas(64) Shard {
         std::mutex mutex{};
         Entries entries{};
-        SlotTable claims{};
+        SlotTable slots{};
         detail::Eviction<Item> eviction{};
         Counts counts{};
         std::size_t sweep_at = 0;
@@ -643,24 +642,24 @@ private:
     }
 
     template <class Step>
-    decltype(auto) with_claim(const K& key, Make make, Step&& step) {
+    decltype(auto) with_slot(const K& key, Create create, Step&& step) {
         const Probe<K> probe{key, State::hash(key)};
         Shard& shard = state_->shard(probe.hash);
         const Instant now = state_->now();
         const std::scoped_lock lock{shard.mutex};
         Found found = find_slot(shard, probe, now);
-        Grip grip{shard.claims, key, found.held, now, make};
-        // The entry shows what its claim says, whatever the step does.
+        Handle slot{shard.slots, key, found.held, now, create};
+        // The entry shows what its slot says, whatever the step does.
         struct Mirror {
             const Found& found;
-            Grip& grip;
+            Handle& slot;
             ~Mirror() {
                 if (found.there) {
-                    found.at->second.refreshing = grip->refreshing();
+                    found.at->second.refreshing = slot->refreshing();
                 }
             }
-        } const mirror{found, grip};
-        return step(grip, found);
+        } const mirror{found, slot};
+        return step(slot, found);
     }
 
     template <class Ask>
@@ -668,26 +667,13 @@ private:
         detail::Lead<Fetched<V>> lead{std::make_shared<detail::Flight<V>>()};
         const detail::Lease lease{state_->next_id(), state_->tags.now()};
         Gone gone{*state_};
-        return with_claim(key, Make::yes, [&](Grip& grip, Found& found) {
+        return with_slot(key, Create::yes, [&](Handle& slot, Found& found) {
             const detail::Held held = found.held;
             Opening opening;
             if (held != detail::Held::nothing) {
                 show(found, with_value, opening.copy.emplace());
             }
-            opening.slot = ask(grip.claim(), held, lease.id);
-            switch (opening.slot) {
-                case detail::Slot::lead:
-                    opening.lease = lease;
-                    grip.depart(lead.flight());
-                    opening.lead = std::move(lead);
-                    break;
-                case detail::Slot::join:
-                    opening.lease.id = grip->lease();
-                    opening.flight = grip.flight();
-                    break;
-                case detail::Slot::bypass: opening.writing = true; break;
-                default: break;
-            }
+            slot.hand_out(held, lease, std::move(lead), ask, opening);
             if (held == detail::Held::nothing) {
                 take_out(found, RemovalCause::expired, gone);
             }
@@ -709,18 +695,18 @@ private:
         bool stood = false;
         change(
             key, std::move(value), life, std::move(marks),
-            [&](const detail::SlotState& claim) { return leaves && claim.may_leave(ticket.id); },
-            [&](detail::SlotState& claim) {
-                const auto finished = claim.finish_write(ticket.id, leaves);
+            [&](const detail::SlotState& state) { return leaves && state.may_leave(ticket.id); },
+            [&](detail::SlotState& state) {
+                const auto finished = state.finish_write(ticket.id, leaves);
                 stood = finished.found;
-                return finished.then;
+                return finished.effect;
             });
         return stood || !detail::equals_itself<KeyEqual>(key);
     }
     void give_back(const detail::Ticket& ticket) noexcept {
         for (Shard& shard : state_->shards) {
             const std::scoped_lock lock{shard.mutex};
-            shard.claims.give_back(ticket);
+            shard.slots.give_back(ticket);
         }
     }
 
@@ -867,13 +853,13 @@ private:
         const std::scoped_lock lock{shard.mutex};
         const Instant now = state_->now();
         Found found = find_slot(shard, probe, now);
-        Grip grip{shard.claims, probe.key, found.held, now, Make::no};
+        Handle slot{shard.slots, probe.key, found.held, now, Create::no};
         const bool stand = !offer.marks || offer.marks->stand();
         if (tags_stand != nullptr) {
             *tags_stand = stand;
         }
-        if (!stand || !offer.keepable || offer.oversized || !stores(std::as_const(grip.claim()))) {
-            if (step(grip.claim()) != detail::Then::keep) {
+        if (!stand || !offer.keepable || offer.oversized || !stores(std::as_const(slot.state()))) {
+            if (step(slot.state()) != detail::Effect::keep) {
                 shard.counts.oversized += offer.oversized ? 1U : 0U;
                 take_out(found, why(found, RemovalCause::erased), gone);
             }
@@ -888,7 +874,7 @@ private:
         entry.grace = offer.life.grace;
         entry.marks = std::move(offer.marks);
         entry.refreshing = false;
-        step(grip.claim());
+        step(slot.state());
         sweep(shard, now, gone);
         return true;
     }

@@ -181,7 +181,7 @@ TEST_CASE("many drops that were missed are replayed in few steps, whether or not
     CHECK_FALSE(w.here.find(1));
     server.run("CONFIG", "SET", "min-replicas-to-write", "0");
     const auto before = w.here.client().stats().round_trips;
-    until([&] { return w.here.queued_drops() == 0; });
+    until([&] { return w.here.queued_invalidations() == 0; });
     CHECK(w.here.client().stats().round_trips <= before + 12);
     CHECK_FALSE(w.there.find(0));
     CHECK_FALSE(w.there.find(999));
@@ -462,7 +462,7 @@ TEST_CASE("a user without rights of administration can do everything", "[redis][
     // LeaseRenewer beside values, and what becomes of them.
     const auto beside = store.open_refresh(5, false);
     REQUIRE(beside.slot == larder::detail::Slot::lead);
-    CHECK(store.foreign(5, beside.lease));
+    CHECK(store.remote_lease(5, beside.lease));
     store.release(5, beside.lease);
     const auto forced = store.open_refresh(5, true);
     store.close_refresh(5, forced.lease);

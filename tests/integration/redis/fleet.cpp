@@ -6,8 +6,8 @@
 // More and longer runs: tests/run.sh fleet 1000, or
 //   LARDER_FLEET_RUNS=1000 LARDER_FLEET_SEED=7 test_integration_redis_fleet "[fleet]"
 
-#include "support/catch.hpp"
 #include "support/fleet/fleet.hpp"
+#include "support/catch.hpp"
 #include "support/fleet/folder.hpp"
 #include "support/fleet/policies.hpp"
 #include "support/fleet/twenty_lines.hpp"

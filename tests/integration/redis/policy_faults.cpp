@@ -257,7 +257,7 @@ private:
         CHECK(cache.get_many({1, 2, 404}) ==
               std::vector<std::optional<int>>{table.row(1), table.row(2), std::nullopt});
         // Replayed by the timer, and nothing left.
-        until([&] { return here.queued_drops() == 0 || verb.hides; });
+        until([&] { return here.queued_invalidations() == 0 || verb.hides; });
         until([&] {
             const auto waits = larder::detail::WaitGraph::count();
             return larder::detail::Inspect::in_hand(cache) == larder::detail::PolicyInHand{} &&

@@ -31,8 +31,8 @@ using namespace std::chrono_literals;
 using larder::Lifetime;
 using larder::StoreError;
 using larder::Ttl;
+using larder::detail::CopyTerms;
 using larder::detail::Finish;
-using larder::detail::Keeping;
 using larder::detail::Lease;
 using larder::detail::Slot;
 using larder::detail::Ticket;
@@ -101,19 +101,19 @@ TEST_CASE("a life of any length is a hit for as long as it lasts", "[redis]") {
         store.put("1", "new", life);
         there();
         for (const bool own : {false, true}) {
-            const Keeping keeping{life, {}, own};
+            const CopyTerms terms{life, {}, own};
             const auto opening = store.open("1");
-            CHECK(store.fill("1", opening.lease, "new", keeping).kept);
+            CHECK(store.fill("1", opening.lease, "new", terms).kept);
             Ttl shown{0};
             store.peek("1", [&](const std::string*, auto, Ttl whole, bool) { shown = whole; });
             CHECK(shown == (own ? cut : Ttl{0}));
             there();
             const Ticket ticket = store.begin_write("1", 30s);
-            CHECK(store.finish_write("1", ticket, Finish::value, "new", keeping));
+            CHECK(store.finish_write("1", ticket, Finish::value, "new", terms));
             there();
             store.put("1", "old", hour);
             const auto refresh = store.open_refresh("1", false);
-            CHECK(store.fill("1", refresh.lease, "new", keeping).kept);
+            CHECK(store.fill("1", refresh.lease, "new", terms).kept);
             there();
         }
     }
@@ -220,10 +220,10 @@ TEST_CASE("one value of many that does not encode is withdrawn alone", "[redis]"
     const auto openings = store.open_many(keys);
     const std::optional<std::string> bad{"no"};
     const std::optional<std::string> good{"yes"};
-    const Keeping keeping{hour, {}};
-    const std::array<larder::detail::Filling<std::string, std::string>, 2> rows{
-        {{&keys[0], openings[0].lease, &bad, &keeping},
-         {&keys[1], openings[1].lease, &good, &keeping}}};
+    const CopyTerms terms{hour, {}};
+    const std::array<larder::detail::FillRequest<std::string, std::string>, 2> rows{
+        {{&keys[0], openings[0].lease, &bad, &terms},
+         {&keys[1], openings[1].lease, &good, &terms}}};
     const auto filled = store.fill_many(rows);
     CHECK(filled[0].failure);
     CHECK_FALSE(filled[0].kept);
@@ -272,7 +272,7 @@ TEST_CASE("a key needs a name, and nothing else", "[redis]") {
     CHECK_FALSE(store.find(key));
     CHECK_THROWS_AS(store.erase(key), StoreError);
     server.run("CONFIG", "SET", "min-replicas-to-write", "0");
-    until([&] { return store.queued_drops() == 0; });
+    until([&] { return store.queued_invalidations() == 0; });
     CHECK(server.run("EXISTS", "n:3-16") == "0");
     const Ticket ticket = store.begin_write(key, 30s);
     CHECK(store.finish_write(key, ticket, Finish::value, "new", {hour, {}}));
@@ -312,7 +312,7 @@ TEST_CASE(
     store.put("1", "put", hour);
     CHECK(store.erase("1"));
     CHECK(store.queue_invalidation("2", 10, {.ticket = {7, {}}}));
-    until([&] { return store.queued_drops() == 0; });
+    until([&] { return store.queued_invalidations() == 0; });
     CHECK_FALSE(store.find("2"));
     store.clear();
     CHECK(server.run("KEYS", "*").empty());
@@ -329,11 +329,11 @@ TEST_CASE("a user with the rights that the README lists can do everything", "[re
                "+pexpiretime", "+time", "+eval", "+evalsha", "+ping", "+select", "+client|setname",
                "+scan");
     Store store{Client{"unix://shop:secret@" + server.socket_path() + "?db=1&name=shop"}, "n"};
-    const Keeping tagged{{1h, 1h}, {"t"}};
+    const CopyTerms tagged{{1h, 1h}, {"t"}};
     const auto opening = store.open("1");
     CHECK(store.fill("1", opening.lease, "new", tagged).kept);
     const auto refresh = store.open_refresh("1", false);
-    CHECK(store.foreign("1", refresh.lease));
+    CHECK(store.remote_lease("1", refresh.lease));
     CHECK(store.fill("1", refresh.lease, "newer", tagged).kept);
     const auto forced = store.open_refresh("1", true);
     store.erase("1");

@@ -184,7 +184,7 @@ std::vector<Verb> verbs() {
          [](Bench& b) {
              const auto opening = b.here.open("1");
              (void)b.here.underway("1");
-             (void)b.here.foreign("1", opening.lease);
+             (void)b.here.remote_lease("1", opening.lease);
          },
          free_for_all},
         {"a load", nothing, [](Bench& b) { fill(b.here, b.here.open("1"), "new"); }, nothing},
@@ -267,7 +267,7 @@ TEST_CASE("each exchange of each verb of a store fails once", "[redis][faults]")
         CHECK(here.in_hand().leases == 0);
         until([&] {
             try {
-                return !here.find("none") && here.queued_drops() == 0;
+                return !here.find("none") && here.queued_invalidations() == 0;
             } catch (const StoreError&) {
                 return false;  // its breaker is open yet
             }
@@ -355,7 +355,7 @@ TEST_CASE("a lease that is alive is renewed, by the process that holds it", "[re
     // Several times its length, as the server sees it pass.
     const auto began = std::chrono::steady_clock::now();
     until([&] {
-        CHECK(there.open("1").slot == Slot::foreign);
+        CHECK(there.open("1").slot == Slot::remote);
         return std::chrono::steady_clock::now() - began > 500ms;
     });
     CHECK(store.fill("1", opening.lease, "new", {hour, {}}).kept);
@@ -384,7 +384,7 @@ TEST_CASE("what was taken for junk is replaced only if it is nobody's now", "[re
     }
     SECTION("a load there") {
         const auto theirs = there.open("1");
-        CHECK(open_as_junk().slot == Slot::foreign);
+        CHECK(open_as_junk().slot == Slot::remote);
         CHECK(there.fill("1", theirs.lease, "new", {hour, {}}).kept);
     }
     SECTION("junk") {
@@ -466,7 +466,7 @@ TEST_CASE("a batch of which a part is refused gives back what it took", "[redis]
         CHECK_THROWS_AS(store.begin_write_many(std::span{three}, 30s), StoreError);
     }
     CHECK(store.in_hand().leases == 0);
-    CHECK(store.queued_drops() == 0);
+    CHECK(store.queued_invalidations() == 0);
     CHECK(server.run("EXISTS", "n:1", "n:2", "n:3") == "0");
 }
 

@@ -25,9 +25,9 @@
 #include <vector>
 
 using namespace std::chrono_literals;
-using larder::detail::Filling;
+using larder::detail::CopyTerms;
+using larder::detail::FillRequest;
 using larder::detail::Finish;
-using larder::detail::Keeping;
 using larder::detail::Slot;
 using larder::redis::Client;
 using larder_test::Failing;
@@ -39,8 +39,8 @@ namespace {
 using Store = larder::RedisStore<std::string, std::string, larder::RawCodec<std::string>>;
 using Strings = std::vector<std::string>;
 
-const Keeping hour{{1h, 0h}, {}};
-const Keeping tagged{{1h, 0h}, {"a tag that is too long to be kept in place"}};
+const CopyTerms hour{{1h, 0h}, {}};
+const CopyTerms tagged{{1h, 0h}, {"a tag that is too long to be kept in place"}};
 
 // Keys and values that are too long to be kept in place.
 const Strings three{"1 that is too long to be kept in place",
@@ -84,13 +84,13 @@ std::vector<Verb> verbs() {
          [](Store& s) {
              const auto opening = s.open(one);
              (void)s.underway(one);
-             (void)s.foreign(one, opening.lease);
+             (void)s.remote_lease(one, opening.lease);
              (void)s.fill(one, opening.lease, row, tagged);
          }},
         {"loads", false,
          [](Store& s) {
              const auto openings = s.open_many(three);
-             std::vector<Filling<std::string, std::string>> rows;
+             std::vector<FillRequest<std::string, std::string>> rows;
              for (std::size_t i = 0; i < three.size(); ++i) {
                  rows.push_back({&three[i], openings[i].lease, &row, &hour});
              }
@@ -159,7 +159,7 @@ TEST_CASE("each allocation of each verb of a Redis store fails", "[redis][faults
         }
         CHECK(store.in_hand() == larder::detail::InHand{});
         // Where no timer could be started, whoever calls does its work.
-        until([&] { return !store.find("none") && store.queued_drops() == 0; });
+        until([&] { return !store.find("none") && store.queued_invalidations() == 0; });
         for (const std::string& key : three) {
             const auto opening = store.open(key);
             // Without any memory nobody remembers a ticket: it ends by itself.

@@ -5,9 +5,9 @@
 // is left in hand once the connections last. Has threads: std::jthread. LARDER_STRESS_MS is how long
 // each combination runs.
 
+#include "support/stress.hpp"
 #include "support/redis_front.hpp"
 #include "support/redis_server.hpp"
-#include "support/stress.hpp"
 
 #include <larder/json.hpp>
 #include <larder/redis.hpp>

@@ -39,13 +39,13 @@ namespace {
 using larder::detail::MissedInvalidation;
 using Instant = std::chrono::steady_clock::time_point;
 using Queue = larder::detail::InvalidationQueue<int, larder::Hash<int>>;
-using Drops = std::span<const Queue::Drop>;
+using Missed = std::span<const Queue::Invalidation>;
 
 constexpr std::size_t all = 1'000'000;
 constexpr Instant start{};
 constexpr MissedInvalidation forced{.force = true};
 
-// Queues a drop that may be refused.
+// Queues an invalidation that may be refused.
 bool add(Queue& queue, int key, std::size_t most = 100) {
     return queue.add(key, most, {}, start);
 }
@@ -54,7 +54,7 @@ void never() {
     FAIL("nothing was lost");
 }
 
-// A store that can be down, told of drops by a queue.
+// A store that can be down, told of invalidations by a queue.
 struct Backend {
     bool down = false;
     int calls = 0;
@@ -62,14 +62,14 @@ struct Backend {
     std::vector<std::uint64_t> ended{};
 
     auto teller() {
-        return [this](Drops drops) {
+        return [this](Missed missed) {
             ++calls;
             if (down) {
                 throw std::runtime_error{"down"};
             }
-            for (const Queue::Drop& drop : drops) {
-                erased.push_back(drop.key);
-                for (const auto& ticket : drop.tickets) {
+            for (const Queue::Invalidation& one : missed) {
+                erased.push_back(one.key);
+                for (const auto& ticket : one.tickets) {
                     ended.push_back(ticket.id);
                 }
             }
@@ -79,7 +79,7 @@ struct Backend {
 
 }  // namespace
 
-TEST_CASE("a queued key is known until it was erased", "[drop_queue]") {
+TEST_CASE("a queued key is known until it was erased", "[invalidation_queue]") {
     Queue queue;
     CHECK(queue.empty());
     CHECK_FALSE(queue.contains(1));
@@ -97,14 +97,14 @@ TEST_CASE("a queued key is known until it was erased", "[drop_queue]") {
     CHECK(backend.erased == std::vector{1, 2});
 }
 
-TEST_CASE("a key is queued once", "[drop_queue]") {
+TEST_CASE("a key is queued once", "[invalidation_queue]") {
     Queue queue;
     CHECK(add(queue, 1, 1));
     CHECK(add(queue, 1, 1));  // it takes no more room
     CHECK(queue.size() == 1);
 }
 
-TEST_CASE("the queue is bounded, except for what must not be lost", "[drop_queue]") {
+TEST_CASE("the queue is bounded, except for what must not be lost", "[invalidation_queue]") {
     Queue queue;
     CHECK(add(queue, 1, 2));
     CHECK(add(queue, 2, 2));
@@ -116,7 +116,7 @@ TEST_CASE("the queue is bounded, except for what must not be lost", "[drop_queue
     CHECK_FALSE(add(queue, 4, 0));
 }
 
-TEST_CASE("what was told to the store by other means is forgotten", "[drop_queue]") {
+TEST_CASE("what was told to the store by other means is forgotten", "[invalidation_queue]") {
     Queue queue;
     queue.forget(1, start);
     add(queue, 1);
@@ -126,7 +126,8 @@ TEST_CASE("what was told to the store by other means is forgotten", "[drop_queue
     CHECK(queue.size() == 1);
 }
 
-TEST_CASE("the store is told of every write that it has not heard the end of", "[drop_queue]") {
+TEST_CASE("the store is told of every write that it has not heard the end of",
+          "[invalidation_queue]") {
     Queue queue;
     Backend backend;
     queue.add(1, all, {.ticket = {7}, .force = true}, start);
@@ -135,7 +136,7 @@ TEST_CASE("the store is told of every write that it has not heard the end of", "
     queue.add(1, all, forced, start);
     CHECK(queue.size() == 1);
 
-    // An erase drops the copy, but the writes stay open.
+    // An erase takes the copy, but the writes stay open.
     queue.forget(1, start);
     CHECK(queue.contains(1));
 
@@ -145,7 +146,7 @@ TEST_CASE("the store is told of every write that it has not heard the end of", "
     CHECK(backend.ended == std::vector<std::uint64_t>{7, 8});
 }
 
-TEST_CASE("no more writes are remembered by key than a slot holds", "[drop_queue]") {
+TEST_CASE("no more writes are remembered by key than a slot holds", "[invalidation_queue]") {
     Queue queue;
     Backend backend;
     for (std::uint64_t id = 1; id <= 100; ++id) {
@@ -155,7 +156,8 @@ TEST_CASE("no more writes are remembered by key than a slot holds", "[drop_queue
     CHECK(backend.ended.size() == larder::detail::SlotState::most_tickets);
 }
 
-TEST_CASE("a write that may still take effect keeps its key from being trusted", "[drop_queue]") {
+TEST_CASE("a write that may still take effect keeps its key from being trusted",
+          "[invalidation_queue]") {
     Queue queue;
     Backend backend;
     queue.add(1, all, {.hold = 30s, .force = true}, start);
@@ -185,7 +187,8 @@ TEST_CASE("a write that may still take effect keeps its key from being trusted",
     CHECK(queue.next(start, start) == std::nullopt);
 }
 
-TEST_CASE("the longest hold of a key counts, and a new drop is told at once", "[drop_queue]") {
+TEST_CASE("the longest hold of a key counts, and a new invalidation is told at once",
+          "[invalidation_queue]") {
     Queue queue;
     Backend backend;
     queue.add(1, all, {.hold = 30s, .force = true}, start);
@@ -202,7 +205,7 @@ TEST_CASE("the longest hold of a key counts, and a new drop is told at once", "[
     CHECK(queue.empty());
 }
 
-TEST_CASE("holds of any length, at any time", "[drop_queue]") {
+TEST_CASE("holds of any length, at any time", "[invalidation_queue]") {
     for (const Instant now : {(Instant::min)(), Instant{}, (Instant::max)()}) {
         Queue queue;
         Backend backend;
@@ -215,7 +218,7 @@ TEST_CASE("holds of any length, at any time", "[drop_queue]") {
     }
 }
 
-TEST_CASE("a replay that fails is tried again later, and later", "[drop_queue]") {
+TEST_CASE("a replay that fails is tried again later, and later", "[invalidation_queue]") {
     Queue queue;
     add(queue, 1);
     Backend backend;
@@ -255,12 +258,12 @@ TEST_CASE("a replay that fails is tried again later, and later", "[drop_queue]")
     CHECK(queue.empty());
 }
 
-TEST_CASE("a store that takes long to fail is not asked again at once", "[drop_queue]") {
+TEST_CASE("a store that takes long to fail is not asked again at once", "[invalidation_queue]") {
     Queue queue;
     add(queue, 1);
     larder::ManualClock clock;
     int calls = 0;
-    const auto time_out = [&](Drops) {
+    const auto time_out = [&](Missed) {
         ++calls;
         clock.advance(5s);
         throw std::runtime_error{"timed out"};
@@ -273,13 +276,14 @@ TEST_CASE("a store that takes long to fail is not asked again at once", "[drop_q
     CHECK(calls == 2);
 }
 
-TEST_CASE("a store that fails in the middle of a replay has not lost the rest", "[drop_queue]") {
+TEST_CASE("a store that fails in the middle of a replay has not lost the rest",
+          "[invalidation_queue]") {
     Queue queue;
     for (int key = 0; key < 5; ++key) {
         add(queue, key);
     }
     int told = 0;
-    const auto tell = [&](Drops) {
+    const auto tell = [&](Missed) {
         if (told == 2) {
             throw 42;  // whatever a user's client throws
         }
@@ -289,14 +293,15 @@ TEST_CASE("a store that fails in the middle of a replay has not lost the rest", 
     CHECK(queue.size() == 3);
 }
 
-TEST_CASE("a drop that is missed while an older one is carried out stays queued", "[drop_queue]") {
+TEST_CASE("an invalidation that is missed while an older one is carried out stays queued",
+          "[invalidation_queue]") {
     Queue queue;
     add(queue, 1);
     add(queue, 2);
-    const auto tell = [&](Drops drops) {
-        CHECK(queue.contains(drops.front().key));
+    const auto tell = [&](Missed missed) {
+        CHECK(queue.contains(missed.front().key));
         // The store has erased it. Others may fill it again; a write of theirs is then missed.
-        if (drops.front().key == 1) {
+        if (missed.front().key == 1) {
             add(queue, 1);
         }
     };
@@ -311,7 +316,7 @@ TEST_CASE("a drop that is missed while an older one is carried out stays queued"
     CHECK(queue.empty());
 }
 
-TEST_CASE("a store that erases many at once is told some at a time", "[drop_queue]") {
+TEST_CASE("a store that erases many at once is told some at a time", "[invalidation_queue]") {
     Queue queue;
     for (int key = 0; key < 25; ++key) {
         add(queue, key);
@@ -319,8 +324,8 @@ TEST_CASE("a store that erases many at once is told some at a time", "[drop_queu
     std::vector<std::size_t> sizes;
     bool down = false;
     larder::ManualClock clock;
-    const auto tell = [&](Drops drops) {
-        sizes.push_back(drops.size());
+    const auto tell = [&](Missed missed) {
+        sizes.push_back(missed.size());
         if (down) {
             throw std::runtime_error{"down"};
         }
@@ -341,29 +346,29 @@ TEST_CASE("a store that erases many at once is told some at a time", "[drop_queu
     CHECK(sizes == std::vector<std::size_t>{10, 5, 10, 10});
 }
 
-TEST_CASE("one replay at a time", "[drop_queue]") {
+TEST_CASE("one replay at a time", "[invalidation_queue]") {
     Queue queue;
     add(queue, 1);
     int outer = 0;
     int inner = 0;
-    const auto tell = [&](Drops) {
+    const auto tell = [&](Missed) {
         ++outer;
         CHECK(queue.next(start, start) == 10ms);
         queue.replay(
-            all, 1, start, [&](Drops) { ++inner; }, never);
+            all, 1, start, [&](Missed) { ++inner; }, never);
     };
     queue.replay(all, 1, start, tell, never);
     CHECK(outer == 1);
     CHECK(inner == 0);
 }
 
-TEST_CASE("an empty queue asks nobody", "[drop_queue]") {
+TEST_CASE("an empty queue asks nobody", "[invalidation_queue]") {
     Queue queue;
     queue.replay(
-        all, 1, start, [](Drops) { FAIL("nothing was queued"); }, never);
+        all, 1, start, [](Missed) { FAIL("nothing was queued"); }, never);
 }
 
-TEST_CASE("a key that does not equal itself is not queued", "[drop_queue]") {
+TEST_CASE("a key that does not equal itself is not queued", "[invalidation_queue]") {
     larder::detail::InvalidationQueue<double, larder::Hash<double>> queue;
     for (int i = 0; i < 10; ++i) {
         CHECK(queue.add(std::nan(""), all, forced, start));
@@ -371,8 +376,8 @@ TEST_CASE("a key that does not equal itself is not queued", "[drop_queue]") {
     CHECK(queue.empty());
 }
 
-TEST_CASE("a drop that was lost lets no key be trusted until the store was cleared",
-          "[drop_queue]") {
+TEST_CASE("an invalidation that was lost lets no key be trusted until the store was cleared",
+          "[invalidation_queue]") {
     Queue queue;
     add(queue, 1);
     queue.lose();
@@ -431,21 +436,21 @@ struct CostlyHash {
 using Replay = larder::detail::InvalidationReplay<int, larder::Hash<int>, larder::ManualClock>;
 using CostlyReplay = larder::detail::InvalidationReplay<Costly, CostlyHash, larder::ManualClock>;
 
-// A store that another thread tells of drops, and may wait for.
+// A store that another thread tells of invalidations, and may wait for.
 class Told {
 public:
     void down(bool is) {
         const std::scoped_lock lock{mutex_};
         down_ = is;
     }
-    void tell(std::size_t drops) {
+    void tell(std::size_t some) {
         const std::scoped_lock lock{mutex_};
         ++tries_;
         changed_.notify_all();
         if (down_) {
             throw std::runtime_error{"down"};
         }
-        told_ += drops;
+        told_ += some;
     }
     bool wait_for_tries(std::size_t tries) { return wait_for(tries_, tries); }
     bool wait_for_told(std::size_t told) { return wait_for(told_, told); }
@@ -477,53 +482,54 @@ bool soon(const Condition& condition) {
 
 }  // namespace
 
-TEST_CASE("a store that is back is told without anybody calling", "[drop_queue]") {
+TEST_CASE("a store that is back is told without anybody calling", "[invalidation_queue]") {
     Told told;
     const larder::ManualClock clock;
-    Replay drops{
+    Replay queue{
         clock, {.tell = [&](auto some) { told.tell(some.size()); }, .at_once = 10, .clear = never}};
     told.down(true);
     for (int key = 0; key < 1000; ++key) {
-        REQUIRE(drops.add(key, all, {}));
+        REQUIRE(queue.add(key, all, {}));
     }
     REQUIRE(told.wait_for_tries(3));
-    CHECK(drops.size() == 1000);
+    CHECK(queue.size() == 1000);
     told.down(false);
     CHECK(told.wait_for_told(1000));
-    CHECK(soon([&] { return drops.empty(); }));
+    CHECK(soon([&] { return queue.empty(); }));
 
     // It sleeps, and wakes for the next.
-    REQUIRE(drops.add(1, all, {}));
+    REQUIRE(queue.add(1, all, {}));
     CHECK(told.wait_for_told(1001));
 }
 
-TEST_CASE("a write that was unknown is told of when it is over", "[drop_queue]") {
+TEST_CASE("a write that was unknown is told of when it is over", "[invalidation_queue]") {
     Told told;
     larder::ManualClock clock;
-    Replay drops{clock, {.tell = [&](auto some) { told.tell(some.size()); }, .clear = never}};
-    REQUIRE(drops.add(1, all, {.hold = 30s, .force = true}));
+    Replay queue{clock, {.tell = [&](auto some) { told.tell(some.size()); }, .clear = never}};
+    REQUIRE(queue.add(1, all, {.hold = 30s, .force = true}));
     REQUIRE(told.wait_for_told(1));
-    CHECK(drops.contains(1));
-    drops.forget(1);
-    CHECK(drops.contains(1));
+    CHECK(queue.contains(1));
+    queue.forget(1);
+    CHECK(queue.contains(1));
     clock.advance(30s);
-    CHECK(soon([&] { return drops.empty(); }));
+    CHECK(soon([&] { return queue.empty(); }));
 }
 
-TEST_CASE("a queue goes while its store is down", "[drop_queue]") {
+TEST_CASE("a queue goes while its store is down", "[invalidation_queue]") {
     Told told;
     const larder::ManualClock clock;
     told.down(true);
-    std::optional<Replay> drops;
-    drops.emplace(clock, Replay::Store{.tell = [&](auto some) { told.tell(some.size()); },
+    std::optional<Replay> queue;
+    queue.emplace(clock, Replay::Store{.tell = [&](auto some) { told.tell(some.size()); },
                                        .at_once = 1,
                                        .clear = never});
-    drops->add(1, all, {});
+    queue->add(1, all, {});
     REQUIRE(told.wait_for_tries(1));
-    drops.reset();  // returns
+    queue.reset();  // returns
 }
 
-TEST_CASE("a drop for which there is no memory is refused, or not lost", "[drop_queue]") {
+TEST_CASE("an invalidation for which there is no memory is refused, or not lost",
+          "[invalidation_queue]") {
     const larder::ManualClock clock;
     std::atomic<bool> clears{false};
     const auto clear = [&] {
@@ -531,46 +537,46 @@ TEST_CASE("a drop for which there is no memory is refused, or not lost", "[drop_
             throw std::runtime_error{"down"};
         }
     };
-    CostlyReplay drops{clock, {.tell = [](auto) {}, .clear = clear}};
+    CostlyReplay queue{clock, {.tell = [](auto) {}, .clear = clear}};
     const Costly key{1};
     Costly::fails = true;
-    CHECK_THROWS_AS(drops.add(key, all, {}), std::bad_alloc);
-    CHECK(drops.empty());
-    CHECK(drops.add(key, all, forced));
-    CHECK(drops.contains(key));
-    CHECK(drops.contains(Costly{2}));
+    CHECK_THROWS_AS(queue.add(key, all, {}), std::bad_alloc);
+    CHECK(queue.empty());
+    CHECK(queue.add(key, all, forced));
+    CHECK(queue.contains(key));
+    CHECK(queue.contains(Costly{2}));
     Costly::fails = false;
-    CHECK(drops.contains(key));
+    CHECK(queue.contains(key));
     clears = true;
-    CHECK(soon([&] { return drops.empty(); }));
+    CHECK(soon([&] { return queue.empty(); }));
 }
 
-TEST_CASE("threads that queue, look and help", "[drop_queue]") {
+TEST_CASE("threads that queue, look and help", "[invalidation_queue]") {
     const larder::ManualClock clock;
     std::atomic<int> erased{0};
-    Replay drops{clock, {.tell = [&](auto) { ++erased; }, .clear = never}};
+    Replay queue{clock, {.tell = [&](auto) { ++erased; }, .clear = never}};
     {
         std::vector<std::jthread> crowd;
         for (int who = 0; who < 4; ++who) {
             crowd.emplace_back([&, who] {
                 for (int i = 0; i < 500; ++i) {
-                    drops.add(who * 1000 + i, 10'000, {});
-                    (void)drops.contains(i);
-                    drops.help();
+                    queue.add(who * 1000 + i, 10'000, {});
+                    (void)queue.contains(i);
+                    queue.help();
                 }
             });
         }
     }
-    CHECK(soon([&] { return drops.empty(); }));
+    CHECK(soon([&] { return queue.empty(); }));
     CHECK(erased == 2000);
 }
 
 #if defined(__unix__)
-TEST_CASE("a replay of the parent's is none of the child's", "[drop_queue][fork]") {
+TEST_CASE("a replay of the parent's is none of the child's", "[invalidation_queue][fork]") {
     Queue queue;
     add(queue, 1);
     int status = -1;
-    const auto tell = [&](Drops) {
+    const auto tell = [&](Missed) {
         const auto child = ::fork();
         if (child == 0) {
             Backend backend;
@@ -584,25 +590,25 @@ TEST_CASE("a replay of the parent's is none of the child's", "[drop_queue][fork]
     CHECK(queue.empty());
 }
 
-TEST_CASE("in a child the queue has a timer of its own", "[drop_queue][fork]") {
+TEST_CASE("in a child the queue has a timer of its own", "[invalidation_queue][fork]") {
     if (!larder_test::can_fork) {
         return;
     }
     std::atomic<std::size_t> told{0};
     const larder::ManualClock clock;
-    Replay drops{clock, {.tell = [&](auto some) { told += some.size(); }, .clear = never}};
-    REQUIRE(drops.add(1, all, {}));
-    REQUIRE(soon([&] { return drops.empty(); }));
+    Replay queue{clock, {.tell = [&](auto some) { told += some.size(); }, .clear = never}};
+    REQUIRE(queue.add(1, all, {}));
+    REQUIRE(soon([&] { return queue.empty(); }));
     const auto child = ::fork();
     REQUIRE(child >= 0);
     if (child == 0) {
-        std::_Exit(drops.add(2, all, {}) && soon([&] { return drops.empty() && told == 2; }) ? 0
+        std::_Exit(queue.add(2, all, {}) && soon([&] { return queue.empty() && told == 2; }) ? 0
                                                                                              : 1);
     }
     int status = -1;
     CHECK(::waitpid(child, &status, 0) == child);
     CHECK(status == 0);
-    REQUIRE(drops.add(3, all, {}));
+    REQUIRE(queue.add(3, all, {}));
     CHECK(soon([&] { return told == 2; }));
 }
 #endif

@@ -192,14 +192,14 @@ TEST_CASE("a value that could not be stored leaves no claim, and no copy to trus
     };
     CHECK_THROWS_AS(go(), StoreError);
     // Neither the put nor the erase after it got through.
-    CHECK(store.queued_drops() == 1);
+    CHECK(store.queued_invalidations() == 1);
     CHECK(store.stats().queued_invalidations == 1);
     CHECK_FALSE(store.find(1));
     CHECK(store.open(1).slot == Slot::bypass);
 
     plain.faults().writes_fail = false;
     CHECK(soon([&] { return store.open(1).slot == Slot::lead; }));
-    CHECK(store.queued_drops() == 0);
+    CHECK(store.queued_invalidations() == 0);
     CHECK_FALSE(plain.find(1));
     CHECK(store.in_hand() == InHand{});
 }
@@ -225,7 +225,7 @@ TEST_CASE("a put that fails takes the copy with it where an erase gets through",
     plain.full = true;
     CHECK_THROWS_AS(store.fill(1, lease, 10, {minute}), StoreError);
     CHECK_FALSE(plain.find(1));
-    CHECK(store.queued_drops() == 0);
+    CHECK(store.queued_invalidations() == 0);
     CHECK(store.open(1).slot == Slot::lead);
 }
 
@@ -238,7 +238,7 @@ TEST_CASE("a key whose drop is queued is not served, and its load is fenced", "[
     REQUIRE(lease);
     plain.faults().writes_fail = true;  // it still serves reads
     CHECK(store.queue_invalidation(1, 10, {}));
-    CHECK(store.queued_drops() == 1);
+    CHECK(store.queued_invalidations() == 1);
 
     CHECK_FALSE(store.find(1));
     CHECK_FALSE(peeks(store, 1));
@@ -257,7 +257,7 @@ TEST_CASE("a key whose drop is queued is not served, and its load is fenced", "[
     plain.faults().writes_fail = false;
     CHECK_FALSE(store.fill(1, lease, 11, {minute}).kept);
     CHECK(soon([&] { return store.open(1).slot == Slot::lead; }));
-    CHECK(store.queued_drops() == 0);
+    CHECK(store.queued_invalidations() == 0);
     CHECK(has(store, 2, 20));
 }
 
@@ -291,7 +291,7 @@ TEST_CASE("the queue of drops is bounded", "[coordinated]") {
     CHECK(store.fill(3, lease, 30, {minute}).kept);  // nothing was promised of it
     plain.faults().writes_fail = true;
     CHECK(store.queue_invalidation(3, 2, {.force = true}));
-    CHECK(store.queued_drops() == 3);
+    CHECK(store.queued_invalidations() == 3);
 }
 
 TEST_CASE("an erase or a put that gets through settles a queued drop", "[coordinated]") {
@@ -306,7 +306,7 @@ TEST_CASE("an erase or a put that gets through settles a queued drop", "[coordin
         store.put(1, 11, minute);
         CHECK(has(store, 1, 11));
     }
-    CHECK(store.queued_drops() == 0);
+    CHECK(store.queued_invalidations() == 0);
 }
 
 TEST_CASE("a batch does not serve a copy whose drop is replayed while it is read",
@@ -322,7 +322,7 @@ TEST_CASE("a batch does not serve a copy whose drop is replayed while it is read
     plain.script().after_find_many = [&] { store.erase(1); };
     const std::vector keys{1};
     const auto found = store.find_many(keys);
-    CHECK(store.queued_drops() == 0);
+    CHECK(store.queued_invalidations() == 0);
     CHECK_FALSE(found[0]);
 }
 
@@ -380,7 +380,7 @@ TEST_CASE("a batch that fails gives back what it took", "[coordinated]") {
     store.peek_many(keys, [](auto&&...) { FAIL("there is nothing to see"); });
     const std::vector<std::pair<int, std::optional<int>>> pairs{{1, 10}, {2, 20}};
     CHECK_THROWS_AS(store.put_many(pairs, minute), StoreError);
-    CHECK(store.queued_drops() == 2);
+    CHECK(store.queued_invalidations() == 2);
 
     plain.script().fails = false;
     CHECK_FALSE(store.fill(2, lease, 20, {minute}).kept);
@@ -495,7 +495,7 @@ TEST_CASE("a refresh that the store fails for holds nothing, and leaves nothing 
     CHECK_FALSE(store.underway(1));
     CHECK_FALSE(store.find(1));  // the source has answered otherwise
     plain.down(false);
-    CHECK(soon([&] { return store.queued_drops() == 0; }));
+    CHECK(soon([&] { return store.queued_invalidations() == 0; }));
     CHECK_FALSE(plain.find(1));
 }
 
@@ -515,11 +515,11 @@ TEST_CASE("an answer that is not kept takes the copy with it, or the trust in it
     SECTION("with tags, which this store keeps none of") {
         CHECK_THROWS_AS(store.fill(1, lease, 11, {minute, {"tag"}}), larder::Error);
     }
-    CHECK(store.queued_drops() == 1);
+    CHECK(store.queued_invalidations() == 1);
     CHECK_FALSE(store.find(1));
     CHECK(has(plain, 1, 10));
     plain.faults().writes_fail = false;
-    CHECK(soon([&] { return store.queued_drops() == 0; }));  // nobody calls
+    CHECK(soon([&] { return store.queued_invalidations() == 0; }));  // nobody calls
     CHECK_FALSE(plain.find(1));
     CHECK(store.in_hand() == InHand{});
 }
@@ -544,7 +544,7 @@ TEST_CASE("a write that may still take effect hides its key", "[coordinated]") {
     CHECK_FALSE(store.find(1));
     CHECK(store.open(1).slot == Slot::bypass);
     larder::ManualClock{plain.clock()}.advance(30s);
-    CHECK(soon([&] { return store.queued_drops() == 0; }));
+    CHECK(soon([&] { return store.queued_invalidations() == 0; }));
     CHECK_FALSE(plain.find(1));
     CHECK(store.open(1).slot == Slot::lead);
 }
@@ -645,7 +645,7 @@ TEST_CASE("a key that does not equal itself is not stored, and not claimed", "[c
         CHECK(store.finish_write(nan, ticket, Finish::value, 1, {minute}));
         CHECK(store.queue_invalidation(nan, 0, {.force = true}));
         CHECK(store.in_hand() == InHand{});
-        CHECK(store.queued_drops() == 0);
+        CHECK(store.queued_invalidations() == 0);
     }
     CHECK(plain.asked == 0);
 }

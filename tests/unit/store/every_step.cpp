@@ -377,7 +377,7 @@ Trial<Coordinated> coordinated() {
 // True once what the plain store has missed was told.
 bool told(const Coordinated& store) {
     const auto deadline = std::chrono::steady_clock::now() + 20s;
-    while (store.queued_drops() != 0) {
+    while (store.queued_invalidations() != 0) {
         if (std::chrono::steady_clock::now() > deadline) {
             return false;
         }
@@ -422,11 +422,11 @@ TEST_CASE("a fill that fails leaves no older copy", "[steps][memory_store]") {
         trial.stale_copy();
         trial.opening = trial.store.open(trial.key);
         const std::vector<std::string> tags{"a tag too long to be kept in place without memory"};
-        larder::detail::Keeping keeping{minute, tags};
+        larder::detail::CopyTerms terms{minute, tags};
         {
             const Failing failing{fault, 1, Failing::Times::from_then_on};
             CHECK_THROWS(trial.store.fill(trial.key, trial.opening.lease, std::move(trial.fresh),
-                                          std::move(keeping)));
+                                          std::move(terms)));
         }
         CHECK_FALSE(trial.store.find(trial.key));
         CHECK(trial.store.in_hand() == InHand{});

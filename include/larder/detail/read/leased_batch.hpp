@@ -101,7 +101,7 @@ private:
         using Row = typename ReadPath<E>::Row;
         std::vector<std::optional<Row>> taken(held_.size());
         std::vector<std::exception_ptr> failures(held_.size());
-        std::vector<Filling<Key, Value>> fillings;
+        std::vector<FillRequest<Key, Value>> fillings;
         std::vector<bool> covers;
         fillings.reserve(held_.size());
         covers.reserve(held_.size());
@@ -110,7 +110,7 @@ private:
                 const KeyFrame<Key> frame{&core_, keys_[i]};
                 taken[i].emplace(path_.take_in(keys_[i], {std::move(rows[i])}));
                 fillings.push_back(
-                    {&keys_[i], held_[i].opening.lease, &taken[i]->value, &taken[i]->keeping});
+                    {&keys_[i], held_[i].opening.lease, &taken[i]->value, &taken[i]->terms});
                 covers.push_back(held_[i].opening.copy.has_value());
             } catch (...) {
                 taken[i].reset();

@@ -167,7 +167,7 @@ private:
                     core_.count(Count::joined);
                     waiting_.push_back({at, std::move(opening.flight), std::move(opening.copy)});
                     break;
-                case Slot::foreign:
+                case Slot::remote:
                     core_.count(Count::joined);
                     remote_.push_back({at, opening.lease});
                     break;

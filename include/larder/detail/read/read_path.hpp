@@ -250,7 +250,7 @@ public:
                     }
                     return answer(key, joined, *opening.flight, opening.copy);
                 }
-                case Slot::foreign:
+                case Slot::remote:
                     if (!waited) {
                         core_.count(Count::joined);
                         switch (await_remote(key, opening.lease, patience)) {
@@ -273,12 +273,12 @@ public:
     struct Row {
         std::optional<Value> value{};
         Source source{};
-        Keeping keeping{};
+        CopyTerms terms{};
     };
     Row take_in(const Key& key, Sourced<Value> sourced) const {
         Loaded<Value>& loaded = sourced.loaded;
-        Keeping keeping = core_.keeping(key, loaded.value, loaded.ttl, std::move(loaded.tags));
-        return {std::move(loaded.value), sourced.source, std::move(keeping)};
+        CopyTerms terms = core_.copy_terms(key, loaded.value, loaded.ttl, std::move(loaded.tags));
+        return {std::move(loaded.value), sourced.source, std::move(terms)};
     }
 
     /// What a lease is for.
@@ -362,7 +362,7 @@ public:
             std::rethrow_exception(filled.failure);
         }
         Fetched<Value> fetched{std::move(row.value), row.source, Ttl::zero(),
-                               filled.kept ? row.keeping.life.fresh : Ttl::zero()};
+                               filled.kept ? row.terms.life.fresh : Ttl::zero()};
         // The slot has let go of the flight: only those who joined still hold it. What carries a tag
         // that was invalidated meanwhile is not for them: they are sent on.
         if (filled.tags_stand && lead.awaited()) {
@@ -473,9 +473,9 @@ public:
         Filled filled{};
         try {
             // Whether the tags of what is not kept stand is asked all the same: it may be shared.
-            if (row.keeping.kept() || !row.keeping.tags.empty()) {
-                filled = core_.store.fill(key, lease, row.value, row.keeping);
-                count_fenced(row.keeping, filled);
+            if (row.terms.kept() || !row.terms.tags.empty()) {
+                filled = core_.store.fill(key, lease, row.value, row.terms);
+                count_fenced(row.terms, filled);
             } else {
                 core_.store.withdraw(key, lease);
             }
@@ -483,7 +483,7 @@ public:
                 core_.store.close_refresh(key, lease);
             }
         } catch (...) {
-            filled = {false, row.keeping.tags.empty(), std::current_exception()};
+            filled = {false, row.terms.tags.empty(), std::current_exception()};
             filled.outlived = !unkept(key, lease, filled.failure, covers || kind != Kind::miss);
         }
         return filled;
@@ -492,7 +492,7 @@ public:
     /// The same for the rows of a batch, in one round trip where the store can.
     ///
     /// @param covers  of each row, whether an older copy is served until then
-    std::vector<Filled> fill_many(std::span<const Filling<Key, Value>> rows,
+    std::vector<Filled> fill_many(std::span<const FillRequest<Key, Value>> rows,
                                   const std::vector<bool>& covers) {
         std::vector<Filled> all(rows.size());
         try {
@@ -508,10 +508,10 @@ public:
         }
         for (std::size_t i = 0; i < rows.size(); ++i) {
             if (all[i].failure) {
-                all[i].tags_stand = rows[i].keeping->tags.empty();
+                all[i].tags_stand = rows[i].terms->tags.empty();
                 all[i].outlived = !unkept(*rows[i].key, rows[i].lease, all[i].failure, covers[i]);
             } else {
-                count_fenced(*rows[i].keeping, all[i]);
+                count_fenced(*rows[i].terms, all[i]);
             }
         }
         return all;
@@ -604,7 +604,7 @@ public:
     /// Waits until a load elsewhere has ended, `Options::wait` at most. One thread of this process
     /// asks the store; what it learns, the others take for a reason to look again.
     Remote await_remote(const Key& key, const Lease& lease, const Patience& patience) {
-        if constexpr (requires { core_.store.foreign(key, lease); }) {
+        if constexpr (requires { core_.store.remote_lease(key, lease); }) {
             const auto bound = later(std::chrono::steady_clock::now(), core_.options.wait);
             const Patience mine{patience.deadline ? (std::min)(*patience.deadline, bound) : bound,
                                 patience.stop};
@@ -832,7 +832,7 @@ private:
                     return Remote::cancelled;
                 }
                 now = steady_clock::now();
-                const std::optional<Ttl> left = core_.store.foreign(key, lease);
+                const std::optional<Ttl> left = core_.store.remote_lease(key, lease);
                 if (!left) {
                     // A holder that lives renews its lease long before.
                     return now >= end_of_lease ? Remote::died : Remote::ended;
@@ -914,8 +914,8 @@ private:
         }
     }
 
-    void count_fenced(const Keeping& keeping, const Filled& filled) noexcept {
-        if (keeping.kept() && !filled.kept) {
+    void count_fenced(const CopyTerms& terms, const Filled& filled) noexcept {
+        if (terms.kept() && !filled.kept) {
             core_.count(Count::fenced_fills);
         }
     }

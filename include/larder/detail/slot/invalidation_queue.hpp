@@ -33,8 +33,9 @@ namespace detail {
 
 /// While a key is queued, this process must not serve its copy.
 ///
-/// It stays until the store was told after the drop was missed, of the end of each write that the
-/// store may not have heard of either, and until no write can take effect any more: `MissedInvalidation::hold`.
+/// It stays until the store was told after the invalidation was missed, of the end of each write that
+/// the store may not have heard of either, and until no write can take effect any more:
+/// `MissedInvalidation::hold`.
 ///
 /// Holds are counted by the store's clock, which is whoever's calls give `now`; tries in real time.
 ///
@@ -45,11 +46,11 @@ public:
     using Instant = std::chrono::steady_clock::time_point;
     using Wait = std::chrono::steady_clock::duration;
 
-    /// A place in the order in which drops were missed.
+    /// A place in the order in which invalidations were missed.
     using Moment = std::uint64_t;
 
     /// What a store is to be told: that these writes of the key are over, and that its copy goes.
-    struct Drop {
+    struct Invalidation {
         K key;
         std::vector<Ticket> tickets{};
         Moment moment = 0;
@@ -65,7 +66,7 @@ public:
         return size_.load(std::memory_order_acquire);
     }
 
-    /// @return false if there are `most` others and the drop is not forced
+    /// @return false if there are `most` others and this one is not forced
     /// @throws anything  a key's copy, hash or comparison threw it, or there is no memory: then the
     ///                   key may be queued, or not
     bool add(const K& key, std::size_t most, const MissedInvalidation& missed, Instant now) {
@@ -89,7 +90,7 @@ public:
         return true;
     }
 
-    /// A drop was missed that could not be added: until every copy has gone no key is trusted.
+    /// An invalidation was missed that could not be added: until every copy has gone no key is trusted.
     void lose() noexcept {
         const std::scoped_lock lock{mutex_};
         lost_at_ = ++last_;
@@ -114,8 +115,8 @@ public:
         return lost_at_ != 0 || keys_.contains(key);
     }
 
-    /// The store's copy went after `moment`: a drop that it has missed since is still to come, for
-    /// another process may have filled the key in between.
+    /// The store's copy went after `moment`: an invalidation that it has missed since is still to come,
+    /// for another process may have filled the key in between.
     void forget(const K& key, Instant now, Moment moment = (std::numeric_limits<Moment>::max)()) {
         if (empty()) {
             return;
@@ -126,12 +127,12 @@ public:
         }
     }
 
-    /// Tells the store of `most` drops at most, if a try is due: at once after a success, else after
+    /// Tells the store of `most` invalidations at most, if a try is due: at once after a success, else after
     /// 10 ms, doubled up to `longest_wait`, from when the store has failed and not from when it was
     /// asked. A key leaves the queue only when it was told.
     ///
-    /// @param tell   takes `at_once` drops at most; throws while the store is down
-    /// @param clear  drops every copy of the store, where drops were missed and not remembered
+    /// @param tell   takes `at_once` of them at most; throws while the store is down
+    /// @param clear  erases every copy of the store, where some were missed and not remembered
     template <class Tell, class Clear, class Time = SteadyClock>
     void replay(std::size_t most, std::size_t at_once, Instant now, Tell&& tell, Clear&& clear,
                 const Time& time = {}) {
@@ -140,8 +141,8 @@ public:
         }
         bool succeeded = true;
         try {
-            const std::vector<Drop> drops = due(most, now);
-            const std::span<const Drop> all{drops};
+            const std::vector<Invalidation> missed = due(most, now);
+            const std::span<const Invalidation> all{missed};
             for (std::size_t i = 0; i < all.size(); i += at_once) {
                 const auto some = all.subspan(i, (std::min)(at_once, all.size() - i));
                 tell(some);
@@ -221,31 +222,31 @@ private:
     }
 
     // If nothing is due, it is known from when on something will be.
-    std::vector<Drop> due(std::size_t most, Instant now) {
+    std::vector<Invalidation> due(std::size_t most, Instant now) {
         const std::scoped_lock lock{mutex_};
-        std::vector<Drop> drops;
+        std::vector<Invalidation> missed;
         Instant first = (Instant::max)();
         for (const auto& [key, waiting] : keys_) {
-            if (drops.size() == most) {
+            if (missed.size() == most) {
                 break;
             }
             if (waiting.due <= now) {
-                drops.push_back({key, waiting.tickets, waiting.moment});
+                missed.push_back({key, waiting.tickets, waiting.moment});
             } else {
                 first = (std::min)(first, waiting.due);
             }
         }
-        if (drops.empty() && lost_at_ == 0) {
+        if (missed.empty() && lost_at_ == 0) {
             quiet_until_ = first;
         }
-        return drops;
+        return missed;
     }
 
-    void forget(std::span<const Drop> drops, Instant now) {
+    void forget(std::span<const Invalidation> missed, Instant now) {
         const std::scoped_lock lock{mutex_};
-        for (const Drop& drop : drops) {
-            if (const auto at = keys_.find(drop.key); at != keys_.end()) {
-                told(at, now, drop.moment);
+        for (const Invalidation& one : missed) {
+            if (const auto at = keys_.find(one.key); at != keys_.end()) {
+                told(at, now, one.moment);
             }
         }
     }
@@ -271,7 +272,7 @@ private:
     mutable std::mutex mutex_{};
     Keys keys_{};
     Moment last_ = 0;
-    Moment lost_at_ = 0;  // a drop that could not be remembered: until the store was cleared
+    Moment lost_at_ = 0;  // one that could not be remembered: until the store was cleared
     std::atomic<std::size_t> size_{0};
     std::uint64_t replaying_ = 0;
     Wait wait_{};

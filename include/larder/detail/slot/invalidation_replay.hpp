@@ -34,15 +34,15 @@ class InvalidationReplay {
     using Queue = InvalidationQueue<K, KeyHash>;
 
 public:
-    using Drop = typename Queue::Drop;
+    using Invalidation = typename Queue::Invalidation;
     using Moment = typename Queue::Moment;
 
     /// How a store is told. Both throw while it is down, and own nothing of the store's state.
     struct Store {
-        std::function<void(std::span<const Drop>)> tell{};
-        std::size_t at_once = 1;  ///< the most drops that it is told at once
+        std::function<void(std::span<const Invalidation>)> tell{};
+        std::size_t at_once = 1;  ///< the most of which it is told at once
 
-        /// Drops every copy, of the keys that could not be remembered.
+        /// Erases every copy, since some keys could not be remembered.
         std::function<void()> clear{};
     };
 
@@ -54,7 +54,7 @@ public:
     [[nodiscard]] Moment moment() const { return queue_.moment(); }
     [[nodiscard]] bool contains(const K& key) const { return queue_.contains(key); }
 
-    /// Remembers a drop, and tells the store when it is back. One that is forced is never lost: where
+    /// Remembers a missed invalidation, and tells the store when it is back. One that is forced is never lost: where
     /// there is no memory for it, no key is trusted until the store was cleared.
     ///
     /// @return false if there are `most` others and it is not forced

@@ -49,8 +49,8 @@ struct Ticket {
     explicit operator bool() const noexcept { return id != 0; }
 };
 
-/// How a copy that is to be made lives, and what it carries.
-struct Keeping {
+/// How long a copy that is to be made lives, and what it carries.
+struct CopyTerms {
     Lifetime life{};
     Tags tags{};
 
@@ -79,11 +79,11 @@ struct Copy {
 
 /// What a slot answers to a reader that found no fresh copy.
 enum class Slot : std::uint8_t {
-    hit,      ///< a fresh copy is there after all
-    lead,     ///< the caller holds the lease: load, then fill or release
-    join,     ///< somebody in this process holds the lease: wait for `flight`
-    foreign,  ///< somebody elsewhere holds the lease: wait for the slot to change
-    bypass,   ///< a write is in flight, or the slot is not ours to touch: load without filling
+    hit,     ///< a fresh copy is there after all
+    lead,    ///< the caller holds the lease: load, then fill or release
+    join,    ///< somebody in this process holds the lease: wait for `flight`
+    remote,  ///< somebody elsewhere holds the lease: wait for the slot to change
+    bypass,  ///< a write is in flight, or the slot is not ours to touch: load without filling
 };
 
 /// The answer of `open` and `open_refresh`.
@@ -94,7 +94,7 @@ struct Opening {
     /// `hit`: the fresh copy. Else the stale copy, if there is one: for when the load fails or is late.
     std::optional<Copy<V>> copy{};
 
-    /// `lead`: the caller's. `join`, `foreign`: the holder's.
+    /// `lead`: the caller's. `join`, `remote`: the holder's.
     Lease lease{};
 
     /// `lead`: the caller's duty towards whoever joins. The lease ends with it, at the latest.
@@ -115,17 +115,17 @@ struct Filled {
     /// Why it could not be stored. Stores throw it; the read path, which does not, notes it here.
     std::exception_ptr failure{};
 
-    /// The read path notes, too, that an older copy is still served: it could not be dropped either.
+    /// The read path notes, too, that an older copy is still served: it could not be erased either.
     bool outlived = false;
 };
 
 /// One fill of many; views of what the caller holds. What is not to be kept is withdrawn.
 template <class K, class V>
-struct Filling {
+struct FillRequest {
     const K* key = nullptr;
     Lease lease{};
     const std::optional<V>* value = nullptr;
-    const Keeping* keeping = nullptr;
+    const CopyTerms* terms = nullptr;
 };
 
 /// An invalidation that a store has missed.
@@ -145,6 +145,12 @@ struct MissedInvalidation {
 struct InHand {
     std::size_t leases = 0;
     std::size_t tickets = 0;
+
+    InHand& operator+=(const InHand& other) noexcept {
+        leases += other.leases;
+        tickets += other.tickets;
+        return *this;
+    }
 
     friend bool operator==(const InHand&, const InHand&) = default;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 /// @file
-/// The claims of many slots, and the flights of their leases.
+/// The states of many slots, and the flights of their leases.
 
 #ifndef LARDER_DETAIL_SLOT_SLOT_TABLE_HPP
 #define LARDER_DETAIL_SLOT_SLOT_TABLE_HPP
@@ -24,75 +24,95 @@ namespace detail {
 /// The slots that somebody has in hand; all others take no room. Not synchronised.
 template <class K, class V, class KeyHash, class KeyEqual>
 class SlotTable {
-    struct Slot {
-        SlotState claim{};
+    struct Row {
+        SlotState state{};
         std::shared_ptr<Flight<V>> flight{};
 
         // Time ends tickets; a lease ends with its load, whatever became of that.
-        void settle(Held held, SlotState::Instant now) {
+        void expire(Held held, SlotState::Instant now) {
             if (flight && flight->over()) {
-                claim.release(claim.lease());
+                state.release(state.lease());
             }
-            claim.settle(held, now);
+            state.expire(held, now);
         }
     };
-    using Table = std::unordered_map<K, Slot, KeyHash, KeyEqual>;
+    using Table = std::unordered_map<K, Row, KeyHash, KeyEqual>;
 
 public:
     using Instant = SlotState::Instant;
 
-    /// Whether a step may leave a claim where there was none. Of a key that does not equal itself none
-    /// is ever left.
-    enum class Make : bool { no, yes };
+    /// Whether a step may put a slot in hand that nobody had. Of a key that does not equal itself none
+    /// ever is.
+    enum class Create : bool { no, yes };
 
-    /// A slot's claim for one step under its lock: settled at first, forgotten at the end if idle,
-    /// its flight with its lease.
-    class Grip {
+    /// A slot for one step under its lock: what time has ended is gone at first, an idle one is
+    /// forgotten at the end, a flight goes with its lease.
+    class Handle {
     public:
         /// @throws std::bad_alloc  in which case the slot is as it was
-        Grip(SlotTable& claims, const K& key, Held held, Instant now, Make make)
-            : claims_{claims}, table_{claims.table_}, at_{table_.find(key)} {
+        Handle(SlotTable& slots, const K& key, Held held, Instant now, Create create)
+            : slots_{slots}, table_{slots.table_}, at_{table_.find(key)} {
             if (at_ != table_.end()) {
-                at_->second.settle(held, now);
-            } else if (make == Make::yes) {
-                claims.tidy(now);
-                at_ = claims.take(key);
+                at_->second.expire(held, now);
+            } else if (create == Create::yes) {
+                slots.sweep(now);
+                at_ = slots.insert(key);
             }
         }
-        ~Grip() {
+        ~Handle() {
             if (at_ == table_.end()) {
                 return;
             }
-            if (at_->second.claim.idle()) {
+            if (at_->second.state.idle()) {
                 at_->second.flight.reset();
-                claims_.spare_ = table_.extract(at_);
-            } else if (at_->second.claim.lease() == 0) {
+                slots_.spare_ = table_.extract(at_);
+            } else if (at_->second.state.lease() == 0) {
                 at_->second.flight.reset();
             }
         }
-        Grip(const Grip&) = delete;
-        Grip& operator=(const Grip&) = delete;
+        Handle(const Handle&) = delete;
+        Handle& operator=(const Handle&) = delete;
 
-        [[nodiscard]] SlotState& claim() noexcept {
-            return at_ != table_.end() ? at_->second.claim : none_;
+        [[nodiscard]] SlotState& state() noexcept {
+            return at_ != table_.end() ? at_->second.state : none_;
         }
-        SlotState* operator->() noexcept { return &claim(); }
+        SlotState* operator->() noexcept { return &state(); }
 
         /// The flight of the lease that the slot shows, if it shows one.
         [[nodiscard]] std::shared_ptr<Flight<V>> flight() const {
-            return at_ != table_.end() && at_->second.claim.lease() != 0 ? at_->second.flight
+            return at_ != table_.end() && at_->second.state.lease() != 0 ? at_->second.flight
                                                                          : nullptr;
         }
 
-        /// The flight of the lease just handed out. Whoever held one before is on its own.
-        void depart(std::shared_ptr<Flight<V>> flight) noexcept {
-            if (at_ != table_.end()) {
-                at_->second.flight = std::move(flight);
+        /// Asks the slot as `ask(state, held, id)` for a lease, and hands out what it answers.
+        /// Whoever held a lease before is on its own.
+        ///
+        /// @param lease    the caller's, if the answer is `lead`
+        /// @param lead     its flight, likewise
+        /// @param opening  says the rest
+        template <class Ask>
+        void hand_out(Held held, const Lease& lease, Lead<Fetched<V>>&& lead, Ask&& ask,
+                      Opening<V>& opening) {
+            opening.slot = ask(state(), held, lease.id);
+            switch (opening.slot) {
+                case Slot::lead:
+                    opening.lease = lease;
+                    if (at_ != table_.end()) {
+                        at_->second.flight = lead.flight();
+                    }
+                    opening.lead = std::move(lead);
+                    break;
+                case Slot::join:
+                    opening.lease.id = state().lease();
+                    opening.flight = flight();
+                    break;
+                case Slot::bypass: opening.writing = true; break;
+                default: break;
             }
         }
 
     private:
-        SlotTable& claims_;
+        SlotTable& slots_;
         Table& table_;
         typename Table::iterator at_;
         SlotState none_{};  // stands in for a slot that nobody has in hand
@@ -101,52 +121,59 @@ public:
     /// True if no slot is in hand: most of the time.
     [[nodiscard]] bool empty() const noexcept { return table_.empty(); }
 
-    /// Steps through every slot in hand, as `step(key, claim)`.
+    /// True if a load that has not ended is to replace the value of `key`.
+    [[nodiscard]] bool refreshing(const K& key) const {
+        const auto at = table_.find(key);
+        return at != table_.end() && at->second.state.refreshing() &&
+               !(at->second.flight && at->second.flight->over());
+    }
+
+    /// Steps through every slot in hand, as `step(state)`.
     template <class Step>
     void each(Step&& step) {
-        each_slot([&](const K& key, Slot& slot) { step(key, slot.claim); });
+        each_row([&](Row& row) { step(row.state); });
     }
 
     /// Ends a write whose slot could not be found, with nothing: it asks neither hash, nor comparison,
     /// nor clock. Complexity: linear in the slots in hand.
     void give_back(const Ticket& ticket) noexcept {
-        each([&](const K&, SlotState& claim) {
-            if (claim.holds(ticket.id)) {
-                claim.finish_write(ticket.id, false);
+        each([&](SlotState& state) {
+            if (state.holds(ticket.id)) {
+                state.finish_write(ticket.id, false);
             }
         });
     }
 
-    /// LeaseRenewer and tickets that are out.
+    /// Leases and tickets that are out.
     [[nodiscard]] InHand in_hand(Instant now) {
         InHand all;
-        each_slot([&](const K&, Slot& slot) {
-            slot.settle(Held::fresh, now);
-            all.leases += slot.claim.lease() != 0 ? 1U : 0U;
-            all.tickets += slot.claim.tickets();
+        each_row([&](Row& row) {
+            row.expire(Held::fresh, now);
+            all.leases += row.state.lease() != 0 ? 1U : 0U;
+            all.tickets += row.state.tickets();
         });
         return all;
     }
 
 private:
     template <class Step>
-    void each_slot(Step&& step) {
+    void each_row(Step&& step) {
         for (auto at = table_.begin(); at != table_.end();) {
-            step(at->first, at->second);
-            at = at->second.claim.idle() ? table_.erase(at) : std::next(at);
+            step(at->second);
+            at = at->second.state.idle() ? table_.erase(at) : std::next(at);
         }
     }
 
-    // Writes whose outcome nobody tells leave claims that only time ends.
-    void tidy(Instant now) {
-        if (table_.size() >= tidy_at_) {
-            each_slot([&](const K&, Slot& slot) { slot.settle(Held::fresh, now); });
-            tidy_at_ = 64 + 2 * table_.size();
+    // Writes whose outcome nobody tells leave slots in hand that only time ends.
+    void sweep(Instant now) {
+        if (table_.size() >= sweep_at_) {
+            each_row([&](Row& row) { row.expire(Held::fresh, now); });
+            sweep_at_ = 64 + 2 * table_.size();
         }
     }
 
-    // The slot that was let go last serves the next: a load or a write in turn allocates nothing.
-    typename Table::iterator take(const K& key) {
+    // The row that was let go last serves the next: a load or a write in turn allocates nothing.
+    typename Table::iterator insert(const K& key) {
         if (!equals_itself<KeyEqual>(key)) {
             return table_.end();  // it would never be found again
         }
@@ -161,7 +188,7 @@ private:
 
     Table table_{};
     typename Table::node_type spare_{};
-    std::size_t tidy_at_ = 64;
+    std::size_t sweep_at_ = 64;
 };
 
 }  // namespace detail

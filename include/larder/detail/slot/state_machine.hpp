@@ -23,19 +23,19 @@ LARDER_NS_BEGIN
 
 namespace detail {
 
-/// What a slot holds besides its claim.
+/// What a slot holds besides its state.
 enum class Held : std::uint8_t { nothing, fresh, stale };
 
 /// What an operation does to the value that a slot holds.
-enum class Then : std::uint8_t {
+enum class Effect : std::uint8_t {
     keep,   ///< as it is
-    drop,   ///< it goes
+    erase,  ///< it goes
     store,  ///< the new one takes its place
 };
 
 /// Who has a slot in hand: nobody, a loader, a refresher beside the value, or writers.
 ///
-/// Every function is one atomic step of the slot: call them under the slot's lock, `settle` first.
+/// Every function is one atomic step of the slot: call them under the slot's lock, `expire` first.
 /// Complexity: linear in the tickets, of which there are at most 32.
 class SlotState {
 public:
@@ -71,7 +71,7 @@ public:
 
     /// Lets go of what time has ended: tickets past their deadline, the refresh of a value that is
     /// gone. Overlap is not forgotten with the tickets that met.
-    void settle(Held held, Instant now) {
+    void expire(Held held, Instant now) {
         if (writing()) {
             std::erase_if(tickets_, [&](const TicketHeld& t) { return t.deadline <= now; });
             if (tickets_.empty() && unnamed_until_ <= now) {
@@ -93,17 +93,17 @@ public:
         if (!idle()) {
             return Slot::join;
         }
-        take(held, id);
+        lease_to(held, id);
         return Slot::lead;
     }
 
     /// The load of `lease` brought a value.
-    Then fill(std::uint64_t lease) {
+    Effect fill(std::uint64_t lease) {
         if (!stands(lease)) {
-            return Then::keep;
+            return Effect::keep;
         }
         clear();
-        return Then::store;
+        return Effect::store;
     }
 
     /// The load of `lease` failed.
@@ -114,22 +114,22 @@ public:
     }
 
     /// The load of `lease` answered, and its answer is not kept: no older copy may hide it.
-    Then withdraw(std::uint64_t lease) noexcept {
+    Effect withdraw(std::uint64_t lease) noexcept {
         if (!stands(lease)) {
-            return Then::keep;
+            return Effect::keep;
         }
         clear();
-        return Then::drop;
+        return Effect::erase;
     }
 
     /// A writer begins: whatever copy there is goes.
-    Then begin_write(std::uint64_t ticket, Instant deadline) {
+    Effect begin_write(std::uint64_t ticket, Instant deadline) {
         if (!writing()) {
             tickets_.reserve(1);
             clear();
             kind_ = Kind::writing;
             tickets_.push_back({ticket, deadline});
-            return Then::drop;
+            return Effect::erase;
         }
         overlapped_ = true;
         if (tickets_.size() < most_tickets) {
@@ -137,12 +137,12 @@ public:
         } else {
             unnamed_until_ = (std::max)(unnamed_until_, deadline);
         }
-        return Then::drop;
+        return Effect::erase;
     }
 
     /// How a writer ended.
     struct Finished {
-        Then then;
+        Effect effect;
         bool found;  ///< its ticket was still there
     };
 
@@ -150,31 +150,31 @@ public:
     Finished finish_write(std::uint64_t ticket, bool leaves) noexcept {
         if (!writing()) {
             clear();
-            return {Then::drop, false};
+            return {Effect::erase, false};
         }
         const auto at = std::find_if(tickets_.begin(), tickets_.end(),
                                      [&](const TicketHeld& t) { return t.id == ticket; });
         if (at == tickets_.end()) {
             overlapped_ = true;  // nobody may leave a value now
-            return {Then::drop, false};
+            return {Effect::erase, false};
         }
         tickets_.erase(at);
         if (!tickets_.empty() || unnamed_until_ != none) {
-            return {Then::drop, true};
+            return {Effect::erase, true};
         }
-        const Then then = !overlapped_ && leaves ? Then::store : Then::drop;
+        const Effect effect = !overlapped_ && leaves ? Effect::store : Effect::erase;
         clear();
-        return {then, true};
+        return {effect, true};
     }
 
     /// An invalidation: whoever loads or refreshes must not fill, whoever writes must leave nothing.
-    Then erase() {
+    Effect erase() {
         if (writing()) {
             overlapped_ = true;
         } else {
             clear();
         }
-        return Then::drop;
+        return Effect::erase;
     }
 
     /// A background refresh: `lead`, or `hit` for nothing to do.
@@ -185,7 +185,7 @@ public:
         if (held != Held::fresh || !idle()) {
             return Slot::hit;
         }
-        take(held, id);
+        lease_to(held, id);
         return Slot::lead;
     }
 
@@ -195,29 +195,29 @@ public:
             overlapped_ = true;
             return Slot::bypass;
         }
-        take(held, id);
+        lease_to(held, id);
         return Slot::lead;
     }
 
-    /// The fill of a refresh by name was dropped: no older value may be served any more.
-    Then close_refresh(std::uint64_t lease, Held held) {
+    /// The fill of a refresh by name was refused: no older value may be served any more.
+    Effect close_refresh(std::uint64_t lease, Held held) {
         if (held == Held::nothing || writing() || stands(lease)) {
-            return Then::keep;
+            return Effect::keep;
         }
         if (refreshing()) {
             kind_ = Kind::loading;  // whose load began after that of `lease`
         }
-        return Then::drop;
+        return Effect::erase;
     }
 
     /// A value from outside of the protocol.
-    Then put() {
+    Effect put() {
         if (writing()) {
             overlapped_ = true;
-            return Then::drop;
+            return Effect::erase;
         }
         clear();
-        return Then::store;
+        return Effect::store;
     }
 
 private:
@@ -230,7 +230,7 @@ private:
 
     static constexpr Instant none = (Instant::min)();
 
-    // Keeps the room of the tickets: a slot that is claimed again allocates none.
+    // Keeps the room of the tickets: a slot that is written again allocates none.
     void clear() noexcept {
         kind_ = Kind::none;
         overlapped_ = false;
@@ -239,7 +239,7 @@ private:
         unnamed_until_ = none;
     }
 
-    void take(Held held, std::uint64_t id) noexcept {
+    void lease_to(Held held, std::uint64_t id) noexcept {
         clear();
         kind_ = held == Held::nothing ? Kind::loading : Kind::refreshing;
         lease_ = id;

@@ -184,16 +184,16 @@ private:
     WriteAnswer leave_copy() noexcept {
         try {
             std::optional<Value> value;
-            Keeping keeping{};
+            CopyTerms terms{};
             if (after_ == AfterWrite::replace) {
                 if (row_ != nullptr) {
                     value.emplace(*row_);
                 }
-                keeping = core_->keeping(*key_, value, std::nullopt, {});
+                terms = core_->copy_terms(*key_, value, std::nullopt, {});
             }
-            const Finish how = keeping.kept() ? Finish::value : Finish::nothing;
+            const Finish how = terms.kept() ? Finish::value : Finish::nothing;
             if (core_->store.finish_write(*key_, ticket_, how, std::move(value),
-                                          std::move(keeping))) {
+                                          std::move(terms))) {
                 return WriteAnswer::done;
             }
             core_->count(Count::lost_tickets);

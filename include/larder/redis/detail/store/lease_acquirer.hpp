@@ -297,7 +297,7 @@ private:
         if (!flight && query.steps > 0 && s_.leases.ended(slot, lease.id)) {
             return acquire(slot, one_less(query), lease);
         }
-        const Slot answer = flight ? Slot::join : Slot::foreign;
+        const Slot answer = flight ? Slot::join : Slot::remote;
         return {answer, std::move(copy), lease, {}, std::move(flight)};
     }
 
