@@ -151,7 +151,7 @@ public:
         const bool revived = journal().revive(key);
         if (revived) {
             this->core().drop(key);
-            this->core().loader.bell().ring();
+            this->core().loader.signal().raise();
         }
         return revived;
     }

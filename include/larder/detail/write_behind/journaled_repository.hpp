@@ -11,7 +11,9 @@
 #include <larder/detail/support/process.hpp>
 #include <larder/detail/support/saturating_time.hpp>
 #include <larder/detail/user/calls.hpp>
-#include <larder/detail/write_behind/bell.hpp>
+#include <larder/detail/write_behind/flush_signal.hpp>
+#include <larder/detail/write_behind/flush_tally.hpp>
+#include <larder/detail/write_behind/journal_full.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
 #include <larder/journal/journal.hpp>
@@ -19,10 +21,8 @@
 #include <larder/stats.hpp>
 #include <larder/version.hpp>
 
-#include <atomic>
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -34,12 +34,6 @@
 LARDER_NS_BEGIN
 
 namespace detail {
-
-/// Too many changes wait: nothing was recorded.
-class JournalFull : public Error, public NotWritten {
-public:
-    using Error::Error;
-};
 
 /// Saves into the journal; loads what is pending, else the row. A cheap handle, shared with the
 /// flusher, which carries the changes on.
@@ -133,18 +127,13 @@ public:
 
     // ---- towards the flusher ----
 
-    [[nodiscard]] Bell& bell() const noexcept { return state_->bell; }
+    [[nodiscard]] FlushSignal& signal() const noexcept { return state_->signal; }
 
     /// So many changes wait that they should not wait for company as well.
     [[nodiscard]] bool crowded() const {
         return journal().size() >= options().max_pending - options().max_pending / 2;
     }
-    struct Tally {
-        std::atomic<std::uint64_t> retries{0};
-        std::atomic<std::uint64_t> refused{0};
-        std::atomic<std::uint64_t> buried{0};
-    };
-    [[nodiscard]] Tally& tally() const noexcept { return state_->tally; }
+    [[nodiscard]] FlushTally& tally() const noexcept { return state_->tally; }
 
     void add_to(Stats& stats) const {
         try {
@@ -153,9 +142,7 @@ public:
         } catch (const StoreError&) {
             ++stats.store_errors;
         }
-        stats.retries = tally().retries;
-        stats.refused = tally().refused;
-        stats.buried = tally().buried;
+        tally().add_to(stats);
     }
 
 private:
@@ -166,9 +153,9 @@ private:
         J journal;
         R repository;
         const WriteBehindOptions options;
-        Bell bell{};
-        ForkLocal<std::mutex> door{};
-        Tally tally{};
+        FlushSignal signal{};
+        ForkLocal<std::mutex> one_writer{};
+        FlushTally tally{};
     };
 
     struct Asked {
@@ -195,17 +182,17 @@ private:
 
     void record(Change<Key, Value> change) const {
         if (!try_record(change)) {
-            bell().press();
+            signal().raise_urgent();
             const auto until = later(std::chrono::steady_clock::now(), options().block_for);
             if (options().when_full == WhenFull::reject ||
-                !bell().wait(until, [&] { return try_record(change); })) {
+                !signal().wait(until, [&] { return try_record(change); })) {
                 throw JournalFull{Errc::journal_full,
                                   std::to_string(options().max_pending) +
                                       " changes wait for the database; that of key " +
                                       key_text(change.key) + " was not taken"};
             }
         }
-        bell().ring();
+        signal().raise();
     }
 
     // False if there is no room, with `change` as it was. That of a key that has one pending takes none.
@@ -215,7 +202,7 @@ private:
             return journal().record(std::move(change), most).has_value();
         } else {
             // The place that was seen must still be there: one writer at a time.
-            const std::scoped_lock door{state_->door.get()};
+            const std::scoped_lock lock{state_->one_writer.get()};
             if (journal().size() >= most && !journal().pending(change.key)) {
                 return false;
             }
