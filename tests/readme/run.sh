@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# tests/readme/run.sh programs|fragments|cmake|shell COMPILER PREFIX
+# tests/readme/run.sh programs|fragments|cmake|shell COMPILER [PREFIX]
 #
-# Tries out every code block of README.md; PREFIX is where this larder is installed (for cmake only).
+# Tries out every code block of every page: README.md and the README.md beside the code (tests/scripts/pages/list.sh
+# lists them). PREFIX is where this larder is installed (for cmake only).
 # Each fence names its language, and what is done with a block depends on it:
 #
-#   ```cpp with `int main`   is compiled by itself and run. If the next block, before any other heading,
-#                            is ```text, it is the program's exact output. The first such program is also
-#                            what a `g++` line in a shell block compiles, under the name that is used there.
-#   ```cpp otherwise         is a fragment: it is compiled together with all others, each in a namespace of
-#                            its own that sees prelude.hpp (beside this file: Product, ProductTable, db,
-#                            store, products, …), and run. Hoisted out of the function that runs it are
-#                            #include lines and what begins in column 0 with struct, class, enum, template,
+#   ```cpp with `int main()` is a program (without a return in main): it is compiled and run. If the next block,
+#                            before any other heading, is ```text, it is the program's exact output. The first program of a page is also
+#                            what a `g++` line in a shell block there compiles, under the name that is used there.
+#   ```cpp otherwise         is a fragment: it sees prelude.hpp (beside this file: Product, ProductTable, table,
+#                            store, products), and is compiled and run. Hoisted out of the function that runs it
+#                            are #include lines and what begins in column 0 with struct, class, enum, template,
 #                            concept, namespace, inline, using, static_assert or an all-capitals macro, up to
 #                            the line that ends it (`}` or `};` in column 0, or a `;` on the same line).
 #                            Everything else is a statement. Names may be defined anew: they hide the prelude's.
@@ -23,13 +23,18 @@
 #                            `cmake …` is run with DESTDIR set; git, cd, apt, sudo and comments are passed over.
 #   ```text                  after a program: see above; elsewhere a drawing.
 #
-# A program, or the fragments, that include larder/redis.hpp run beside a redis-server of their own, which
-# stands for the one at redis://127.0.0.1:6379; they are left out, loudly, where there is no hiredis or server.
+# All programs are one translation unit, each in a namespace of its own, and so are all fragments: one
+# compilation of each kind. What a program needs from the standard library it must include itself, all the
+# same: a table below knows which header the names that pages use are from.
+#
+# Where there is no hiredis or redis-server, blocks that include larder/redis.hpp are left out, loudly; else
+# a redis-server of their own stands for the one at redis://127.0.0.1:6379.
 #
 # A comment on the line before the fence changes this:
 #   <!-- block: file -->     compile this cpp fragment as a file by itself, unchanged, after the prelude
 #   <!-- block: compile -->  compile this fragment or program, do not run it
 #   <!-- block: statements --> hoist nothing out of this fragment
+#   <!-- block: shown -->    do nothing with this block, which takes too long or needs what is not there
 set -uo pipefail
 what=$1 compiler=$2 prefix=${3:-}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -38,46 +43,56 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 flags=(-std=c++20 -Wall -Wextra -Werror -I "$root/include" -I "$here" -pthread)
 failed=0
-fail() { echo "README.md:$1: $2"; failed=1; }
+fail() { echo "$1: $2"; failed=1; } # fail PLACE MESSAGE
 
-# One file a block, named by its number, its line, its language and its directive: 003.41.cpp.plain
-awk -v out="$work" '
-    /^#/ && !inside { heading++ }
-    /^```/ {
-        if (inside) { inside = 0; close(file); next }
-        inside = 1
-        language = substr($0, 4); sub(/[ \t].*/, "", language)
-        if (language == "") language = "none"
-        file = sprintf("%s/%03d.%d.%s.%s.%d", out, ++count, NR, language, directive == "" ? "plain" : directive, heading)
-        printf "" > file
-        directive = ""
-        next
-    }
-    inside { print > file; next }
-    /^<!-- block: [a-z]+ -->$/ { directive = $3; next }
-    /[^ \t]/ { directive = "" }
-' "$root/README.md" || exit 1
+mapfile -t pages < <("$here/../scripts/pages/list.sh")
+
+# One file a block, named by its page, number, line, language, directive and heading: 00.003.41.cpp.plain.2
+for i in "${!pages[@]}"; do
+    awk -v out="$work/$(printf %02d "$i")" '
+        /^#/ && !inside { heading++ }
+        /^```/ {
+            if (inside) { inside = 0; close(file); next }
+            inside = 1
+            language = substr($0, 4); sub(/[ \t].*/, "", language)
+            if (language == "") language = "none"
+            file = sprintf("%s.%03d.%d.%s.%s.%d", out, ++count, NR, language, directive == "" ? "plain" : directive, heading)
+            printf "" > file
+            directive = ""
+            next
+        }
+        inside { print > file; next }
+        /^<!-- block: [a-z]+ -->$/ { directive = $3; next }
+        /[^ \t]/ { directive = "" }
+    ' "$root/${pages[i]}" || exit 1
+done
 blocks=("$work"/[0-9]*)
-[[ -e ${blocks[0]} ]] || { echo "README.md has no code blocks"; exit 1; }
+[[ -e ${blocks[0]} ]] || { echo "no page has code blocks"; exit 1; }
 
-part() { # part BLOCK line|language|directive|heading
+part() { # part BLOCK page|line|language|directive|heading|place
     local name=${1##*/} fields
     IFS=. read -ra fields <<<"$name"
     case $2 in
-        line) echo "${fields[1]}" ;;
-        language) echo "${fields[2]}" ;;
-        directive) echo "${fields[3]}" ;;
-        heading) echo "${fields[4]}" ;;
+        page) echo "${pages[10#${fields[0]}]}" ;;
+        line) echo "${fields[2]}" ;;
+        language) echo "${fields[3]}" ;;
+        directive) echo "${fields[4]}" ;;
+        heading) echo "${fields[0]}.${fields[5]}" ;;
+        place) echo "${pages[10#${fields[0]}]}:${fields[2]}" ;;
     esac
-}
-# needs_redis FILE: it includes larder/redis.hpp; the server's address is then the test's.
-needs_redis() {
-    grep -q '^#include <larder/redis.hpp>' "$1" || return 1
-    sed -i 's|"redis://127.0.0.1:6379"|std::getenv("LARDER_REDIS_URL")|; 1i #include <cstdlib>' "$1"
 }
 has_redis() {
     command -v redis-server >/dev/null &&
         echo '#include <hiredis/hiredis.h>' | "$compiler" -fsyntax-only -x c++ - 2>/dev/null
+}
+libraries=() beside=()
+# admit BLOCK: false if it cannot be tried here. A server's address is then the test's.
+admit() {
+    [[ $(part "$1" directive) != shown ]] || return 1
+    grep -q '^#include <larder/redis.hpp>' "$1" || return 0
+    has_redis || { echo "$(part "$1" place): left out: no hiredis, or no redis-server"; return 1; }
+    sed -i 's|"redis://127.0.0.1:6379"|std::getenv("LARDER_REDIS_URL")|' "$1"
+    libraries=(-lhiredis) beside=("$here/../scripts/with_redis.sh")
 }
 is_program() { [[ $(part "$1" language) == cpp ]] && grep -qE '^int main\(' "$1"; }
 
@@ -92,52 +107,94 @@ output_of() {
     done
 }
 
-programs() {
-    local block expected actual count=0
-    for block in "${blocks[@]}"; do
-        is_program "$block" || continue
-        count=$((count + 1))
-        cp "$block" "$block.cpp"
-        local libraries=() beside=()
-        if needs_redis "$block.cpp"; then
-            has_redis || { echo "README.md:$(part "$block" line): left out: no hiredis, or no redis-server"; continue; }
-            libraries=(-lhiredis) beside=("$here/../scripts/with_redis.sh")
+# includes_what_it_names BLOCK: so that it compiles wherever it is copied to.
+includes_what_it_names() {
+    local names header
+    while read -r header names; do
+        if grep -qE "std::($names)\b" "$1" && ! grep -q "^#include <$header>" "$1"; then
+            fail "$(part "$1" place)" "the program needs #include <$header>"
         fi
-        if ! "$compiler" "${flags[@]}" "$block.cpp" -o "$block.exe" "${libraries[@]}"; then
-            fail "$(part "$block" line)" "the program does not compile"
-        elif [[ $(part "$block" directive) != compile ]]; then
-            actual=$(cd "$work" && timeout 60 "${beside[@]}" "$block.exe") || fail "$(part "$block" line)" "the program fails"
-            expected=$(output_of "$block")
-            if [[ -n $expected ]] && ! diff "$expected" - <<<"$actual"; then
-                fail "$(part "$expected" line)" "the program prints something else (>)"
-            fi
+    done <<'TABLE'
+iostream cout|cerr
+map map
+unordered_map unordered_map
+mutex mutex|scoped_lock
+memory unique_ptr|make_unique|shared_ptr|make_shared
+span span
+stdexcept runtime_error|invalid_argument|logic_error
+thread thread|jthread
+TABLE
+}
+
+# in_one_unit BLOCK HEAD BODY COMMAND: a block's #include lines go to HEAD, what the awk program makes of
+# the rest to BODY, each line with its place.
+numbered='function at(text) { return "#line " (line + NR) " \"" page "\"\n" text "\n" }
+    /^#include/ { printf "%s", at($0) > head; next }'
+in_one_unit() {
+    awk -v line="$(part "$1" line)" -v page="$(part "$1" page)" -v directive="$(part "$1" directive)" \
+        -v name="${1##*/}" -v head="$work/piece" -v body="$work/piece.body" "
+        BEGIN { gsub(/[^0-9]/, \"_\", name); printf \"\" > head }
+        $numbered
+        $4" "$1"
+    cat "$work/piece" >>"$2"
+    cat "$work/piece.body" >>"$3"
+}
+# The number that a block has in its unit.
+unit_name() { local name=${1##*/}; echo "block_${name//[^0-9]/_}"; }
+
+programs() {
+    local block name expected actual count=0 calls="" tried=()
+    for block in "${blocks[@]}"; do
+        is_program "$block" && admit "$block" || continue
+        includes_what_it_names "$block"
+        in_one_unit "$block" "$work/head" "$work/body" '
+            NR == 1 { printf "" > body }
+            { sub(/^int main\(\)/, "void program()"); text = text at($0) }
+            END { printf "namespace block_%s {\n%s}\n", name, text > body }'
+        name=$(unit_name "$block")
+        [[ $(part "$block" directive) == compile ]] || tried+=("$block")
+        calls+="    if (which == \"$name\") { return $name::program(), 0; }"$'\n'
+        count=$((count + 1))
+    done
+    echo "$count programs"
+    ((count)) || { fail README.md:1 "no program with int main"; return; }
+    {
+        echo '#include <cstdlib>'
+        echo '#include <string_view>'
+        cat "$work/head" "$work/body"
+        echo 'int main(int, char** arguments) {'
+        echo '    const std::string_view which{arguments[1]};'
+        echo "$calls    return 2;"
+        echo '}'
+    } >"$work/programs.cpp"
+    if ! "$compiler" "${flags[@]}" "$work/programs.cpp" -o "$work/programs" "${libraries[@]}"; then
+        fail "${pages[0]}" "the programs do not compile"
+        return
+    fi
+    for block in "${tried[@]}"; do
+        actual=$(cd "$work" && timeout 60 "${beside[@]}" ./programs "$(unit_name "$block")") ||
+            fail "$(part "$block" place)" "the program fails"
+        expected=$(output_of "$block")
+        if [[ -n $expected ]] && ! diff "$expected" - <<<"$actual"; then
+            fail "$(part "$expected" place)" "the program prints something else (>)"
         fi
     done
-    ((count)) || fail 1 "no program with int main"
-    echo "$count programs"
 }
 
 fragments() {
-    local block line directive count=0 calls="" all=$work/fragments.cpp
-    local includes=$work/includes body=$work/body libraries=() beside=()
-    : >"$includes"
-    : >"$body"
+    local block name directive count=0 calls=""
+    : >"$work/head"
+    : >"$work/body"
     for block in "${blocks[@]}"; do
-        [[ $(part "$block" language) == cpp ]] && ! is_program "$block" || continue
-        count=$((count + 1)) line=$(part "$block" line) directive=$(part "$block" directive)
+        [[ $(part "$block" language) == cpp ]] && ! is_program "$block" && admit "$block" || continue
+        count=$((count + 1)) directive=$(part "$block" directive) name=$(unit_name "$block")
         if [[ $directive == file ]]; then
-            { echo '#include "prelude.hpp"'; echo "#line $((line + 1)) \"README.md\""; cat "$block"; } >"$block.cpp"
-            "$compiler" "${flags[@]}" -fsyntax-only "$block.cpp" || fail "$line" "the block does not compile"
+            { echo '#include "prelude.hpp"'
+                echo "#line $(($(part "$block" line) + 1)) \"$(part "$block" page)\""; cat "$block"; } >"$block.cpp"
+            "$compiler" "${flags[@]}" -fsyntax-only "$block.cpp" || fail "$(part "$block" place)" "the block does not compile"
             continue
         fi
-        if grep -q '^#include <larder/redis.hpp>' "$block"; then
-            has_redis || { echo "README.md:$line: left out: no hiredis, or no redis-server"; continue; }
-            sed -i 's|"redis://127.0.0.1:6379"|std::getenv("LARDER_REDIS_URL")|' "$block"
-            libraries=(-lhiredis) beside=("$here/../scripts/with_redis.sh")
-        fi
-        awk -v line="$line" -v directive="$directive" -v includes="$includes" -v body="$body" '
-            function at(text) { return "#line " (line + NR) " \"README.md\"\n" text "\n" }
-            /^#include/ { printf "%s", at($0) > includes; next }
+        in_one_unit "$block" "$work/head" "$work/body" '
             hoisting { definitions = definitions at($0); if (/^}/ || (flat && /;[ \t]*(\/\/.*)?$/)) hoisting = 0; next }
             directive != "statements" &&
             (/^(struct|class|enum|template|concept|namespace|inline|using|static_assert)[ <(]/ || /^[A-Z][A-Z_]+\(/) {
@@ -148,30 +205,29 @@ fragments() {
             }
             { statements = statements at($0) }
             END {
-                printf "namespace block_%d {\n%s[[maybe_unused]] static void run() {\n%s}\n}\n",
-                    line, definitions, statements > body
-            }' "$block"
-        cat "$body" >>"$all.body"
-        [[ $directive == compile ]] || calls+="    tried($line, block_$line::run);"$'\n'
+                printf "namespace block_%s {\n%s[[maybe_unused]] static void run() {\n%s}\n}\n",
+                    name, definitions, statements > body
+            }'
+        [[ $directive == compile ]] || calls+="    tried(\"$(part "$block" place)\", $name::run);"$'\n'
     done
     echo "$count fragments"
-    [[ -e $all.body ]] || return
+    [[ -s $work/body ]] || return
     {
-        cat "$includes"
+        cat "$work/head"
         cat <<'HEAD'
 #include "prelude.hpp"
 #include <cstdlib>
 #include <exception>
 #include <iostream>
 HEAD
-        cat "$all.body"
+        cat "$work/body"
         cat <<'TAIL'
 static int failures = 0;
-static void tried(int line, void (*block)()) {
+static void tried(const char* place, void (*block)()) {
     try {
         block();
     } catch (const std::exception& error) {
-        std::cerr << "README.md:" << line << ": throws " << error.what() << '\n';
+        std::cerr << place << ": throws " << error.what() << '\n';
         ++failures;
     }
 }
@@ -179,19 +235,20 @@ int main() {
 TAIL
         echo "$calls    return failures == 0 ? 0 : 1;"
         echo "}"
-    } >"$all"
-    if ! "$compiler" "${flags[@]}" -Wno-unused -Wno-shadow "$all" -o "$work/fragments" "${libraries[@]}"; then
-        fail 1 "the fragments do not compile"
+    } >"$work/fragments.cpp"
+    if ! "$compiler" "${flags[@]}" -Wno-unused -Wno-shadow "$work/fragments.cpp" -o "$work/fragments" "${libraries[@]}"; then
+        fail "${pages[0]}" "the fragments do not compile"
     else
-        (cd "$work" && timeout 120 "${beside[@]}" ./fragments >"$work/fragments.out") || fail 1 "the fragments fail"
+        (cd "$work" && timeout 120 "${beside[@]}" ./fragments >"$work/fragments.out") ||
+            fail "${pages[0]}" "the fragments fail"
     fi
 }
 
 cmake_projects() {
-    local block line dir folder count=0
+    local block dir folder count=0
     for block in "${blocks[@]}"; do
-        [[ $(part "$block" language) == cmake ]] || continue
-        count=$((count + 1)) line=$(part "$block" line) dir=$work/cmake-$count
+        [[ $(part "$block" language) == cmake && $(part "$block" directive) != shown ]] || continue
+        count=$((count + 1)) dir=$work/cmake-$count
         mkdir -p "$dir"
         cp "$here/../consumer/main.cpp" "$dir/main.cpp"
         {
@@ -209,46 +266,52 @@ cmake_projects() {
         cmake -S "$dir" -B "$dir/build" -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_PREFIX_PATH="$prefix" \
             -DFETCHCONTENT_SOURCE_DIR_LARDER="$root" -DCMAKE_CXX_STANDARD=20 >"$dir/log" 2>&1 &&
             cmake --build "$dir/build" >>"$dir/log" 2>&1 && "$dir/build/app" ||
-            { fail "$line" "the project does not build"; tail -30 "$dir/log"; }
+            { fail "$(part "$block" place)" "the project does not build"; tail -30 "$dir/log"; }
     done
     echo "$count cmake blocks"
     local version
     version=$(sed -nE 's/^#define LARDER_VERSION_(MAJOR|MINOR|PATCH) +([0-9]+)/\2/p' "$root/include/larder/version.hpp" | paste -sd.)
-    grep -qF "$version" "$root/README.md" || fail 1 "the version is $version, which it does not say"
+    grep -qF "$version" "$root/README.md" || fail README.md:1 "the version is $version, which it does not say"
+}
+
+# The first program of a block's page.
+program_beside() {
+    local block
+    for block in "${blocks[@]}"; do
+        [[ $(part "$block" page) == "$(part "$1" page)" ]] && is_program "$block" && { echo "$block"; return; }
+    done
 }
 
 shell() {
-    local block line text word count=0 program="" sandbox=$work/checkout source
-    for block in "${blocks[@]}"; do
-        is_program "$block" && { program=$block; break; }
-    done
+    local block line place text word count=0 sandbox=$work/checkout source
     mkdir "$sandbox"
     ln -s "$root"/* "$sandbox"
     for block in "${blocks[@]}"; do
         case $(part "$block" language) in
             sh | bash | console) ;;
             cpp | cmake | text) continue ;;
-            *) fail "$(part "$block" line)" "a block of an unknown language"; continue ;;
+            *) fail "$(part "$block" place)" "a block of an unknown language"; continue ;;
         esac
+        [[ $(part "$block" directive) != shown ]] || continue
         line=$(part "$block" line)
         while IFS= read -r text; do
-            line=$((line + 1)) text=${text#\$ }
+            line=$((line + 1)) place=$(part "$block" page):$line text=${text#\$ }
             read -r word _ <<<"$text"
             case ${word:-#} in
                 \#* | git | cd | apt | apt-get | sudo) ;;
                 g++ | clang++)
                     source=$(grep -oE '[A-Za-z0-9_./-]+\.cpp' <<<"$text" | head -1)
-                    [[ -z $source || -e $sandbox/$source ]] || cp "$program" "$sandbox/$source"
+                    [[ -z $source || -e $sandbox/$source ]] || cp "$(program_beside "$block")" "$sandbox/$source"
                     command -v "$word" >/dev/null || continue
-                    (cd "$sandbox" && bash -c "$text") || fail "$line" "fails: $text"
+                    (cd "$sandbox" && bash -c "$text") || fail "$place" "fails: $text"
                     ;;
                 cmake) (cd "$sandbox" && DESTDIR=$work/destination bash -c "$text" >"$work/log" 2>&1) ||
-                    { fail "$line" "fails: $text"; tail -20 "$work/log"; } ;;
-                *.sh) [[ -x $sandbox/$word ]] || fail "$line" "no such script: $word" ;;
+                    { fail "$place" "fails: $text"; tail -20 "$work/log"; } ;;
+                *.sh) [[ -x $sandbox/$word ]] || fail "$place" "no such script: $word" ;;
                 ./*)
-                    (cd "$sandbox" && timeout 60 bash -c "$text" >"$work/log") || fail "$line" "fails: $text"
+                    (cd "$sandbox" && timeout 60 bash -c "$text" >"$work/log") || fail "$place" "fails: $text"
                     ;;
-                *) fail "$line" "a command that this test does not know: $text" ;;
+                *) fail "$place" "a command that this test does not know: $text" ;;
             esac
             count=$((count + 1))
         done <"$block"
