@@ -1,6 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""layers.py ROOT [TABLE]: every #include between larder's headers is one that layers.txt allows; none goes in a circle."""
+"""layers.py ROOT [TABLE]: every #include between larder's headers is one that the table of layers allows; none goes in a circle.
+
+The table is that of the section Layers of include/larder/README.md, or of a file with lines of the same three columns,
+`layer | headers | what it may include`.
+"""
 import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -10,8 +14,17 @@ from sources import headers, report
 
 def read_table(path):
     """Layers in order: name, patterns, and the names of those it may include."""
-    layers = {}
+    layers, in_section, seen_head = {}, path.suffix != ".md", path.suffix != ".md"
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if path.suffix == ".md":
+            if line.startswith("#"):
+                in_section = line == "## Layers"
+            if not in_section or not line.startswith("|"):
+                continue
+            if not seen_head:
+                seen_head = set(line) <= set("|- ")
+                continue
+            line = line.strip("|").replace("`", "")
         line = line.partition("#")[0].strip()
         if not line:
             continue
@@ -63,7 +76,7 @@ def circle(edges):
 
 def main():
     root = Path(sys.argv[1])
-    table = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(__file__).with_name("layers.txt")
+    table = Path(sys.argv[2]) if len(sys.argv) > 2 else root / "include/larder/README.md"
     layers, found = read_table(table), headers(root)
     faults, edges, count, used = [], {}, 0, set()
     for name, header in found.items():
