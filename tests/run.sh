@@ -6,7 +6,7 @@
 #   asan   g++, Debug, AddressSanitizer and UndefinedBehaviorSanitizer
 #   tsan   g++, ThreadSanitizer: the tests that have threads
 #   clang  clang++ (g++ where there is none), optimised; and what is needed once: compile errors by both
-#          compilers, consumers, README, include cost, format, models; the benchmarks are built
+#          compilers, consumers, pages, include cost, format, models; the benchmarks are built
 #   fleet  what is short in the others, at full length: RUNS (1,000) seeded runs of several processes
 #          over one Redis and one database, each strategy; a tag of 1,000,000 keys; 1,000,000 byte
 #          strings in slots; a minute of each stress. Some hours; LARDER_FLEET_SEED is the first seed
@@ -61,7 +61,7 @@ if command -v apt-get >/dev/null; then
     need g++ cmake make pkg-config catch2 libbenchmark-dev nlohmann-json3-dev libsqlite3-dev iso-codes \
         libhiredis-dev libzstd-dev redis-server ||
         { failed=1; finish; }
-    need clang clang-format-16 spin libclang-rt-14-dev || true
+    need clang clang-format-16 spin libclang-rt-14-dev aspell aspell-en || true
 fi
 
 launcher=()

@@ -37,7 +37,7 @@ public:
         Peer(int fd, std::size_t number, const std::atomic<bool>& ending)
             : fd_{fd}, number_{number}, ending_{ending} {}
 
-        /// The how manieth connection this is, from 0.
+        /// Which connection this is, from 0.
         [[nodiscard]] std::size_t number() const noexcept { return number_; }
 
         /// What came next; empty when the client or the test is done.
