@@ -114,6 +114,15 @@ struct Core {
 
     [[nodiscard]] SingleFlight<Key, Value>& loads() const { return background->loads.get(); }
 
+    /// The load of a key has failed: for a while no other is tried where there is a stale copy.
+    void back_off(const Key& key) const noexcept {
+        try {
+            const Instant moment = now();
+            loads().rest(key, later(moment, options.refresh_backoff), moment);
+        } catch (...) {
+            // A clock that throws.
+        }
+    }
     /// The key was loaded or written: it need not rest.
     void wake(const Key& key) const noexcept {
         if (auto* const mine = background->loads.find()) {

@@ -335,8 +335,8 @@ public:
     template <class R>
         requires RangeOf<R, key_type>
     WarmReport<key_type> warm(R&& keys, const WarmOptions& how = {}) const {
-        return warm_with(keys, how, [](ReadPath<Core> path, std::span<const key_type> batch) {
-            return path.timed_many(batch);
+        return warm_with(keys, how, [](Core& core, std::span<const key_type> batch) {
+            return timed_many(core, batch);
         });
     }
     WarmReport<key_type> warm(std::initializer_list<key_type> keys,
@@ -351,12 +351,12 @@ public:
         requires RangeOf<R, key_type> && BulkLoaderFor<F, Store>
     WarmReport<key_type> warm(R&& keys, F&& loader, const WarmOptions& how = {}) const {
         using Given = std::remove_reference_t<F>;
-        return warm_with(keys, how, [&](ReadPath<Core> path, std::span<const key_type> batch) {
+        return warm_with(keys, how, [&](Core& core, std::span<const key_type> batch) {
             if constexpr (LoadsMany<Given, Store> || !CallsWithMany<Given, Store>) {
-                return path.timed_many(batch, loader);
+                return timed_many(core, batch, loader);
             } else {
                 BulkCall<Given> bulk{std::addressof(loader)};
-                return path.timed_many(batch, bulk);
+                return timed_many(core, batch, bulk);
             }
         });
     }
@@ -425,7 +425,7 @@ private:
         }
     }
 
-    using Lookup = typename ReadPath<Core>::Lookup;
+    using Lookup = detail::Lookup<Core>;
 
     [[nodiscard]] ReadPath<Core> reads() const noexcept { return ReadPath<Core>{*core_}; }
     [[nodiscard]] WritePath<Core> writes() const noexcept { return WritePath<Core>{*core_, After}; }

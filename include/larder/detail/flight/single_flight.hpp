@@ -8,6 +8,7 @@
 
 #include <larder/detail/flight/in_flight.hpp>
 #include <larder/detail/flight/queued_load.hpp>
+#include <larder/detail/flight/waiting.hpp>
 #include <larder/detail/support/process.hpp>
 #include <larder/hash.hpp>
 #include <larder/version.hpp>
@@ -28,12 +29,6 @@
 LARDER_NS_BEGIN
 
 namespace detail {
-
-/// How the wait for a load elsewhere ended for all who waited.
-enum class RemoteEnd : std::uint8_t {
-    ended,  ///< its lease is gone
-    died,   ///< its lease has run out: the holder has not renewed it
-};
 
 /// Loads that have not begun, loads without a lease, watches over loads elsewhere, refreshes on their
 /// way, keys that rest after a failure. A key without any of these takes no room.

@@ -27,13 +27,22 @@ struct Patience {
     [[nodiscard]] bool endless() const noexcept { return !deadline && !stop.stop_possible(); }
 };
 
-/// How `join` ended.
+/// How a wait for what is in flight ended.
 enum class WaitEnd : std::uint8_t {
     over,
     timed_out,
     cancelled,
     recursive,  ///< it waits, through whatever chain, for this thread
     deadlock,   ///< the same, but only since loaders of many have mixed keys: load past it
+};
+
+/// How the wait for a load of another process ended.
+enum class RemoteEnd : std::uint8_t {
+    ended,  ///< its lease is gone
+    died,   ///< its lease has run out: the holder has not renewed it
+    lasts,  ///< it takes longer than `Options::wait`, or cannot be watched
+    timed_out,
+    cancelled,
 };
 
 /// Waits for what is in flight.

@@ -6,16 +6,18 @@
 #ifndef LARDER_DETAIL_READ_LEASED_BATCH_HPP
 #define LARDER_DETAIL_READ_LEASED_BATCH_HPP
 
+#include <larder/detail/core.hpp>
 #include <larder/detail/flight/load_frame.hpp>
-#include <larder/detail/read/read_path.hpp>
+#include <larder/detail/read/leased_load.hpp>
+#include <larder/detail/read/read_steps.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/detail/user/calls.hpp>
 #include <larder/entry.hpp>
+#include <larder/error.hpp>
 #include <larder/version.hpp>
 
 #include <cstddef>
 #include <exception>
-#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -24,135 +26,132 @@ LARDER_NS_BEGIN
 
 namespace detail {
 
-/// Keys that one thread loads in one batch, each under a lease of its own.
+/// Keys that one thread opens together, and loads in one batch where it leads, each under a lease of
+/// its own.
+///
+/// Of one thread.
 template <class E>
 class LeasedBatch {
 public:
     using Key = typename E::Key;
     using Value = typename E::Value;
 
-    /// Room for as many, so that `add` cannot fail with a lease in its hands.
-    LeasedBatch(const ReadPath<E>& path, E& core, std::size_t most) : path_{path}, core_{core} {
-        keys_.reserve(most);
-        held_.reserve(most);
+    LeasedBatch(E& core, std::vector<Key> keys)
+        : core_{core}, keys_{std::move(keys)}, held_(keys_.size(), nullptr) {
+        leases_.reserve(keys_.size());  // so that `open` cannot fail with leases in its hands
     }
-
     LeasedBatch(const LeasedBatch&) = delete;
     LeasedBatch& operator=(const LeasedBatch&) = delete;
 
-    /// Gives back what an exception kept it from settling; whoever has joined is sent on.
-    ~LeasedBatch() {
-        for (; settled_ < keys_.size(); ++settled_) {
-            path_.release(keys_[settled_], held_[settled_].opening.lease);
+    [[nodiscard]] const std::vector<Key>& keys() const noexcept { return keys_; }
+
+    /// Opens the slots of all keys, once, and takes what leases there are.
+    ///
+    /// @return what each slot has answered, without the duty of a lead
+    /// @throws StoreError  the store has failed; it has been counted, and the observer told
+    std::vector<Opening<Value>> open() {
+        std::vector<Opening<Value>> openings;
+        try {
+            openings = core_.store.open_many(std::span<const Key>{keys_}, core_.query());
+        } catch (const StoreError&) {
+            core_.count(Count::store_errors);
+            core_.tell(EventKind::store_failed, keys_.front(), std::current_exception());
+            throw;
         }
+        for (std::size_t i = 0; i < openings.size(); ++i) {
+            if (openings[i].slot == Slot::lead) {
+                held_[i] = &leases_.emplace_back(core_, keys_[i], openings[i], ReadKind::miss);
+                held_[i]->flight().among_others(true);
+            }
+        }
+        return openings;
     }
 
-    /// Takes on a key whose opening is `lead`; `at` is what `settled` and `failed` will call it.
-    void add(Key&& key, std::size_t at, Opening<Value>&& opening) {
-        opening.lead.flight()->among_others(true);
-        held_.push_back({at, std::move(opening)});
-        keys_.push_back(std::move(key));
-    }
+    /// The lease of a key; null if there is none.
+    [[nodiscard]] LeasedLoad<E>* lease(std::size_t i) const noexcept { return held_[i]; }
 
-    /// One load for all, and then a fill for each: `load(keys)` gives their rows. `settled(at,
-    /// fetched, filled)` and `failed(at, exception)` tell what became of each.
-    template <class Load, class Settled, class Failed>
-    void settle(const Load& load, const Settled& settled, const Failed& failed) {
-        if (held_.empty()) {
+    /// One load for all leases, and a fill of what it brought; each of them knows what became of it.
+    ///
+    /// @param load  called with the keys, gives their rows
+    template <class Load>
+    void load_and_fill(const Load& load) {
+        if (leases_.empty()) {
             return;
         }
-        const KeysFrame<Key> frame{&core_, keys_};
-        std::vector<Loaded<Value>> rows;
-        std::exception_ptr failure;
-        try {
-            rows = load(std::span<const Key>{keys_});
-        } catch (...) {
-            failure = std::current_exception();
-        }
-        if (failure) {
-            while (settled_ < held_.size()) {
-                give_up(settled_, failure, settled, failed);
+        std::vector<Key> some;
+        if (leases_.size() < keys_.size()) {
+            some.reserve(leases_.size());
+            for (const LeasedLoad<E>& lease : leases_) {
+                some.push_back(lease.key());
             }
-        } else {
-            fill(rows, settled, failed);
         }
+        const std::span<const Key> keys{some.empty() ? keys_ : some};
+        const KeysFrame<Key> frame{&core_, keys};
+        try {
+            take_in(load(keys));
+        } catch (...) {
+            for (LeasedLoad<E>& lease : leases_) {
+                lease.fail(std::current_exception());
+            }
+            return;
+        }
+        fill();
     }
 
 private:
-    struct Held {
-        std::size_t at;
-        Opening<Value> opening;
-    };
-
-    template <class Settled, class Failed>
-    void give_up(std::size_t i, const std::exception_ptr& why, const Settled& settled,
-                 const Failed& failed) {
-        path_.release(keys_[i], held_[i].opening.lease);
-        ++settled_;
-        try {
-            settled(held_[i].at, path_.failed(keys_[i], held_[i].opening, why), Filled{});
-        } catch (...) {
-            failed(held_[i].at, std::current_exception());
+    void take_in(std::vector<Loaded<Value>> rows) {
+        for (std::size_t i = 0; i < leases_.size(); ++i) {
+            const KeyFrame<Key> frame{&core_, leases_[i].key()};
+            try {
+                leases_[i].load({std::move(rows[i])});
+            } catch (...) {
+                leases_[i].fail(std::current_exception());
+            }
         }
     }
 
-    template <class Settled, class Failed>
-    void fill(std::vector<Loaded<Value>>& rows, const Settled& settled, const Failed& failed) {
-        using Row = typename ReadPath<E>::Row;
-        std::vector<std::optional<Row>> taken(held_.size());
-        std::vector<std::exception_ptr> failures(held_.size());
-        std::vector<FillRequest<Key, Value>> fillings;
-        std::vector<bool> covers;
-        fillings.reserve(held_.size());
-        covers.reserve(held_.size());
-        for (std::size_t i = 0; i < held_.size(); ++i) {
-            try {
-                const KeyFrame<Key> frame{&core_, keys_[i]};
-                taken[i].emplace(path_.take_in(keys_[i], {std::move(rows[i])}));
-                fillings.push_back(
-                    {&keys_[i], held_[i].opening.lease, &taken[i]->value, &taken[i]->terms});
-                covers.push_back(held_[i].opening.copy.has_value());
-            } catch (...) {
-                taken[i].reset();
-                failures[i] = std::current_exception();
-            }
-        }
-        std::vector<Filled> filled;
-        if constexpr (requires(typename E::Store& store) { store.fill_many(fillings); }) {
-            filled = path_.fill_many(fillings, covers);
+    void fill() {
+        if constexpr (requires(std::span<const FillRequest<Key, Value>> rows) {
+                          core_.store.fill_many(rows);
+                      }) {
+            fill_at_once();
         } else {
-            filled.reserve(fillings.size());
-            for (std::size_t i = 0; i < held_.size(); ++i) {
-                if (taken[i]) {
-                    filled.push_back(path_.fill(keys_[i], held_[i].opening.lease, *taken[i],
-                                                ReadPath<E>::Kind::miss,
-                                                held_[i].opening.copy.has_value()));
+            for (LeasedLoad<E>& lease : leases_) {
+                if (!lease.failure()) {
+                    lease.fill();
                 }
             }
         }
-        std::size_t at = 0;
-        while (settled_ < held_.size()) {
-            const std::size_t i = settled_;
-            if (!taken[i]) {
-                give_up(i, failures[i], settled, failed);
-                continue;
+    }
+
+    void fill_at_once() {
+        std::vector<FillRequest<Key, Value>> rows;
+        rows.reserve(leases_.size());
+        for (const LeasedLoad<E>& lease : leases_) {
+            if (!lease.failure()) {
+                core_.wake(lease.key());
+                rows.push_back(lease.filling());
             }
-            ++settled_;
-            const Filled& mine = filled[at++];
-            try {
-                settled(held_[i].at,
-                        path_.complete(held_[i].opening.lead, std::move(*taken[i]), mine), mine);
-            } catch (...) {
-                failed(held_[i].at, std::current_exception());
+        }
+        std::vector<Filled> all;
+        std::exception_ptr failure;
+        try {
+            all = core_.store.fill_many(std::span<const FillRequest<Key, Value>>{rows});
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        std::size_t at = 0;
+        for (LeasedLoad<E>& lease : leases_) {
+            if (!lease.failure()) {
+                lease.fill_as(failure ? Filled{false, true, failure} : std::move(all[at++]));
             }
         }
     }
 
-    ReadPath<E> path_;
     E& core_;
-    std::vector<Key> keys_{};
-    std::vector<Held> held_{};
-    std::size_t settled_ = 0;
+    const std::vector<Key> keys_;
+    std::vector<LeasedLoad<E>*> held_;
+    std::vector<LeasedLoad<E>> leases_{};
 };
 
 }  // namespace detail

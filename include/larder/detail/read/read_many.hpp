@@ -6,14 +6,26 @@
 #ifndef LARDER_DETAIL_READ_READ_MANY_HPP
 #define LARDER_DETAIL_READ_READ_MANY_HPP
 
+#include <larder/detail/core.hpp>
+#include <larder/detail/flight/single_flight.hpp>
+#include <larder/detail/flight/waiting.hpp>
 #include <larder/detail/read/leased_batch.hpp>
-#include <larder/detail/read/read_path.hpp>
+#include <larder/detail/read/loads.hpp>
+#include <larder/detail/read/lookup.hpp>
+#include <larder/detail/read/read_run.hpp>
+#include <larder/detail/read/read_steps.hpp>
+#include <larder/detail/read/refresh.hpp>
+#include <larder/detail/slot/protocol.hpp>
+#include <larder/detail/support/saturating_time.hpp>
+#include <larder/entry.hpp>
+#include <larder/error.hpp>
 #include <larder/hash.hpp>
 #include <larder/version.hpp>
 
 #include <cstddef>
 #include <exception>
 #include <functional>
+#include <list>
 #include <optional>
 #include <span>
 #include <unordered_map>
@@ -24,27 +36,29 @@ LARDER_NS_BEGIN
 
 namespace detail {
 
-/// One `get_many`. Made for the call, in its thread.
+/// One `get_many`. Made for the call, in its thread. Each key that has no fresh copy is a read of its
+/// own; those that have come to the same step go on together.
 template <class E>
 class ReadMany {
 public:
     using Key = typename E::Key;
     using Value = typename E::Value;
 
-    explicit ReadMany(E& core) noexcept : core_{core}, path_{core} {}
+    explicit ReadMany(E& core) noexcept : core_{core}, load_{&core} {}
 
     ReadMany(const ReadMany&) = delete;
     ReadMany& operator=(const ReadMany&) = delete;
 
+    /// The values of the keys, in their order.
+    ///
+    /// @throws whatever the loader threw, or `Error`
     std::vector<std::optional<Value>> operator()(std::span<const Key> asked) {
         std::vector<std::size_t> place = without_duplicates(asked);
         answers_.resize(keys_.size());
-        take_hits();
-        load_misses();
-        await_others();
-        await_hurried();
-        await_remote();
-        load_left();
+        std::vector<std::optional<Copy<Value>>> stale = take_hits();
+        begin_misses(stale);
+        while (open_together() || wait_in_turn()) {}
+        bypass_together();
         for (const Answer& answer : answers_) {
             if (answer.failure) {
                 std::rethrow_exception(answer.failure);
@@ -62,23 +76,26 @@ private:
     struct Answer {
         std::optional<Value> value{};
         std::exception_ptr failure{};
-        std::optional<Copy<Value>> stale{};
         bool known = false;
     };
-    struct Waiting {
+
+    // A read of one of the keys.
+    struct Part {
+        Part(E& core, const Key& key, const OwnLoad<E>& load, std::size_t place)
+            : at{place}, run{core, key, load} {}
+
         std::size_t at;
-        std::shared_ptr<Flight<Value>> flight;
-        std::optional<Copy<Value>> stale;
-    };
-    // A stale copy is served when load_timeout has passed.
-    struct Hurried {
-        std::size_t at;
-        Wish<Value> wish;
-        std::optional<Copy<Value>> stale;
-    };
-    struct Remote {
-        std::size_t at;
-        Lease lease;
+        ReadRun<E, OwnLoad<E>> run;
+        ReadStep step{ReadAct::open};
+
+        // Where it stands until others have come so far, or have been served.
+        [[nodiscard]] bool waits() const noexcept {
+            return step.act >= ReadAct::wait_underway && step.act <= ReadAct::wait_remote;
+        }
+        [[nodiscard]] bool halts() const noexcept {
+            return step.last() || step.act == ReadAct::open || step.act == ReadAct::join_bypass ||
+                   waits();
+        }
     };
 
     // The keys once each; answers where each that was asked for is found.
@@ -96,14 +113,18 @@ private:
         return place;
     }
 
-    void take_hits() {
+    // What is stale of the others.
+    std::vector<std::optional<Copy<Value>>> take_hits() {
         if constexpr (before_copies<E>) {
             for (std::size_t at = 0; at < keys_.size(); ++at) {
                 if (auto change = core_.loader.pending(keys_[at])) {
-                    know(at, std::move(change->value));
+                    answers_[at].value = std::move(change->value);
+                    answers_[at].known = true;
                 }
             }
         }
+        std::vector<std::optional<Copy<Value>>> stale(
+            core_.options.grace > Ttl::zero() ? keys_.size() : 0);
         std::vector<std::size_t> due;
         core_.store.peek_many(
             std::span<const Key>{keys_},
@@ -118,11 +139,11 @@ private:
                     if (value != nullptr) {
                         answer.value.emplace(*value);
                     }
-                    if (!refreshing && path_.is_due(remaining, life)) {
+                    if (!refreshing && is_due(core_, remaining, life)) {
                         due.push_back(at);
                     }
-                } else if (value != nullptr && core_.options.grace > Ttl::zero()) {
-                    answer.stale.emplace(Copy<Value>{{*value, whole(remaining)}, life, refreshing});
+                } else if (value != nullptr && !stale.empty()) {
+                    stale[at].emplace(Copy<Value>{{*value, whole(remaining)}, life, refreshing});
                 }
             },
             core_.query());
@@ -130,261 +151,172 @@ private:
             core_.count(answer.known ? Count::hits : Count::misses);
         }
         for (const std::size_t at : due) {
-            path_.refresh_soon(keys_[at]);
+            refresh_soon(core_, keys_[at]);
         }
+        return stale;
     }
 
-    // One batch for all leases that this call gets; they are filled before anybody is waited for.
-    void load_misses() {
-        std::vector<Key> missing;
-        std::vector<std::size_t> place;
+    // What fails so early fails the call: nothing has been loaded for it.
+    void begin_misses(std::vector<std::optional<Copy<Value>>>& stale) {
         for (std::size_t at = 0; at < keys_.size(); ++at) {
-            if (!answers_[at].known && !serve_without_load(at)) {
-                missing.push_back(keys_[at]);
-                place.push_back(at);
+            if (answers_[at].known) {
+                continue;
             }
-        }
-        if (missing.empty()) {
-            return;
-        }
-        LeasedBatch<E> leases{path_, core_, missing.size()};
-        std::vector<Opening<Value>> openings;
-        try {
-            openings = core_.store.open_many(std::span<const Key>{missing}, core_.query());
-        } catch (const StoreError&) {
-            core_.count(Count::store_errors);
-            core_.tell(EventKind::store_failed, missing.front(), std::current_exception());
-            openings.resize(missing.size());
-        }
-        GiveBack rest{path_, missing, openings};
-        for (std::size_t& i = rest.from; i < openings.size();) {
-            const std::size_t at = place[i];
-            Opening<Value>& opening = openings[i];
-            switch (opening.slot) {
-                case Slot::hit: know(at, std::move(opening.copy->entry.value)); break;
-                case Slot::lead: leases.add(std::move(missing[i]), at, std::move(opening)); break;
-                case Slot::join:
-                    core_.count(Count::joined);
-                    waiting_.push_back({at, std::move(opening.flight), std::move(opening.copy)});
-                    break;
-                case Slot::remote:
-                    core_.count(Count::joined);
-                    remote_.push_back({at, opening.lease});
-                    break;
-                case Slot::bypass: left_.push_back(at); break;
+            Part& part = parts_.emplace_back(core_, keys_[at], load_, at);
+            Lookup<E> lookup{core_.query()};
+            if (!stale.empty()) {
+                lookup.stale = std::move(stale[at]);
             }
-            ++i;
+            advance(part, part.run.begin(std::move(lookup), Patience{}));
         }
-        leases.settle([&](std::span<const Key> mine) { return path_.timed_many(mine); },
-                      [&](std::size_t at, Fetched<Value>&& fetched, const Filled&) {
-                          know(at, std::move(fetched.value));
-                      },
-                      [&](std::size_t at, std::exception_ptr why) { fail(at, std::move(why)); });
     }
 
-    // A stale copy whose key rests, or need not be waited for; or what this thread must load past.
-    bool serve_without_load(std::size_t at) {
-        const Key& key = keys_[at];
-        std::optional<Copy<Value>>& stale = answers_[at].stale;
-        if (path_.must_load_alone(key)) {
-            know(at, path_.load_alone(key, OwnLoad<E>{&core_}).value);
-            return true;
-        }
-        if (!stale) {
+    // One round trip for all that are to open their slots, and one batch for the leases that they get,
+    // which are filled before anybody is waited for. False: there are none.
+    bool open_together() {
+        std::vector<Part*> mine = parts_at(ReadAct::open);
+        if (mine.empty()) {
             return false;
         }
-        if (core_.loads().backs_off(key, core_.now())) {
-            know(at, path_.serve_stale(*stale).value);
-            return true;
-        }
-        if (core_.options.load_timeout) {
-            if (auto flight = core_.store.underway(key)) {
-                waiting_.push_back({at, std::move(flight), std::move(stale)});
-            } else {
-                hurried_.push_back(
-                    {at, path_.queue(key, OwnLoad<E>{&core_}).first, std::move(stale)});
-            }
-            return true;
-        }
-        return false;
-    }
-
-    [[nodiscard]] Patience hurry() const {
-        Patience hurry;
-        if (core_.options.load_timeout) {
-            hurry.deadline = later(std::chrono::steady_clock::now(), *core_.options.load_timeout);
-        }
-        return hurry;
-    }
-
-    void await_others() {
-        const Patience soon = hurry();
-        for (Waiting& other : waiting_) {
-            take(other.at, *other.flight, other.stale,
-                 wait_for(*other.flight, other.stale ? soon : Patience{}));
-        }
-    }
-    void await_hurried() {
-        const Patience soon = hurry();
-        for (Hurried& other : hurried_) {
-            const WaitEnd joined = path_.await(other.wish.load(), soon);
-            if (joined == WaitEnd::timed_out) {
-                other.wish.leave_it_wished();  // for the next
-            }
-            if (other.wish->abandoned()) {
-                load_here(other.at);
-            } else {
-                take(other.at, *other.wish->flight(), other.stale, joined);
-            }
-        }
-    }
-
-    // What the executor has refused.
-    void load_here(std::size_t at) {
-        try {
-            auto query = core_.query();
-            know(at, path_.resolve(keys_[at], query, Patience{}, OwnLoad<E>{&core_}).value);
-        } catch (...) {
-            fail(at, std::current_exception());
-        }
-    }
-
-    // What a wait has brought; without an answer the key is left.
-    void take(std::size_t at, const Flight<Value>& flight, const std::optional<Copy<Value>>& stale,
-              WaitEnd joined) {
-        try {
-            if (joined == WaitEnd::deadlock) {
-                know(at, path_.load_alone(keys_[at], OwnLoad<E>{&core_}).value);
-            } else if (ReadPath<E>::left_alone(joined, flight)) {
-                left_.push_back(at);
-            } else {
-                know(at, path_.answer(keys_[at], joined, flight, stale).value);
-            }
-        } catch (...) {
-            fail(at, std::current_exception());
-        }
-    }
-
-    // Loads of other processes: what they have left is asked for together.
-    void await_remote() {
-        if (remote_.empty()) {
-            return;
-        }
         std::vector<Key> keys;
-        const auto end = later(std::chrono::steady_clock::now(), core_.options.wait);
-        for (const Remote& other : remote_) {
-            path_.await_remote(keys_[other.at], other.lease, Patience{end, {}});
-            keys.push_back(keys_[other.at]);
+        keys.reserve(mine.size());
+        for (const Part* const part : mine) {
+            keys.push_back(keys_[part->at]);
         }
-        core_.store.peek_many(
-            std::span<const Key>{keys},
-            [&](std::size_t i, const Value* value, Remaining remaining, Ttl, bool) {
-                if (remaining > Remaining::zero()) {
-                    know(remote_[i].at,
-                         value != nullptr ? std::optional<Value>{*value} : std::nullopt);
-                }
-            },
-            core_.query());
-        for (const Remote& other : remote_) {
-            if (!answers_[other.at].known) {
-                left_.push_back(other.at);
+        LeasedBatch<E> leases{core_, std::move(keys)};
+        std::vector<Opening<Value>> openings;
+        try {
+            openings = leases.open();
+        } catch (const StoreError&) {
+            openings.resize(mine.size());
+        }
+        for (std::size_t i = 0; i < mine.size(); ++i) {
+            Part& part = *mine[i];
+            part.step = part.run.opened(std::move(openings[i]), leases.lease(i));
+            if (part.step.act != ReadAct::load_leased) {
+                go_on(part, [&] { return part.step; });
             }
         }
+        leases.load_and_fill([&](std::span<const Key> led) { return timed_many(core_, led); });
+        for (Part* const part : mine) {
+            if (part->step.act == ReadAct::load_leased) {
+                go_on(*part, [&] {
+                    const ReadStep step = part->run.loaded_leased();
+                    return step.act == ReadAct::fill ? part->run.filled() : step;
+                });
+            }
+        }
+        return true;
+    }
+
+    // False: nobody waits.
+    bool wait_in_turn() {
+        bool waited = false;
+        for (Part& part : parts_) {
+            if (part.waits()) {
+                waited = true;
+                go_on(part, [&] { return part.run.carry_out(part.step); });
+            }
+        }
+        return waited;
     }
 
     // What has no lease: one more batch, which fills nothing. A key that others are loading so is
     // waited for, and not in this batch.
-    void load_left() {
+    void bypass_together() {
         using Share = typename SingleFlight<Key, Value>::Share;
+        const std::vector<Part*> all = parts_at(ReadAct::join_bypass);
         std::vector<Key> keys;
         std::vector<Share> shares;
-        std::vector<std::size_t> mine;
-        std::vector<std::size_t> others;
-        for (std::vector<std::size_t>* const all : {&mine, &others}) {
-            all->reserve(left_.size());
-        }
-        keys.reserve(left_.size());
-        shares.reserve(left_.size());
-        for (const std::size_t at : left_) {
-            Share share = core_.loads().join_idle(keys_[at]);
+        std::vector<Part*> mine;
+        keys.reserve(all.size());
+        shares.reserve(all.size());
+        mine.reserve(all.size());
+        for (Part* const part : all) {
+            Share share = core_.loads().join_idle(keys_[part->at]);
             if (share.leads()) {
                 share.load()->among_others(true);
                 shares.push_back(std::move(share));
-                keys.push_back(keys_[at]);
-                mine.push_back(at);
-            } else {
-                others.push_back(at);
+                keys.push_back(keys_[part->at]);
+                mine.push_back(part);
             }
         }
-        load_seated(std::span<const Key>{keys}, mine, shares);
+        load_bypass(keys, mine, shares);
         shares.clear();
-        for (const std::size_t at : others) {
-            try {
-                know(at, path_.bypass(keys_[at], Patience{}, OwnLoad<E>{&core_}).value);
-            } catch (...) {
-                fail(at, std::current_exception());
+        for (Part* const part : all) {
+            while (!part->step.last()) {
+                go_on(*part, [&] { return part->run.carry_out(part->step); });
             }
         }
     }
 
-    template <class Seats>
-    void load_seated(std::span<const Key> keys, const std::vector<std::size_t>& places,
-                     Seats& shares) {
+    template <class Shares>
+    void load_bypass(std::span<const Key> keys, const std::vector<Part*>& mine, Shares& shares) {
         if (keys.empty()) {
             return;
         }
         std::vector<Loaded<Value>> loaded;
         try {
-            loaded = path_.timed_many(keys);
+            loaded = timed_many(core_, keys);
         } catch (...) {
             for (std::size_t i = 0; i < keys.size(); ++i) {
                 core_.count(Count::load_failures);
                 shares[i].fail(std::current_exception());
-                fail(places[i], std::current_exception());
+                fail(*mine[i]);
             }
             return;
         }
         for (std::size_t i = 0; i < keys.size(); ++i) {
-            core_.count(Count::bypassed);
             Fetched<Value> fetched{std::move(loaded[i].value), Source::bypassed, {}, {}};
             shares[i].complete(fetched);
-            know(places[i], std::move(fetched.value));
+            know(*mine[i], std::move(fetched.value));
         }
     }
 
-    void know(std::size_t at, std::optional<Value> value) {
-        answers_[at].value = std::move(value);
-        answers_[at].known = true;
-    }
-    void fail(std::size_t at, std::exception_ptr why) noexcept {
-        answers_[at].failure = std::move(why);
-        answers_[at].known = true;
-    }
-
-    // LeaseRenewer that nobody has taken on yet.
-    struct GiveBack {
-        ReadPath<E> path;
-        const std::vector<Key>& keys;
-        std::vector<Opening<Value>>& openings;
-        std::size_t from = 0;
-
-        ~GiveBack() {
-            for (; from < openings.size(); ++from) {
-                if (openings[from].slot == Slot::lead) {
-                    path.release(keys[from], openings[from].lease);
-                }
+    [[nodiscard]] std::vector<Part*> parts_at(ReadAct act) {
+        std::vector<Part*> all;
+        for (Part& part : parts_) {
+            if (part.step.act == act) {
+                all.push_back(&part);
             }
         }
-    };
+        return all;
+    }
+
+    // The next step of one read and those after it, until it halts; what fails is its own failure.
+    template <class First>
+    void go_on(Part& part, const First& first) {
+        try {
+            advance(part, first());
+        } catch (...) {
+            fail(part);
+        }
+    }
+    void advance(Part& part, ReadStep step) {
+        part.step = step;
+        while (!part.halts()) {
+            part.step = part.run.carry_out(part.step);
+        }
+        if (part.step.last()) {
+            know(part, part.run.end(part.step).value);
+        }
+    }
+
+    void know(Part& part, std::optional<Value> value) {
+        part.step = {ReadAct::give_nothing};
+        answers_[part.at].value = std::move(value);
+    }
+    // With what is being thrown.
+    void fail(Part& part) noexcept {
+        part.step = {ReadAct::give_nothing};
+        answers_[part.at].failure = std::current_exception();
+    }
 
     E& core_;
-    ReadPath<E> path_;
+    const OwnLoad<E> load_;
     std::vector<Key> keys_{};
     std::vector<Answer> answers_{};
-    std::vector<Waiting> waiting_{};
-    std::vector<Hurried> hurried_{};
-    std::vector<Remote> remote_{};
-    std::vector<std::size_t> left_{};
+    std::list<Part> parts_{};
 };
 
 }  // namespace detail

@@ -10,7 +10,7 @@
 #include <larder/detail/flight/load_frame.hpp>
 #include <larder/detail/flight/wait_graph.hpp>
 #include <larder/detail/read/leased_batch.hpp>
-#include <larder/detail/read/read_path.hpp>
+#include <larder/detail/read/leased_load.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/detail/support/key_text.hpp>
 #include <larder/detail/support/task_scope.hpp>
@@ -56,7 +56,7 @@ struct BulkCall {
 /// whatever the executor does. Its other workers are tasks, which do nothing once the call is over.
 ///
 /// @tparam R     the range of keys; it is walked once, by one thread at a time
-/// @tparam Load  `load(path, keys)` gives their rows; called by several threads at once
+/// @tparam Load  `load(core, keys)` gives their rows; called by several threads at once
 template <class E, class R, class Load>
 class Warming {
 public:
@@ -274,42 +274,50 @@ private:
         for (const std::size_t at : missing) {
             keys.push_back(batch.keys[at]);
         }
-        const ReadPath<E> path{core_};
-        LeasedBatch<E> leases{path, core_, keys.size()};
-        std::vector<Opening<Value>> openings = open(keys);
+        LeasedBatch<E> leases{core_, std::move(keys)};
+        const std::vector<Opening<Value>> openings = leases.open();
         for (std::size_t i = 0; i < openings.size(); ++i) {
-            if (openings[i].slot == Slot::lead) {
-                // What is stale is no answer here: a load that fails has failed.
-                openings[i].copy.reset();
-                leases.add(std::move(keys[i]), missing[i], std::move(openings[i]));
-            } else if (openings[i].slot != Slot::bypass || openings[i].writing) {
+            if (leases.lease(i) != nullptr) {
+                continue;
+            }
+            if (openings[i].slot != Slot::bypass || openings[i].writing) {
                 batch.fates[missing[i]] = Fate::skipped;
             } else {
-                batch.fail(missing[i], std::make_exception_ptr(StoreError{
-                                           "key " + key_text(keys[i]) + ": the store has failed"}));
+                batch.fail(missing[i],
+                           std::make_exception_ptr(StoreError{"key " + key_text(leases.keys()[i]) +
+                                                              ": the store has failed"}));
             }
         }
-        leases.settle(
-            [&](std::span<const Key> mine) { return load_(path, mine); },
-            [&](std::size_t at, const Fetched<Value>& fetched, const Filled& filled) {
-                if (filled.failure) {
-                    batch.fail(at, filled.failure);
-                } else if (!fetched.value) {
-                    batch.fates[at] = Fate::absent;
-                } else {
-                    batch.fates[at] = filled.kept ? Fate::filled : Fate::skipped;
-                }
-            },
-            [&](std::size_t at, std::exception_ptr why) { batch.fail(at, std::move(why)); });
+        leases.load_and_fill([&](std::span<const Key> mine) { return load_(core_, mine); });
+        for (std::size_t i = 0; i < openings.size(); ++i) {
+            if (LeasedLoad<E>* const lease = leases.lease(i)) {
+                conclude(batch, missing[i], *lease);
+            }
+        }
     }
 
-    std::vector<Opening<Value>> open(const std::vector<Key>& keys) {
+    // What is stale is no answer here: a load that fails has failed.
+    void conclude(Batch& batch, std::size_t at, LeasedLoad<E>& lease) {
+        if (lease.failure()) {
+            lease.give_back();
+            batch.fail(at, lease.failure());
+            return;
+        }
+        if (lease.filled().failure) {
+            const KeyFrame<Key> frame{&core_, lease.key()};
+            lease.undo_fill();
+        }
         try {
-            return core_.store.open_many(std::span<const Key>{keys}, core_.query());
-        } catch (const StoreError&) {
-            core_.count(Count::store_errors);
-            core_.tell(EventKind::store_failed, keys.front(), std::current_exception());
-            throw;
+            const Fetched<Value> fetched = lease.complete();
+            if (lease.filled().failure) {
+                batch.fail(at, lease.filled().failure);
+            } else if (!fetched.value) {
+                batch.fates[at] = Fate::absent;
+            } else {
+                batch.fates[at] = lease.filled().kept ? Fate::filled : Fate::skipped;
+            }
+        } catch (...) {
+            batch.fail(at, std::current_exception());
         }
     }
 

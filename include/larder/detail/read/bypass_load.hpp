@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// A load without a lease: nothing is filled.
+
+#ifndef LARDER_DETAIL_READ_BYPASS_LOAD_HPP
+#define LARDER_DETAIL_READ_BYPASS_LOAD_HPP
+
+#include <larder/detail/core.hpp>
+#include <larder/detail/flight/load_frame.hpp>
+#include <larder/detail/flight/single_flight.hpp>
+#include <larder/detail/read/loads.hpp>
+#include <larder/entry.hpp>
+#include <larder/version.hpp>
+
+#include <exception>
+#include <memory>
+#include <utility>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+/// Loads for nobody but the caller.
+///
+/// @throws whatever the loader throws
+template <class E, class Load>
+Fetched<typename E::Value> load_alone(E& core, const typename E::Key& key, const Load& load) {
+    try {
+        const KeyFrame<typename E::Key> frame{&core, key};
+        return {std::move(timed(core, key, load).loaded.value), Source::bypassed, {}, {}};
+    } catch (...) {
+        core.count(Count::load_failures);
+        throw;
+    }
+}
+
+/// One read's part in a load without a lease, which only those share who came before it began. The key
+/// must outlive it.
+template <class E>
+class BypassLoad {
+public:
+    using Key = typename E::Key;
+    using Value = typename E::Value;
+
+    /// Joins the next one.
+    BypassLoad(E& core, const Key& key) : core_{core}, key_{key}, share_{core.loads().join(key)} {}
+
+    /// It is this read's to carry out.
+    [[nodiscard]] bool leads() const noexcept { return share_.leads(); }
+
+    /// What is to be waited for first: the one ahead for a leader, the load itself for the others. Null:
+    /// nothing.
+    [[nodiscard]] const std::shared_ptr<Flight<Value>>& awaited() const noexcept {
+        return leads() ? share_.after() : share_.load();
+    }
+
+    /// Loads, and tells whoever has joined.
+    ///
+    /// @throws whatever the loader throws
+    template <class Load>
+    Fetched<Value> operator()(const Load& load) {
+        if (awaited()) {
+            share_.begin();
+        }
+        try {
+            Fetched<Value> fetched = load_alone(core_, key_, load);
+            share_.complete(fetched);
+            return fetched;
+        } catch (...) {
+            share_.fail(std::current_exception());
+            throw;
+        }
+    }
+
+private:
+    E& core_;
+    const Key& key_;
+    typename SingleFlight<Key, Value>::Share share_;
+};
+
+}  // namespace detail
+
+LARDER_NS_END
+
+#endif  // LARDER_DETAIL_READ_BYPASS_LOAD_HPP

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// A load that the executor carries out, while its callers wait, or no longer do.
+
+#ifndef LARDER_DETAIL_READ_EXECUTOR_LOAD_HPP
+#define LARDER_DETAIL_READ_EXECUTOR_LOAD_HPP
+
+#include <larder/detail/core.hpp>
+#include <larder/detail/flight/in_flight.hpp>
+#include <larder/detail/flight/queued_load.hpp>
+#include <larder/detail/flight/wait_graph.hpp>
+#include <larder/detail/flight/waiting.hpp>
+#include <larder/detail/support/key_text.hpp>
+#include <larder/detail/support/task_scope.hpp>
+#include <larder/entry.hpp>
+#include <larder/error.hpp>
+#include <larder/version.hpp>
+
+#include <chrono>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <utility>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+/// A load for the executor. Its flight ends whatever becomes of the task: run, refused, or thrown away.
+template <class E>
+class ExecutorLoad final : public QueuedLoad<typename E::Value> {
+public:
+    using Key = typename E::Key;
+    using Value = typename E::Value;
+    using Go = std::function<Fetched<Value>(E&, const Key&)>;
+
+    /// @param go  reads the key, in whatever thread
+    ExecutorLoad(E& core, Key key, Go go)
+        : core_{core}, background_{core.background}, key_{std::move(key)}, go_{std::move(go)} {}
+
+    /// As a task: only with a pass, and if somebody still waits for it.
+    void run() noexcept {
+        try {
+            const TaskScope::Pass pass{background_->scope};
+            if (!pass) {
+                if (this->begin()) {
+                    this->take_lead().fail(closed());
+                }
+            } else if (!background_->loads.get().dequeue(key_, *this)) {
+                this->abandon();
+            } else if (this->begin()) {
+                carry_out();
+            }
+        } catch (...) {
+            this->abandon();
+        }
+    }
+
+    /// The executor lets go of it, whether it has run or not.
+    void leave() noexcept {
+        this->abandon();
+        if (auto* const loads = background_->loads.find()) {
+            loads->tidy(key_);
+        }
+    }
+
+    void carry_out() noexcept override {
+        Lead<Fetched<Value>> lead = this->take_lead();
+        try {
+            lead.carry();
+            lead.complete(go_(core_, key_));
+        } catch (...) {
+            lead.fail(std::current_exception());
+        }
+    }
+
+private:
+    [[nodiscard]] std::exception_ptr closed() const {
+        return std::make_exception_ptr(
+            Error{Errc::closed, "the load of key " + key_text(key_) + " was never carried out"});
+    }
+
+    E& core_;
+    const std::shared_ptr<typename E::Background> background_;
+    const Key key_;
+    const Go go_;
+};
+
+/// What the executor holds: a task that is destroyed unrun counts as refused.
+template <class E>
+class ExecutorTask {
+public:
+    explicit ExecutorTask(std::shared_ptr<ExecutorLoad<E>> load) noexcept
+        : load_{std::move(load)} {}
+    ExecutorTask(const ExecutorTask&) = delete;
+    ExecutorTask& operator=(const ExecutorTask&) = delete;
+    ~ExecutorTask() { load_->leave(); }
+
+    void run() noexcept { load_->run(); }
+
+private:
+    std::shared_ptr<ExecutorLoad<E>> load_;
+};
+
+/// Hands a load to the executor. Refused, its flight ends.
+template <class E>
+void submit(E& core, std::shared_ptr<ExecutorLoad<E>> load) noexcept {
+    try {
+        const auto task = std::make_shared<ExecutorTask<E>>(load);
+        static_cast<void>(core.executor.submit([task] { task->run(); }));
+    } catch (...) {
+        load->abandon();  // no room for a task
+    }
+}
+
+/// Waits for a load that the executor is to carry out. A thread that has a load in hand keeps others
+/// waiting, maybe the executor itself: it gives the executor a moment to begin, and then carries the
+/// load out by itself.
+template <class V>
+WaitEnd wait_for(QueuedLoad<V>& load, const Patience& patience) {
+    if (this_waiting_thread().carries.load(std::memory_order_relaxed) != 0) {
+        const auto moment = std::chrono::steady_clock::now() + std::chrono::milliseconds{10};
+        if (!patience.deadline || moment < *patience.deadline) {
+            const WaitEnd end = wait_for(*load.flight(), Patience{moment, patience.stop});
+            if (end != WaitEnd::timed_out) {
+                return end;
+            }
+            if (load.begin()) {
+                load.carry_out();
+            }
+        }
+    }
+    return wait_for(*load.flight(), patience);
+}
+
+}  // namespace detail
+
+LARDER_NS_END
+
+#endif  // LARDER_DETAIL_READ_EXECUTOR_LOAD_HPP

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// The look for a copy: all that a hit costs.
+
+#ifndef LARDER_DETAIL_READ_LOOKUP_HPP
+#define LARDER_DETAIL_READ_LOOKUP_HPP
+
+#include <larder/detail/core.hpp>
+#include <larder/detail/slot/protocol.hpp>
+#include <larder/detail/support/saturating_time.hpp>
+#include <larder/entry.hpp>
+#include <larder/version.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <utility>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+/// Its loader holds back changes that a copy may be older than.
+template <class E>
+inline constexpr bool before_copies = requires { requires E::Loader::before_copies; };
+
+/// True of a copy that is near its end: it is reloaded in the background, once, while it is still
+/// served.
+template <class E>
+[[nodiscard]] bool is_due(const E& core, Remaining remaining, Ttl life) noexcept {
+    if (core.refresh_below <= 0) {
+        return false;
+    }
+    using Seconds = std::chrono::duration<double>;
+    const Ttl whole_life = life > Ttl::zero() ? life : core.options.ttl;
+    return Seconds{remaining} < core.refresh_below * Seconds{whole_life};
+}
+
+/// A copy as an answer, with its age.
+template <class E>
+[[nodiscard]] Fetched<typename E::Value> as_fetched(const E& core, Copy<typename E::Value>&& copy,
+                                                    Source source) {
+    const Ttl whole_life = copy.fresh > Ttl::zero() ? copy.fresh : core.options.ttl;
+    const Ttl age = (std::max)(whole_life - copy.entry.remaining, Ttl::zero());
+    return {std::move(copy.entry.value), source, age, copy.entry.remaining};
+}
+
+/// What one read has found before it loads anything.
+template <class E>
+struct Lookup {
+    using Value = typename E::Value;
+
+    /// What the store is asked, and, where asking twice costs more, what it has answered.
+    typename E::Store::Query query{};
+
+    /// The copy that may be served when a load fails or is late.
+    std::optional<Copy<Value>> stale{};
+
+    /// Where what was found came from.
+    Source source = Source::hit;
+
+    /// The value of a fresh copy goes to `take`, by reference; false if there is none. A pending
+    /// change that other processes cannot know of comes before any copy, and has no time left.
+    ///
+    /// @param refresh  called if the copy is near its end, and nobody reloads it
+    template <class Q, class Take, class Refresh>
+    bool find(E& core, const Q& key, Take&& take, const Refresh& refresh) {
+        if constexpr (before_copies<E>) {
+            if (const auto change = core.loader.pending(key)) {
+                source = Source::pending;
+                take(change->value ? std::addressof(*change->value) : nullptr, Remaining{}, Ttl{});
+                core.count(Count::hits);
+                return true;
+            }
+        }
+        bool fresh = false;
+        bool due = false;
+        core.store.peek(
+            key,
+            [&](const Value* value, Remaining remaining, Ttl life, bool refreshing) {
+                if (remaining > Remaining::zero()) {
+                    take(value, remaining, life);
+                    fresh = true;
+                    due = !refreshing && is_due(core, remaining, life);
+                } else if (value != nullptr && core.options.grace > Ttl::zero()) {
+                    stale.emplace(Copy<Value>{{*value, whole(remaining)}, life, refreshing});
+                }
+            },
+            query);
+        if (fresh) {
+            core.count(Count::hits);
+            if (due) [[unlikely]] {
+                refresh();
+            }
+        }
+        return fresh;
+    }
+};
+
+}  // namespace detail
+
+LARDER_NS_END
+
+#endif  // LARDER_DETAIL_READ_LOOKUP_HPP

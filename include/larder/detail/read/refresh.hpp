@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// The reload of a copy in the background, while it is still served.
+
+#ifndef LARDER_DETAIL_READ_REFRESH_HPP
+#define LARDER_DETAIL_READ_REFRESH_HPP
+
+#include <larder/detail/core.hpp>
+#include <larder/detail/read/loads.hpp>
+#include <larder/detail/read/read_run.hpp>
+#include <larder/detail/read/read_steps.hpp>
+#include <larder/detail/support/saturating_time.hpp>
+#include <larder/detail/support/task_scope.hpp>
+#include <larder/entry.hpp>
+#include <larder/version.hpp>
+
+#include <exception>
+#include <memory>
+#include <utility>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+/// Reloads a copy that is near its end, in this thread. A failure makes the key back off, and goes to
+/// the observer.
+template <class E>
+void refresh_now(E& core, const typename E::Key& key) noexcept {
+    try {
+        const OwnLoad<E> load{&core};
+        ReadRun run{core, key, load};
+        static_cast<void>(run.run(ReadKind::refresh));
+    } catch (...) {
+        core.count(Count::refresh_failures);
+        core.back_off(key);
+        core.tell(EventKind::refresh_failed, key, std::current_exception());
+    }
+}
+
+/// Starts the background reload of a key, unless one is on its way, the key backs off after a failure,
+/// or too many others are being refreshed. A hit does not wait for it, nor does it load by itself:
+/// without an executor that takes the task, the key backs off.
+template <class E, class Q>
+void refresh_soon(E& core, const Q& asked) noexcept {
+    try {
+        const typename E::Key key(asked);
+        const auto now = core.now();
+        auto place = core.loads().begin_refresh(key, core.options.refresh_concurrency, now,
+                                                later(now, core.options.refresh_backoff));
+        if (!place) {
+            return;
+        }
+        E* const mine = &core;
+        static_cast<void>(core.executor.submit(
+            [mine, background = core.background, key, place = std::move(place)]() mutable {
+                const TaskScope::Pass pass{background->scope};
+                if (pass) {
+                    place->begin();
+                    refresh_now(*mine, key);
+                }
+                place.reset();
+                if (auto* const loads = background->loads.find()) {
+                    loads->tidy(key);
+                }
+            }));
+    } catch (...) {
+        // No room for the task: a later hit will try.
+    }
+}
+
+}  // namespace detail
+
+LARDER_NS_END
+
+#endif  // LARDER_DETAIL_READ_REFRESH_HPP
