@@ -10,45 +10,22 @@
 #include <larder/version.hpp>
 
 #include <concepts>
-#include <cstddef>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <tuple>
-#include <type_traits>
 
 LARDER_NS_BEGIN
 
 namespace redis {
-
-using larder::detail::NamesItself;
 
 /// What can be a key: integers, enumerations, strings, tuples and pairs of these, and whatever
 /// `std::string to_key(const K&)` in the key's own namespace names.
 ///
 /// Two keys that differ must have names that differ.
 template <class K>
-concept Nameable = NamesItself<K> || std::convertible_to<const K&, std::string_view> ||
-                   std::integral<K> || std::is_enum_v<K> || requires { std::tuple_size<K>::value; };
-
-template <class K>
-[[nodiscard]] std::string key_name(const K& key);
+concept Nameable = larder::detail::TextualKey<K> && !std::floating_point<K>;
 
 namespace detail {
-
-/// A part of a tuple: a colon of its own must not pass for one between parts.
-[[nodiscard]] inline std::string escaped(std::string_view part) {
-    std::string text;
-    text.reserve(part.size());
-    for (const char c : part) {
-        switch (c) {
-            case ':': text += "%3A"; break;
-            case '%': text += "%25"; break;
-            default: text += c;
-        }
-    }
-    return text;
-}
 
 /// `name` with the characters escaped that mean something to SCAN's MATCH.
 [[nodiscard]] inline std::string glob_escaped(std::string_view name) {
@@ -64,31 +41,14 @@ namespace detail {
 
 }  // namespace detail
 
-/// `42`, `name`, `1:name` for a tuple; bytes of any value are kept as they are.
+/// How the key is named: `42`, `name`, `1:name` for a tuple; see detail/support/key_text.hpp.
 template <class K>
 [[nodiscard]] std::string key_name(const K& key) {
     static_assert(
         Nameable<K>,
         "larder: a key in Redis is an integer, an enumeration, a string, a tuple of these, "
         "or has std::string to_key(const K&) in its own namespace");
-    if constexpr (NamesItself<K>) {
-        return to_key(key);
-    } else if constexpr (std::convertible_to<const K&, std::string_view>) {
-        return std::string{std::string_view{key}};
-    } else if constexpr (std::is_enum_v<K>) {
-        return std::to_string(static_cast<std::underlying_type_t<K>>(key));
-    } else if constexpr (std::integral<K>) {
-        return std::to_string(key);
-    } else {
-        return std::apply(
-            [](const auto&... part) {
-                std::string text;
-                std::size_t at = 0;
-                ((text += (at++ == 0 ? "" : ":") + detail::escaped(key_name(part))), ...);
-                return text;
-            },
-            key);
-    }
+    return larder::detail::key_text(key);
 }
 
 /// A namespace begins with no `~`, which larder's own keys begin with, and holds no braces, which

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-// The bytes of a slot, and the names of keys: no server needed.
+// The bytes of a slot.
 
 #include "support/catch.hpp"
 
 #include <larder/redis/detail/store/slot_format.hpp>
-#include <larder/redis/key_name.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -13,7 +12,6 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <tuple>
 
 using namespace larder::redis::detail;
 using namespace std::chrono_literals;
@@ -67,22 +65,6 @@ TEST_CASE("a value keeps life, grace, moment and tags beside its bytes", "[redis
     }
     CHECK_THROWS_AS(write_slot(std::nullopt, 0s, 0s, {}, {std::string(70'000, 't')}),
                     std::length_error);
-}
-
-TEST_CASE("keys that differ have names that differ", "[redis]") {
-    using larder::redis::key_name;
-    enum class Colour : std::uint8_t { red = 3 };
-    CHECK(key_name(42) == "42");
-    CHECK(key_name(-1) == "-1");
-    CHECK(key_name(Colour::red) == "3");
-    CHECK(key_name(std::string{"a:b %"}) == "a:b %");
-    using Pair = std::tuple<std::string, std::string>;
-    CHECK(key_name(Pair{"a", "b"}) == "a:b");
-    CHECK(key_name(Pair{"a:b", "c"}) != key_name(Pair{"a", "b:c"}));
-    CHECK(key_name(Pair{"a%3A", "c"}) != key_name(Pair{"a:", "c"}));
-    CHECK(key_name(Pair{"", "x"}) != key_name(Pair{"x", ""}));
-    CHECK(key_name(std::tuple{1, std::string{"x"}}) == "1:x");
-    static_assert(!larder::redis::Nameable<double>);
 }
 
 TEST_CASE("a namespace that could meet another's keys is refused", "[redis]") {
