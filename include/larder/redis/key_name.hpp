@@ -25,22 +25,6 @@ namespace redis {
 template <class K>
 concept Nameable = larder::detail::TextualKey<K> && !std::floating_point<K>;
 
-namespace detail {
-
-/// `name` with the characters escaped that mean something to SCAN's MATCH.
-[[nodiscard]] inline std::string glob_escaped(std::string_view name) {
-    std::string text;
-    for (const char c : name) {
-        if (std::string_view{"*?[]\\^-"}.find(c) != std::string_view::npos) {
-            text += '\\';
-        }
-        text += c;
-    }
-    return text;
-}
-
-}  // namespace detail
-
 /// How the key is named: `42`, `name`, `1:name` for a tuple; see detail/support/key_text.hpp.
 template <class K>
 [[nodiscard]] std::string key_name(const K& key) {

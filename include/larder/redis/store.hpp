@@ -8,30 +8,30 @@
 
 #include <larder/clock.hpp>
 #include <larder/concepts.hpp>
-#include <larder/detail/slot/invalidation_replay.hpp>
+#include <larder/detail/flight/in_flight.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/detail/support/saturating_time.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
-#include <larder/hash.hpp>
 #include <larder/redis/client.hpp>
+#include <larder/redis/detail/store/filler.hpp>
+#include <larder/redis/detail/store/key_slots.hpp>
 #include <larder/redis/detail/store/lease_acquirer.hpp>
+#include <larder/redis/detail/store/query.hpp>
 #include <larder/redis/detail/store/reader.hpp>
 #include <larder/redis/detail/store/scripts.hpp>
 #include <larder/redis/detail/store/slot_format.hpp>
+#include <larder/redis/detail/store/slot_names.hpp>
+#include <larder/redis/detail/store/slot_view.hpp>
 #include <larder/redis/detail/store/state.hpp>
-#include <larder/redis/error.hpp>
+#include <larder/redis/detail/store/writer.hpp>
 #include <larder/redis/key_name.hpp>
+#include <larder/redis/pipeline.hpp>
 #include <larder/redis/store_options.hpp>
 #include <larder/stats.hpp>
 #include <larder/version.hpp>
 
-#include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <concepts>
 #include <cstddef>
-#include <cstdint>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -60,9 +60,9 @@ struct JsonCodec;
 /// begins with the byte 0x01. Bytes that do not decode are a miss, counted in `undecodable`.
 ///
 /// While the server is away, or refuses writes, policies go on without it: reads load, writes queue
-/// the drop of their key, and this process does not trust its copy until the server was told.
+/// the invalidation of their key, and this process does not trust its copy until the server was told.
 ///
-/// A cheap handle: copies share everything, the queue of missed drops too.
+/// A cheap handle: copies share everything, the queue of missed invalidations too.
 ///
 /// Thread safety: all members may run concurrently; operations on one key are atomic and
 /// linearizable across processes.
@@ -86,11 +86,9 @@ class RedisStore {
 
     using Flight = detail::Flight<V>;
     using Remaining = detail::Remaining;
+    using State = redis::detail::StoreState<V, C>;
     using Reader = redis::detail::SlotReader<V, C>;
-    using LeaseAcquirer = redis::detail::LeaseAcquirer<V, C>;
-    using Sighted = redis::detail::Sighted<V>;
-    using Pipeline = redis::Pipeline;
-    using Reply = redis::Reply;
+    using View = redis::detail::SlotView<V>;
 
 public:
     using key_type = K;
@@ -116,52 +114,54 @@ public:
     /// The copy, fresh or stale within its grace.
     template <class Q = K>
     [[nodiscard]] std::optional<Entry<V>> find(const Q& key) const {
-        std::optional<Entry<V>> entry;
-        const std::string name = slot(key);
-        if (!distrusted(name)) {
-            reader().read(std::span{&name, 1}, Query{.remaining = true},
-                          [&](std::size_t, Sighted& seen) {
-                              if (seen.copy) {
-                                  entry = std::move(seen.copy->entry);
-                              }
-                          });
+        const std::string name = slots().of(key);
+        if (!state_->distrusts(name)) {
+            redis::detail::SlotReading<V> seen = reader().read(name, Query{.remaining = true});
+            if (seen.slot.copy) {
+                return std::move(seen.slot.copy->entry);
+            }
         }
-        return entry;
+        return std::nullopt;
     }
 
     /// Stores, unless a write of the key is in flight; a life of zero or less erases, and so does a
     /// value that is too large. It is sent once: after a NoReply of unknown outcome it may yet be
     /// carried out.
     void put(const K& key, const std::optional<V>& value, Lifetime life) {
-        Pipeline pipeline;
-        std::vector<std::string> slots{slot(key)};
-        add_put(pipeline, slots.front(), value, life);
-        overwrite(pipeline, slots);
+        redis::Pipeline pipeline;
+        const std::string name = slots().of(key);
+        writer().add_put(pipeline, name, value, life);
+        writer().put(pipeline, std::span{&name, 1});
     }
 
     /// Drops the copy; true if there was one.
     template <class Q = K>
     bool erase(const Q& key) {
-        const std::string name = slot(key);
-        return erase_told(std::span{&name, 1}) == 1;
+        const std::string name = slots().of(key);
+        return writer().erase(std::span{&name, 1}) == 1;
     }
 
+    /// Their copies, in one round trip, in the order of the keys.
     [[nodiscard]] std::vector<std::optional<Entry<V>>> find_many(std::span<const K> keys) const {
         std::vector<std::optional<Entry<V>>> entries(keys.size());
         read_many(keys, Query{.remaining = true},
-                  [&](std::size_t i, Sighted& seen) { entries[i] = std::move(seen.copy->entry); });
+                  [&](std::size_t i, View& view) { entries[i] = std::move(view.copy->entry); });
         return entries;
     }
+
+    /// As `put`, in one round trip; not atomic.
     void put_many(std::span<const std::pair<K, std::optional<V>>> pairs, Lifetime life) {
-        Pipeline pipeline;
-        std::vector<std::string> slots;
-        slots.reserve(pairs.size());
+        redis::Pipeline pipeline;
+        std::vector<std::string> names;
+        names.reserve(pairs.size());
         for (const auto& [key, value] : pairs) {
-            add_put(pipeline, slots.emplace_back(slot(key)), value, life);
+            writer().add_put(pipeline, names.emplace_back(slots().of(key)), value, life);
         }
-        overwrite(pipeline, slots);
+        writer().put(pipeline, names);
     }
-    std::size_t erase_many(std::span<const K> keys) { return erase_told(slots_of(keys)); }
+
+    /// As `erase`, in one round trip; how many copies there were.
+    std::size_t erase_many(std::span<const K> keys) { return writer().erase(slots().of_all(keys)); }
 
     // ---- beyond the plain Store ----
 
@@ -170,63 +170,55 @@ public:
 
     /// Makes every copy that carries one of these tags a miss, in time that does not depend on how
     /// many there are. A load or a write in flight will not leave a value that carries one.
-    void invalidate_tags(std::span<const std::string> tags) {
-        static_cast<void>(state_->step(scripts().invalidate, with_tags({}, tags),
-                                       {redis::detail::hex(redis::detail::new_id())}));
-    }
+    void invalidate_tags(std::span<const std::string> tags) { writer().invalidate_tags(tags); }
 
+    /// The client that this store asks.
     [[nodiscard]] const redis::Client& client() const noexcept { return state_->client; }
+
+    /// By which lives and waits are measured.
     [[nodiscard]] const clock_type& clock() const noexcept { return state_->clock; }
 
-    /// What the server failed at, bytes that did not decode, values that were too large, drops that
-    /// are queued, and whether the server is being asked.
-    [[nodiscard]] Stats stats() const {
-        Stats stats;
-        stats.store_errors = state_->failures.load(std::memory_order_relaxed);
-        stats.undecodable = state_->undecodable.load(std::memory_order_relaxed);
-        stats.oversized = state_->oversized.load(std::memory_order_relaxed);
-        stats.queued_invalidations = state_->drops.size();
-        stats.breaker = state_->client.breaker();
-        return stats;
-    }
+    /// What the server failed at, bytes that did not decode, values that were too large,
+    /// invalidations that are queued, and whether the server is being asked.
+    [[nodiscard]] Stats stats() const { return state_->stats(); }
 
     // ---- the slot protocol, for policies ----
 
     /// Calls `see(value or null, remaining, life, refreshing)` with the copy; false if there is none.
-    /// A server that fails is a miss: `open` with the same look will say so.
+    /// A server that fails is a miss: `open` with the same query will say so.
     template <class Q, class See>
     bool peek(const Q& key, See&& see, Query& query) const {
-        const std::string name = slot(key);
-        if (distrusted(name)) {
-            query.saw = Query::Saw::bypass;
+        const std::string& name = slots().of(key, query);
+        if (state_->distrusts(name)) {
+            query.found = Query::Found::bypass;
             return false;
         }
-        bool there = false;
         try {
-            reader().read(std::span{&name, 1}, query, [&](std::size_t, const Sighted& seen) {
-                there = seen.copy.has_value();
-                if (there) {
-                    show(*seen.copy, see);
-                }
-                Reader::note(seen, query);
-            });
+            const redis::detail::SlotReading<V> seen = reader().read(name, query);
+            Reader::note(seen.slot, query);
+            if (seen.slot.copy) {
+                show(*seen.slot.copy, see);
+            }
+            return seen.slot.copy.has_value();
         } catch (const StoreError&) {
             state_->failed();
-            query.saw = Query::Saw::failure;
+            query.found = Query::Found::failure;
             query.failure = std::current_exception();
+            return false;
         }
-        return there;
     }
+    /// The same, for whoever does not open afterwards.
     template <class Q, class See>
     bool peek(const Q& key, See&& see) const {
         Query query{.remaining = true};
         return peek(key, std::forward<See>(see), query);
     }
+    /// The same for many: `see(i, value or null, remaining, life, refreshing)`.
     template <class See>
     void peek_many(std::span<const K> keys, See&& see, Query query = {.remaining = true}) const {
         try {
-            read_many(keys, query, [&](std::size_t i, const Sighted& seen) {
-                show(*seen.copy,
+            read_many(keys, query, [&](std::size_t i, const View& view) {
+                show(*view.copy,
                      [&](const V* value, Remaining remaining, Ttl life, bool refreshing) {
                          see(i, value, remaining, life, refreshing);
                      });
@@ -238,12 +230,12 @@ public:
 
     /// The flight of a load in this process, if the slot still shows its lease.
     [[nodiscard]] std::shared_ptr<Flight> underway(const K& key) {
-        const std::string name = slot(key);
-        if (distrusted(name)) {
+        const std::string name = slots().of(key);
+        if (state_->distrusts(name)) {
             return nullptr;
         }
         try {
-            for (auto& [lease, flight] : state_->leases.of(name)) {
+            for (auto& [lease, flight] : state_->leases.under_way(name)) {
                 if (reader().left_of(name, {lease.id, {}, lease.beside})) {
                     return std::move(flight);
                 }
@@ -255,357 +247,137 @@ public:
     }
 
     /// How long a lease has left, if the slot still shows it.
+    ///
+    /// @throws StoreError  the server cannot be asked
     [[nodiscard]] std::optional<Ttl> remote_lease(const K& key, const detail::Lease& lease) const {
-        return reader().left_of(slot(key), lease);
+        return reader().left_of(slots().of(key), lease);
     }
 
+    /// The lease, or what the slot holds instead. The query says what `peek` has seen.
+    ///
+    /// @throws StoreError  the server cannot be asked
     [[nodiscard]] Opening open(const K& key, Query& query) {
-        const std::string name = slot(key);
-        return distrusted(name) ? Opening{} : lessor().open(name, query);
+        const std::string& name = slots().of(key, query);
+        return state_->distrusts(name) ? Opening{} : acquirer().open(name, query);
     }
+    /// The same, for whoever has not peeked.
     [[nodiscard]] Opening open(const K& key) {
         Query query{.remaining = true};
         return open(key, query);
     }
+    /// The same for many, in one round trip if their slots are empty; none is left open if it throws.
     [[nodiscard]] std::vector<Opening> open_many(std::span<const K> keys,
                                                  const Query& query = {.remaining = true}) {
         std::vector<Opening> openings(keys.size());
-        const Trusted asked = trusted(keys);
-        try {
-            lessor().open_many(asked.slots, query, [&](std::size_t i, Opening opening) {
-                openings[asked.places[i]] = std::move(opening);
-            });
-        } catch (...) {
-            for (std::size_t i = 0; i < asked.slots.size(); ++i) {
-                give_back(asked.slots[i], openings[asked.places[i]]);
-            }
-            throw;
+        const redis::detail::TrustedSlots trusted = slots().trusted(keys);
+        std::vector<Opening> opened = acquirer().open_many(trusted.slots, query);
+        for (std::size_t i = 0; i < opened.size(); ++i) {
+            openings[trusted.places[i]] = std::move(opened[i]);
         }
         return openings;
     }
 
+    /// The lease beside a fresh copy; forced: whatever the slot holds, but for a write.
+    ///
+    /// @throws StoreError  the server cannot be asked
     [[nodiscard]] Opening open_refresh(const K& key, bool force) {
-        const std::string name = slot(key);
-        if (distrusted(name)) {
-            return {};
-        }
-        return force ? lessor().take(name)
-                     : lessor().reopen(name, Query{}, redis::detail::Beside::fresh);
+        using redis::detail::Beside;
+        const std::string name = slots().of(key);
+        return state_->distrusts(name) ? Opening{}
+               : force                 ? acquirer().force(name)
+                                       : acquirer().open_beside(name, Query{}, Beside::fresh);
     }
 
+    /// Keeps what a load gave if the slot still shows its lease; what is not to be kept is withdrawn.
+    ///
+    /// @throws StoreError  the server cannot be told
+    /// @throws anything    what the codec throws
     detail::Filled fill(const K& key, const detail::Lease& lease, const std::optional<V>& value,
                         const detail::CopyTerms& terms) {
-        const detail::FillRequest<K, V> one{&key, lease, &value, &terms};
-        const detail::Filled filled = fill_many(std::span{&one, 1}).front();
-        if (filled.failure) {
-            std::rethrow_exception(filled.failure);
-        }
-        return filled;
+        return filler().fill(slots().of(key), lease, value, terms);
     }
-    /// In one round trip. A value that cannot be encoded fails alone.
+    /// The same in one round trip; a value that cannot be encoded fails alone.
     [[nodiscard]] std::vector<detail::Filled> fill_many(
         std::span<const detail::FillRequest<K, V>> rows) {
-        std::vector<detail::Filled> all(rows.size());
-        std::vector<Fill> fills;
-        fills.reserve(rows.size());
-        Pipeline pipeline;
-        pipeline.repeatable();
-        for (std::size_t i = 0; i < rows.size(); ++i) {
-            if (rows[i].lease) {
-                Fill& fill = fills.emplace_back(Fill{i, slot(*rows[i].key), {}});
-                try {
-                    fill.bytes = bytes_of(fill.slot, rows[i]);
-                } catch (...) {
-                    all[i].failure = std::current_exception();
-                }
-                add_fill(pipeline, rows[i], fill);
-            }
-        }
-        const std::vector<Reply> replies = state_->run(pipeline);
-        for (std::size_t i = 0; i < fills.size(); ++i) {
-            const Fill& fill = fills[i];
-            state_->leases.remove(fill.slot, rows[fill.row].lease.id);
-            all[fill.row].kept = replies[i][1].integer() == 1;
-            all[fill.row].tags_stand = replies[i][2].integer() == 1;
-        }
-        return all;
+        return filler().fill_many(rows, [this](const K& key) { return slots().of(key); });
     }
+    /// The load failed.
     void release(const K& key, const detail::Lease& lease) {
         if (lease) {
-            LeaseAcquirer::release(*state_, slot(key), lease);
+            state_->release(slots().of(key), lease);
         }
     }
     /// A fill of nothing.
     void withdraw(const K& key, const detail::Lease& lease) {
         fill(key, lease, std::nullopt, detail::CopyTerms{});
     }
+    /// The fill of a forced refresh was dropped: nothing that is older than the refresh stays.
     void close_refresh(const K& key, const detail::Lease& lease) {
-        const std::string name = slot(key);
-        static_cast<void>(state_->step(scripts().close_refresh,
-                                       {name, redis::detail::Names::side(name)},
+        const std::string name = slots().of(key);
+        static_cast<void>(state_->step(redis::detail::SlotScripts::instance().close_refresh,
+                                       {name, redis::detail::SlotNames::side(name)},
                                        {redis::detail::hex(lease.id)}));
     }
 
+    /// Opens a write.
+    ///
+    /// @throws StoreError  the server cannot be told
     [[nodiscard]] detail::Ticket begin_write(const K& key, Ttl life) {
-        return begin_write_many(std::span<const K>{&key, 1}, life).front();
+        const std::string name = slots().of(key);
+        detail::Ticket ticket;
+        writer().begin_write(std::span{&name, 1}, life, std::span{&ticket, 1});
+        return ticket;
     }
-    /// Opens every key, or gives back those that it has opened.
+    /// Opens a write on every key, or on none.
     [[nodiscard]] std::vector<detail::Ticket> begin_write_many(std::span<const K> keys, Ttl life) {
-        const std::vector<std::string> slots = slots_of(keys);
         std::vector<detail::Ticket> tickets(keys.size());
-        std::vector<detail::Ticket> replaced(keys.size());
-        for (bool again = false;; again = true) {
-            for (detail::Ticket& ticket : tickets) {
-                ticket.id = redis::detail::new_id();
-            }
-            try {
-                begin(slots, life, tickets, replaced);
-                return tickets;
-            } catch (const redis::ConnectionError&) {
-                // It may be carried out yet. Another attempt has another id, and names this one.
-                if (again) {
-                    undo(slots, tickets, replaced);
-                    throw;
-                }
-                replaced = tickets;
-            } catch (...) {
-                undo(slots, tickets, replaced);
-                throw;
-            }
-        }
+        writer().begin_write(slots().of_all(keys), life, tickets);
+        return tickets;
     }
+    /// Ends a write; false if its ticket was not there any more.
     bool finish_write(const K& key, const detail::Ticket& ticket, detail::Finish how,
                       const std::optional<V>& value, const detail::CopyTerms& terms) {
-        std::optional<std::string> bytes;
-        if (how == detail::Finish::value && terms.kept()) {
-            bytes = encode(value, terms, ticket.epoch);
-        }
-        const bool tagged = bytes && !terms.tags.empty();
-        std::vector<std::string> keys{slot(key)};
-        if (tagged) {
-            keys = with_tags(std::move(keys), terms.tags);
-        }
-        const Reply reply =
-            state_->step(tagged ? scripts().finish_tagged : scripts().finish, keys,
-                         {redis::detail::hex(ticket.id), bytes ? milliseconds(terms.life) : "0",
-                          bytes ? std::string_view{*bytes} : std::string_view{},
-                          redis::detail::to_text(ticket.epoch)});
-        return reply[0].integer() == 1;
+        return writer().finish_write(slots().of(key), ticket, how, value, terms);
     }
 
-    /// Remembers a drop that the server missed. Loads in flight here will not fill. One that is forced
-    /// is never lost: where it cannot be remembered, no copy is trusted until all are erased.
+    /// Remembers an invalidation that the server missed. Loads in flight here will not fill. One that
+    /// is forced is never lost: where it cannot be remembered, no copy is trusted until all are erased.
     bool queue_invalidation(const K& key, std::size_t most,
                             const detail::MissedInvalidation& missed) {
         try {
-            return state_->drops.add(slot(key), most, missed);
+            return state_->missed.add(slots().of(key), most, missed);
         } catch (...) {
             if (!missed.force) {
                 throw;
             }
-            state_->drops.lose();
+            state_->missed.lose();
             return true;
         }
     }
-    [[nodiscard]] std::size_t queued_invalidations() const noexcept { return state_->drops.size(); }
+    /// How many are remembered.
+    [[nodiscard]] std::size_t queued_invalidations() const noexcept {
+        return state_->missed.size();
+    }
 
-    /// LeaseRenewer that are out. Tickets are in the server alone: the slots show them.
+    /// Leases that are out. Tickets are in the server alone: the slots show them.
     [[nodiscard]] detail::InHand in_hand() const { return {state_->leases.count(), 0}; }
 
 private:
-    using Drops =
-        detail::InvalidationReplay<std::string, Hash<std::string>, SteadyClock>;  // by slot
-
-    struct State : redis::detail::StoreState<V, C> {
-        using redis::detail::StoreState<V, C>::StoreState;
-
-        // What the server has missed: how writes ended, and that the copy goes.
-        void tell(std::span<const typename Drops::Invalidation> missed) {
-            Pipeline pipeline;
-            pipeline.repeatable();
-            std::vector<std::string> slots;
-            slots.reserve(missed.size());
-            for (const auto& drop : missed) {
-                for (const detail::Ticket& ticket : drop.tickets) {
-                    add_end(pipeline, drop.key, ticket);
-                }
-                redis::detail::add_script(pipeline, scripts().erase, {drop.key}, {});
-                slots.push_back(drop.key);
-            }
-            this->erased(pipeline, slots);
-        }
-
-        clock_type clock{};
-        // Owns no part of this, and ends first.
-        Drops drops{clock,
-                    {.tell = [this](auto missed) { tell(missed); },
-                     .at_once = 256,
-                     .clear = [this] { this->clear(); }}};
-    };
-
-    // A fill as it is sent.
-    struct Fill {
-        std::size_t row = 0;
-        std::string slot{};
-        std::optional<std::string> bytes{};  // empty: nothing is to be kept
-    };
-
-    // Keys that may be asked for: the server was told of all their drops.
-    struct Trusted {
-        std::vector<std::string> slots{};
-        std::vector<std::size_t> places{};
-    };
-
+    [[nodiscard]] auto slots() const noexcept { return redis::detail::KeySlots<K, V, C>{*state_}; }
     [[nodiscard]] Reader reader() const noexcept { return Reader{*state_}; }
-    [[nodiscard]] LeaseAcquirer lessor() const noexcept { return LeaseAcquirer{*state_}; }
-    static const redis::detail::SlotScripts& scripts() {
-        return redis::detail::SlotScripts::instance();
+    [[nodiscard]] auto acquirer() const noexcept {
+        return redis::detail::LeaseAcquirer<V, C>{*state_};
     }
+    [[nodiscard]] auto filler() const noexcept { return redis::detail::SlotFiller<V, C>{*state_}; }
+    [[nodiscard]] auto writer() const noexcept { return redis::detail::SlotWriter<V, C>{*state_}; }
 
-    // ---- names ----
-
-    template <class Q>
-    [[nodiscard]] std::string slot(const Q& key) const {
-        if constexpr (!redis::NamesItself<K> && std::convertible_to<const Q&, std::string_view>) {
-            return state_->names.slot(key);
-        } else if constexpr (std::same_as<Q, K>) {
-            return state_->names.slot(redis::key_name(key));
-        } else {
-            return state_->names.slot(redis::key_name(K(key)));
-        }
-    }
-    [[nodiscard]] std::vector<std::string> slots_of(std::span<const K> keys) const {
-        std::vector<std::string> slots;
-        slots.reserve(keys.size());
-        for (const K& key : keys) {
-            slots.push_back(slot(key));
-        }
-        return slots;
-    }
-    [[nodiscard]] std::vector<std::string> with_tags(std::vector<std::string> keys,
-                                                     std::span<const std::string> tags) const {
-        keys.push_back(state_->names.clock());
-        for (const std::string& tag : tags) {
-            keys.push_back(state_->names.tag(tag));
-        }
-        return keys;
-    }
-
-    // ---- values ----
-
-    // Empty if it is too large to be kept.
-    std::optional<std::string> encode(const std::optional<V>& value, const detail::CopyTerms& terms,
-                                      const detail::Epoch& epoch) const {
-        std::optional<std::string> bytes = framed(value, terms, epoch);
-        if (bytes && bytes->size() > state_->most_slot_bytes()) {
-            bytes.reset();
-        }
-        if (!bytes) {
-            state_->oversized.fetch_add(1, std::memory_order_relaxed);
-        }
-        return bytes;
-    }
-    std::optional<std::string> framed(const std::optional<V>& value, const detail::CopyTerms& terms,
-                                      const detail::Epoch& epoch) const {
-        std::optional<std::string> body;
-        if (value) {
-            body = state_->codec.encode(*value);
-            if (body->size() > state_->options.max_value_bytes) {
-                return std::nullopt;
-            }
-        }
-        const bool plain = C::textual && body && terms.tags.empty() && !terms.own_life &&
-                           terms.life.grace <= Ttl::zero() &&
-                           (body->empty() || body->front() != redis::detail::SlotBytes::magic);
-        if (plain) {
-            return body;
-        }
-        const Lifetime life = within_bounds(terms.life);
-        return redis::detail::write_slot(body, terms.own_life ? life.fresh : Ttl::zero(),
-                                         life.grace, epoch, terms.tags);
-    }
-    static Lifetime within_bounds(const Lifetime& life) {
-        constexpr Ttl most = redis::detail::longest_life;
-        return {std::clamp(life.fresh, Ttl{1}, most), std::clamp(life.grace, Ttl{0}, most)};
-    }
-    void add_put(Pipeline& pipeline, const std::string& name, const std::optional<V>& value,
-                 Lifetime life) const {
-        const std::optional<std::string> bytes =
-            life.fresh > Ttl::zero() ? encode(value, {life, {}}, {}) : std::nullopt;
-        if (bytes) {
-            redis::detail::add_script(pipeline, scripts().put, {name},
-                                      {milliseconds(life), *bytes});
-        } else {
-            redis::detail::add_script(pipeline, scripts().erase, {name}, {});
-        }
-    }
-    // Sent once: another's value may have come between.
-    void overwrite(const Pipeline& pipeline, std::span<const std::string> slots) {
-        const auto moment = state_->drops.moment();
-        const auto held = state_->leases.now();
-        static_cast<void>(state_->run(pipeline));
-        for (const std::string& name : slots) {
-            state_->leases.lose(name, held);
-            state_->drops.forget(name, moment);
-        }
-    }
-
-    // Empty if nothing is to be stored.
-    std::optional<std::string> bytes_of(const std::string& name,
-                                        const detail::FillRequest<K, V>& row) const {
-        const bool wanted = row.terms->kept() && !distrusted(name);
-        return wanted ? encode(*row.value, *row.terms, row.lease.epoch) : std::nullopt;
-    }
-    void add_fill(Pipeline& pipeline, const detail::FillRequest<K, V>& row,
-                  const Fill& fill) const {
-        const detail::Lease& lease = row.lease;
-        std::vector<std::string> keys{fill.slot};
-        if (lease.beside) {
-            keys.push_back(redis::detail::Names::side(keys.front()));
-        }
-        const bool tagged = !row.terms->tags.empty();
-        if (tagged) {
-            keys = with_tags(std::move(keys), row.terms->tags);
-        }
-        const redis::Script& script = lease.beside
-                                          ? (tagged ? scripts().refill_tagged : scripts().refill)
-                                          : (tagged ? scripts().fill_tagged : scripts().fill);
-        redis::detail::add_script(
-            pipeline, script, keys,
-            {redis::detail::loading_bytes(lease.id),
-             fill.bytes ? milliseconds(row.terms->life) : "0",
-             fill.bytes ? std::string_view{*fill.bytes} : std::string_view{},
-             redis::detail::to_text(lease.epoch), redis::detail::hex(lease.id)});
-    }
-    // A life with its grace, as Redis takes it.
-    static std::string milliseconds(const Lifetime& life) {
-        const Lifetime bounded = within_bounds(life);
-        return std::to_string((bounded.fresh + bounded.grace).count());
-    }
-
-    // ---- reads ----
-
-    // Asked before the bytes are: who is told of a drop while it reads has read what was there before.
-    [[nodiscard]] Trusted trusted(std::span<const K> keys) const {
-        Trusted all;
-        all.slots.reserve(keys.size());
-        all.places.reserve(keys.size());
-        for (std::size_t i = 0; i < keys.size(); ++i) {
-            std::string name = slot(keys[i]);
-            if (!distrusted(name)) {
-                all.slots.push_back(std::move(name));
-                all.places.push_back(i);
-            }
-        }
-        return all;
-    }
-    // Copies of keys that may be served; `found(i, sighted)` for each.
+    // Copies of keys that may be served; `found(i, view)` for each.
     template <class Found>
     void read_many(std::span<const K> keys, const Query& query, Found&& found) const {
-        const Trusted asked = trusted(keys);
-        reader().read(asked.slots, query, [&](std::size_t i, Sighted& seen) {
-            if (seen.copy) {
-                found(asked.places[i], seen);
+        const redis::detail::TrustedSlots trusted = slots().trusted(keys);
+        reader().read_many(trusted.slots, query, [&](std::size_t i, View& view) {
+            if (view.copy) {
+                found(trusted.places[i], view);
             }
         });
     }
@@ -613,109 +385,6 @@ private:
     static void show(const detail::Copy<V>& copy, See&& see) {
         const V* const value = copy.entry.value ? std::addressof(*copy.entry.value) : nullptr;
         see(value, Remaining{copy.entry.remaining}, copy.fresh, copy.refreshing);
-    }
-    void give_back(const std::string& name, const Opening& opening) noexcept {
-        if (opening.slot != detail::Slot::lead) {
-            return;
-        }
-        try {
-            LeaseAcquirer::release(*state_, name, opening.lease);
-        } catch (...) {
-            state_->failed();  // it ends by itself
-        }
-    }
-
-    // ---- writes ----
-
-    void begin(std::span<const std::string> slots, Ttl life, std::span<detail::Ticket> tickets,
-               std::span<const detail::Ticket> replaced) const {
-        const std::string length =
-            std::to_string(std::clamp(life, Ttl{1}, redis::detail::longest_ticket).count());
-        Pipeline pipeline;
-        pipeline.command("GET", state_->names.clock());
-        for (std::size_t i = 0; i < slots.size(); ++i) {
-            redis::detail::add_script(
-                pipeline, scripts().begin, {slots[i]},
-                {redis::detail::hex(tickets[i].id), length,
-                 replaced[i] ? redis::detail::hex(replaced[i].id) : std::string{}});
-        }
-        const auto held = state_->leases.now();
-        const std::vector<Reply> replies = ask(pipeline, tickets);
-        const detail::Epoch epoch = lessor().epoch_of(replies.front());
-        for (std::size_t i = 0; i < slots.size(); ++i) {
-            state_->leases.lose(slots[i], held);
-            tickets[i].epoch = epoch;
-        }
-    }
-    // What cannot have been written is no ticket. The first command reads the clock: that may be
-    // forbidden.
-    std::vector<Reply> ask(const Pipeline& pipeline, std::span<detail::Ticket> tickets) const {
-        std::vector<Reply> replies;
-        try {
-            replies = state_->client.run(pipeline);
-        } catch (const redis::NoReply& failure) {
-            if (failure.outcome() == redis::Outcome::not_sent) {
-                std::fill(tickets.begin(), tickets.end(), detail::Ticket{});
-            }
-            throw;
-        }
-        for (std::size_t i = 0; i < tickets.size(); ++i) {
-            if (replies[i + 1].is_error()) {
-                tickets[i] = {};
-            }
-        }
-        state_->check(pipeline, replies, 1);
-        return replies;
-    }
-    // Tickets that may have been written and will not be used, of both attempts. If the server cannot
-    // be told, it is when it is back: else they would hide their keys.
-    void undo(std::span<const std::string> slots, std::span<const detail::Ticket> tickets,
-              std::span<const detail::Ticket> replaced) noexcept {
-        try {
-            Pipeline pipeline;
-            pipeline.repeatable();
-            for (std::size_t i = 0; i < slots.size(); ++i) {
-                for (const detail::Ticket& ticket : {tickets[i], replaced[i]}) {
-                    if (ticket) {
-                        add_end(pipeline, slots[i], ticket);
-                    }
-                }
-            }
-            static_cast<void>(state_->run(pipeline));
-        } catch (...) {
-            state_->failed();
-            for (std::size_t i = 0; i < slots.size(); ++i) {
-                for (const detail::Ticket& ticket : {tickets[i], replaced[i]}) {
-                    if (ticket) {
-                        state_->drops.add(slots[i], 0, {.ticket = ticket, .force = true});
-                    }
-                }
-            }
-        }
-    }
-    // A write ends and leaves nothing.
-    static void add_end(Pipeline& pipeline, const std::string& name, const detail::Ticket& ticket) {
-        redis::detail::add_script(pipeline, scripts().finish, {name},
-                                  {redis::detail::hex(ticket.id), "0", ""});
-    }
-
-    // After this, what was queued before it is done.
-    std::size_t erase_told(std::span<const std::string> slots) {
-        const auto moment = state_->drops.moment();
-        const std::size_t had = slots.empty() ? 0 : state_->erase(slots);
-        for (const std::string& name : slots) {
-            state_->drops.forget(name, moment);
-        }
-        return had;
-    }
-
-    // True while the server has not been told of a drop; tries to tell it first.
-    bool distrusted(const std::string& name) const {
-        if (state_->drops.empty()) [[likely]] {
-            return false;
-        }
-        state_->drops.help();
-        return state_->drops.contains(name);
     }
 
     std::shared_ptr<State> state_;

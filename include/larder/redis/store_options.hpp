@@ -33,8 +33,6 @@ struct RedisStoreOptions {
 
 namespace redis::detail {
 
-using StoreOptions = RedisStoreOptions;
-
 /// A slot in hand for longer than this, or without an end, counts as bytes that do not decode.
 inline constexpr Ttl longest_lease{std::chrono::minutes{1}};
 inline constexpr Ttl longest_ticket{std::chrono::hours{1}};

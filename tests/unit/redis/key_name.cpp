@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 
-// How keys are named in Redis.
+// How keys are named in Redis, and which names a namespace may have.
 
 #include "support/catch.hpp"
 
 #include <larder/redis/key_name.hpp>
 
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <tuple>
 
@@ -24,4 +25,13 @@ TEST_CASE("keys that differ have names that differ", "[redis]") {
     CHECK(key_name(Pair{"", "x"}) != key_name(Pair{"x", ""}));
     CHECK(key_name(std::tuple{1, std::string{"x"}}) == "1:x");
     static_assert(!larder::redis::Nameable<double>);
+}
+
+TEST_CASE("a namespace that could meet another's keys is refused", "[redis]") {
+    using larder::redis::require_namespace;
+    for (const char* bad : {"", "~tag", "a{b", "a}b", ":a", "a:", "a\nb", "\x7f"}) {
+        CHECK_THROWS_AS(require_namespace(bad), std::invalid_argument);
+    }
+    require_namespace("shop:product");
+    require_namespace("*?[x]");
 }

@@ -75,7 +75,7 @@ TEST_CASE("the timer renews what is under way, and gives back what is over", "[r
         CHECK(leases.count() == 2);
     }
     CHECK(leases.count() == 1);
-    CHECK(leases.of("b").empty());
+    CHECK(leases.under_way("b").empty());
     CHECK(leases.flight("b", 2) == nullptr);
     CHECK(leases.ended("b", 2));
     CHECK_FALSE(leases.ended("a", 1));
@@ -92,11 +92,11 @@ TEST_CASE("a lease is found by its slot and its id", "[redis]") {
     CHECK(leases.flight("a", 1) == first.flight());
     CHECK(leases.flight("a", 2) == second.flight());
     CHECK(leases.flight("b", 1) == nullptr);
-    CHECK(leases.of("a").size() == 2);
+    CHECK(leases.under_way("a").size() == 2);
     leases.confirm("a", 2, true);
     leases.remove("a", 1);
-    REQUIRE(leases.of("a").size() == 1);
-    CHECK(leases.of("a").front().lease.beside);
+    REQUIRE(leases.under_way("a").size() == 1);
+    CHECK(leases.under_way("a").front().lease.beside);
     CHECK(leases.ended("a", 1));
     leases.forget("a", 2);
     CHECK_FALSE(leases.ended("a", 2));

@@ -66,12 +66,3 @@ TEST_CASE("a value keeps life, grace, moment and tags beside its bytes", "[redis
     CHECK_THROWS_AS(write_slot(std::nullopt, 0s, 0s, {}, {std::string(70'000, 't')}),
                     std::length_error);
 }
-
-TEST_CASE("a namespace that could meet another's keys is refused", "[redis]") {
-    using larder::redis::require_namespace;
-    for (const char* bad : {"", "~tag", "a{b", "a}b", ":a", "a:", "a\nb", "\x7f"}) {
-        CHECK_THROWS_AS(require_namespace(bad), std::invalid_argument);
-    }
-    require_namespace("shop:product");
-    require_namespace("*?[x]");
-}

@@ -1,29 +1,35 @@
 // SPDX-License-Identifier: MIT
 
 /// @file
-/// Takes leases: of an empty slot, of one that holds what is no value, beside a value.
+/// Acquires leases: of an empty slot, of one that holds what is no value, beside a value.
 
 #ifndef LARDER_REDIS_DETAIL_STORE_LEASE_ACQUIRER_HPP
 #define LARDER_REDIS_DETAIL_STORE_LEASE_ACQUIRER_HPP
 
 #include <larder/detail/flight/in_flight.hpp>
 #include <larder/detail/slot/protocol.hpp>
-#include <larder/detail/support/random.hpp>
-#include <larder/error.hpp>
-#include <larder/redis/detail/store/lease_renewer.hpp>
+#include <larder/redis/detail/store/lease_request.hpp>
+#include <larder/redis/detail/store/query.hpp>
 #include <larder/redis/detail/store/reader.hpp>
+#include <larder/redis/detail/store/script_calls.hpp>
 #include <larder/redis/detail/store/scripts.hpp>
 #include <larder/redis/detail/store/slot_format.hpp>
+#include <larder/redis/detail/store/slot_names.hpp>
+#include <larder/redis/detail/store/slot_view.hpp>
 #include <larder/redis/detail/store/state.hpp>
+#include <larder/redis/detail/store/tag_clock.hpp>
 #include <larder/redis/error.hpp>
 #include <larder/redis/pipeline.hpp>
 #include <larder/redis/reply.hpp>
+#include <larder/redis/script.hpp>
 #include <larder/version.hpp>
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -36,96 +42,87 @@ LARDER_NS_BEGIN
 
 namespace redis::detail {
 
-/// An id of a lease or a ticket. A new one for each attempt: one whose reply was lost may still be
-/// carried out, and must then be worth nothing.
-[[nodiscard]] inline std::uint64_t new_id() noexcept {
-    for (;;) {
-        if (const std::uint64_t id = larder::detail::random_bits(); id != 0) {
-            return id;
-        }
-    }
-}
-
 /// Whether a reload beside a value is of one that is fresh, in the background, or of one that is not.
 enum class Beside : bool { fresh, stale };
 
-/// The leases of one store. A thin view: make one where it is needed.
+/// The leases of one store. A thin view of its state: make one where it is needed.
+///
+/// Each step throws StoreError if the server cannot be asked, or answers with an error.
 template <class V, class C>
 class LeaseAcquirer {
 public:
-    using State = StoreState<V, C>;
-    using Flight = larder::detail::Flight<V>;
     using Lease = larder::detail::Lease;
     using Opening = larder::detail::Opening<V>;
-    using Copy = std::optional<larder::detail::Copy<V>>;
-    using Slot = larder::detail::Slot;
+    using State = StoreState<V, C>;
 
-    explicit LeaseAcquirer(State& state) noexcept : s_{state}, reader_{state} {}
+    explicit LeaseAcquirer(State& state) noexcept : state_{state}, reader_{state} {}
 
-    /// A reader without a fresh copy; `look` may know what it saw.
+    /// For a reader without a fresh copy; the query may know what it saw.
     Opening open(const std::string& slot, Query& query) {
-        switch (std::exchange(query.saw, Query::Saw::nothing)) {
-            case Query::Saw::failure: std::rethrow_exception(query.failure);
-            case Query::Saw::writing: return written();
-            case Query::Saw::bypass: return {};
-            case Query::Saw::loading:
-                return join(slot, query, {query.lease, {}, false}, std::nullopt);
-            case Query::Saw::stale: return reopen(slot, query, Beside::stale);
-            case Query::Saw::junk: return replace(slot, query);
-            case Query::Saw::nothing: break;
+        switch (std::exchange(query.found, Query::Found::nothing)) {
+            case Query::Found::failure: std::rethrow_exception(query.failure);
+            case Query::Found::writing: return write_in_flight();
+            case Query::Found::bypass: return {};
+            case Query::Found::loading:
+                return held_by(slot, query, {query.lease, {}, false}, std::nullopt);
+            case Query::Found::stale: return open_beside(slot, query, Beside::stale);
+            case Query::Found::junk: return replace(slot, query);
+            case Query::Found::nothing: break;
         }
         return acquire(slot, query);
     }
 
-    /// The lease of each slot that is empty, in one round trip; others as `open`.
-    /// `each(i, opening)`, in their order.
-    template <class Each>
-    void open_many(std::span<const std::string> slots, const Query& query, Each&& each) {
+    /// The lease of each slot that is empty, in one round trip; others as `open`. All are given back
+    /// if it throws.
+    [[nodiscard]] std::vector<Opening> open_many(std::span<const std::string> slots,
+                                                 const Query& query) {
+        std::vector<Opening> openings;
         if (slots.empty()) {
-            return;
+            return openings;
         }
-        std::vector<Announced> asked;
+        openings.reserve(slots.size());
+        std::vector<Request> asked;
         asked.reserve(slots.size());
         Pipeline pipeline;
         for (const std::string& slot : slots) {
-            add_open(pipeline, slot, asked.emplace_back(s_, slot).lease.id);
+            add_open(pipeline, slot, asked.emplace_back(state_, slot).lease.id);
         }
-        const std::vector<Reply> replies = ask(pipeline, asked, asked.size() * opens);
-        for (std::size_t i = 0; i < slots.size(); ++i) {
-            asked[i].answered(replies[opens * i + 2].is_nil());
-        }
-        std::optional<Epoch> made;  // where there is no clock: once for all
-        const auto epoch_for = [&](const Reply& clock) {
-            const auto epoch = to_epoch(clock.text());
-            if (!epoch && !made) {
-                made = epoch_of(clock);
-            }
-            return epoch ? *epoch : *made;
+        std::vector<Reply> replies(pipeline.size());
+        ask(pipeline, asked, replies, replies.size());
+        const auto of = [&](std::size_t i) {
+            return std::span<const Reply>{replies}.subspan(opens * i, opens);
         };
         for (std::size_t i = 0; i < slots.size(); ++i) {
-            const Reply& reply = replies[opens * i + 2];
-            if (reply.is_nil()) {
-                each(i, asked[i].lead(epoch_for(replies[opens * i]), std::nullopt));
-            } else {
-                each(i, old_server(reply)
-                            ? acquire(slots[i], query)
-                            : found(slots[i], reply, replies[opens * i + 1].integer(), query));
-            }
+            asked[i].answered(is_granted(of(i)));
         }
+        std::optional<Epoch> made;  // where there is no clock: once for all
+        try {
+            for (std::size_t i = 0; i < slots.size(); ++i) {
+                openings.push_back(is_granted(of(i))
+                                       ? asked[i].hand_out(epoch_for(of(i)[0], made), std::nullopt)
+                                       : occupied(slots[i], of(i), query));
+            }
+        } catch (...) {
+            for (std::size_t i = 0; i < openings.size(); ++i) {
+                if (openings[i].slot == Slot::lead) {
+                    state_.give_back(slots[i], openings[i].lease);
+                }
+            }
+            throw;
+        }
+        return openings;
     }
 
     /// The lease beside a value, if that is as `wanted`.
-    Opening reopen(const std::string& slot, const Query& query, Beside wanted) {
+    Opening open_beside(const std::string& slot, const Query& query, Beside wanted) {
         Copy copy;
         std::string kind;
         std::uint64_t holder = 0;
         {
-            Announced mine{s_, slot, true};
-            Pipeline pipeline;
-            pipeline.command("GET", s_.names.clock());
-            add_script(pipeline, scripts().reopen, {slot, Names::side(slot)},
-                       {hex(mine.lease.id), s_.lease_ms()});
-            const std::vector<Reply> replies = ask(pipeline, std::span{&mine, 1}, clock_reads);
+            Request mine{state_, slot, true};
+            const ScriptReplies replies =
+                ask(mine, scripts().open_beside, {slot, SlotNames::side(slot)},
+                    {hex(mine.lease.id), state_.lease_ms()});
             const ReplyView reply = replies[1];
             kind = reply[0].text();
             holder = unhex(reply[1].text()).value_or(0);
@@ -137,12 +134,12 @@ public:
                 copy.reset();
             }
             if (kind == "+" && copy) {
-                return mine.lead(epoch_of(replies[0]), std::move(copy));
+                return mine.hand_out(epoch_of(state_, replies[0]), std::move(copy));
             }
         }
-        if (kind == "R" && query.steps > 0 && s_.leases.ended(slot, holder)) {
-            release(s_, slot, {holder, {}, true});
-            return reopen(slot, one_less(query), wanted);
+        if (kind == "R" && query.steps > 0 && state_.leases.ended(slot, holder)) {
+            state_.release(slot, {holder, {}, true});
+            return open_beside(slot, query.again(), wanted);
         }
         if (wanted == Beside::fresh) {
             Opening none;
@@ -151,243 +148,182 @@ public:
         }
         if (kind == "R" && copy) {
             copy->refreshing = true;
-            return join(slot, query, {holder, {}, true}, std::move(copy));
+            return held_by(slot, query, {holder, {}, true}, std::move(copy));
         }
         if (kind == "W") {
-            return written();
+            return write_in_flight();
         }
         return kind == "U" || kind == "X" ? Opening{} : acquire(slot, query);
     }
 
-    /// The lease, from whoever has it.
-    Opening take(const std::string& slot) {
-        const auto moment = s_.leases.now();
-        Announced mine{s_, slot};
-        Pipeline pipeline;
-        pipeline.command("GET", s_.names.clock());
-        add_script(pipeline, scripts().force, {slot, Names::side(slot)},
-                   {hex(mine.lease.id), s_.lease_ms(), loading_bytes(mine.lease.id)});
-        const std::vector<Reply> replies = ask(pipeline, std::span{&mine, 1}, clock_reads);
+    /// The lease, whoever has it.
+    Opening force(const std::string& slot) {
+        const auto before = state_.leases.now();
+        Request mine{state_, slot};
+        const ScriptReplies replies =
+            ask(mine, scripts().force, {slot, SlotNames::side(slot)},
+                {hex(mine.lease.id), state_.lease_ms(), loading_bytes(mine.lease.id)});
         const std::string_view kind = replies[1].text();
         mine.lease.beside = kind == "+";
         mine.answered(kind == "+" || kind == "L");
         if (kind != "+" && kind != "L") {
-            return kind == "W" ? written() : Opening{};
+            return kind == "W" ? write_in_flight() : Opening{};
         }
-        s_.leases.lose(slot, moment);
-        return mine.lead(epoch_of(replies[0]), std::nullopt);
-    }
-
-    /// The load failed.
-    static void release(State& state, const std::string& slot, const Lease& lease) {
-        Pipeline pipeline;
-        pipeline.repeatable();
-        add_release(pipeline, slot, lease.id, lease.beside);
-        static_cast<void>(state.run(pipeline));
-        state.leases.remove(slot, lease.id);
-    }
-
-    /// The clock as it was read ahead of a lease or a ticket; made where there is none.
-    [[nodiscard]] Epoch epoch_of(ReplyView reply) const {
-        if (const auto epoch = to_epoch(reply.text())) {
-            return *epoch;
-        }
-        if (reply.is_error() && reply.text().starts_with("NOPERM")) {
-            return {};  // a user that may not, and uses no tags
-        }
-        try {
-            const Reply made =
-                s_.step(scripts().clock, {s_.names.clock()}, {to_text({new_id(), 0})});
-            return to_epoch(made.text()).value_or(Epoch{});
-        } catch (const StoreError&) {
-            s_.failed();
-            return {};  // what has tags will not be kept
-        }
+        state_.leases.lose(slot, before);
+        return mine.hand_out(epoch_of(state_, replies[0]), std::nullopt);
     }
 
 private:
+    using Copy = std::optional<larder::detail::Copy<V>>;
+    using Request = LeaseRequest<V, C>;
+    using ScriptReplies = std::array<Reply, 2>;
+    using Slot = larder::detail::Slot;
+
     static constexpr std::size_t opens = 3;        // the commands of `add_open`
+    static constexpr std::size_t releases = 2;     // the most commands of `add_release`
     static constexpr std::size_t clock_reads = 1;  // at first, and they may fail
-
-    // A lease that is asked for, known here before the slot can show it: others may join at once.
-    // Unless it becomes the caller's, it is settled when this goes.
-    class Announced {
-    public:
-        Announced(State& state, const std::string& slot, bool beside = false)
-            : lease{new_id(), {}, beside}, state_{&state}, slot_{slot} {
-            lead_ = Lead{std::make_shared<Flight>()};
-            state.leases.add({lease.id, beside, slot}, lead_.flight());
-        }
-        Announced(Announced&& other) noexcept
-            : lease{other.lease},
-              state_{std::exchange(other.state_, nullptr)},
-              slot_{std::move(other.slot_)},
-              fate_{other.fate_},
-              lead_{std::move(other.lead_)} {}
-        Announced& operator=(Announced&&) = delete;
-        ~Announced() {
-            if (state_ == nullptr) {
-                return;
-            }
-            switch (fate_) {
-                case Fate::unknown: break;  // its flight is over: who sees it gives it back
-                case Fate::refused: state_->leases.forget(slot_, lease.id); break;
-                case Fate::taken: give_back(); break;
-            }
-        }
-
-        /// What the server said, or that it cannot have been asked.
-        void answered(bool taken) noexcept { fate_ = taken ? Fate::taken : Fate::refused; }
-
-        /// It is the caller's.
-        Opening lead(const Epoch& epoch, Copy copy) {
-            lease.epoch = epoch;
-            state_->leases.confirm(slot_, lease.id, lease.beside);
-            Opening opening{Slot::lead, std::move(copy), lease, std::move(lead_), nullptr};
-            state_ = nullptr;
-            return opening;
-        }
-
-        Lease lease;
-
-    private:
-        using Lead = larder::detail::Lead<Fetched<V>>;
-
-        enum class Fate : std::uint8_t { unknown, refused, taken };
-
-        void give_back() noexcept {
-            try {
-                release(*state_, slot_, lease);
-            } catch (...) {
-                state_->failed();  // who sees it tries again
-            }
-        }
-
-        State* state_;
-        std::string slot_;
-        Fate fate_ = Fate::unknown;
-        Lead lead_{};
-    };
 
     static const SlotScripts& scripts() { return SlotScripts::instance(); }
 
-    // A step that takes leases.
-    std::vector<Reply> ask(const Pipeline& pipeline, std::span<Announced> asked,
-                           std::size_t unchecked) const {
+    // ---- asking for leases ----
+
+    void ask(const Pipeline& pipeline, std::span<Request> asked, std::span<Reply> replies,
+             std::size_t unchecked) const {
         try {
-            return s_.run(pipeline, unchecked);
+            state_.run(pipeline, replies, unchecked);
         } catch (const NoReply& failure) {
             if (failure.outcome() == Outcome::not_sent) {
-                for (Announced& one : asked) {
+                for (Request& one : asked) {
                     one.answered(false);
                 }
             }
             throw;
         }
     }
-
-    static Opening written() {
-        Opening opening;
-        opening.writing = true;
-        return opening;
+    // By a script, with the clock read on the way: an older clock is only stricter.
+    ScriptReplies ask(Request& mine, const Script& script,
+                      std::initializer_list<std::string_view> keys,
+                      std::initializer_list<std::string_view> args) const {
+        Pipeline pipeline;
+        pipeline.command("GET", state_.names.clock());
+        add_script(pipeline, script, keys, args);
+        ScriptReplies replies;
+        ask(pipeline, std::span{&mine, 1}, replies, clock_reads);
+        return replies;
     }
-
-    Opening join(const std::string& slot, const Query& query, const Lease& lease, Copy copy) {
-        std::shared_ptr<Flight> flight = s_.leases.flight(slot, lease.id);
-        if (!flight && query.steps > 0 && s_.leases.ended(slot, lease.id)) {
-            return acquire(slot, one_less(query), lease);
+    // The lease of an empty slot: reads the clock and the time left on the way.
+    void add_open(Pipeline& pipeline, const std::string& slot, std::uint64_t id) const {
+        pipeline.command("GET", state_.names.clock()).command("PTTL", slot);
+        if (state_.sets_with_get.load(std::memory_order_relaxed)) {
+            pipeline.command("SET", slot, loading_bytes(id), "NX", "GET", "PX", state_.lease_ms());
+        } else {
+            add_script(pipeline, scripts().open, {slot}, {loading_bytes(id), state_.lease_ms()});
         }
-        const Slot answer = flight ? Slot::join : Slot::remote;
-        return {answer, std::move(copy), lease, {}, std::move(flight)};
     }
+    static bool is_granted(std::span<const Reply> opened) { return opened[2].is_nil(); }
 
-    // The same look, which has seen nothing yet.
-    static Query one_less(const Query& query) {
-        Query next{.remaining = true, .tagged = query.tagged, .usual = query.usual};
-        next.steps = query.steps - 1;
-        return next;
-    }
-
-    Copy copy_in(const std::string& slot, ReplyView bytes, std::int64_t pttl,
-                 const Query& query) const {
-        Sighted<V> seen = reader_.judge(slot, bytes, pttl, query);
-        reader_.judge_tags(std::span{&seen, 1});
-        return std::move(seen.copy);
+    Epoch epoch_for(const Reply& clock, std::optional<Epoch>& made) const {
+        if (const auto epoch = to_epoch(clock.text())) {
+            return *epoch;
+        }
+        if (!made) {
+            made = epoch_of(state_, clock);
+        }
+        return *made;
     }
 
     // The lease of an empty slot, or what is there. It may still show a lease of this process that
     // has ended: that is given back on the way.
     Opening acquire(const std::string& slot, const Query& query, const Lease& ended = {}) {
-        std::vector<Reply> replies;
-        std::size_t at = 0;
-        bool again = false;
-        do {
-            Announced mine{s_, slot};
+        std::array<Reply, releases + opens> room;
+        std::span<Reply> replies;
+        {
+            Request mine{state_, slot};
             Pipeline pipeline;
             if (ended) {
                 add_release(pipeline, slot, ended.id, ended.beside);
             }
-            at = pipeline.size();
+            const std::size_t before = pipeline.size();
             add_open(pipeline, slot, mine.lease.id);
-            replies = ask(pipeline, std::span{&mine, 1}, at + opens);
-            mine.answered(replies[at + 2].is_nil());
-            if (replies[at + 2].is_nil()) {
-                return mine.lead(epoch_of(replies[at]), std::nullopt);
+            replies = std::span{room}.first(pipeline.size());
+            ask(pipeline, std::span{&mine, 1}, replies, replies.size());
+            replies = replies.subspan(before);
+            mine.answered(is_granted(replies));
+            if (is_granted(replies)) {
+                return mine.hand_out(epoch_of(state_, replies[0]), std::nullopt);
             }
-        } while (old_server(replies[at + 2]) && !std::exchange(again, true));
-        return found(slot, replies[at + 2], replies[at + 1].integer(), query);
-    }
-
-    // What a slot that was not empty answers.
-    Opening found(const std::string& slot, ReplyView bytes, std::int64_t pttl, const Query& query) {
-        Sighted<V> seen = reader_.judge(slot, bytes, pttl, query);
-        reader_.judge_tags(std::span{&seen, 1});
-        if (seen.kind == Sighted<V>::Kind::copy && !seen.copy->stale()) {
-            return {Slot::hit, std::move(seen.copy), {}, {}, nullptr};
         }
-        if (query.steps == 0) {
-            return {};  // it changes faster than it can be looked at
-        }
-        Query next = one_less(query);
-        reader_.note(seen, next);
-        return open(slot, next);
-    }
-
-    // Reads the clock and the time left on the way: an older clock is only stricter.
-    void add_open(Pipeline& pipeline, const std::string& slot, std::uint64_t id) const {
-        pipeline.command("GET", s_.names.clock()).command("PTTL", slot);
-        if (s_.sets_with_get.load(std::memory_order_relaxed)) {
-            pipeline.command("SET", slot, loading_bytes(id), "NX", "GET", "PX", s_.lease_ms());
-        } else {
-            add_script(pipeline, scripts().open, {slot}, {loading_bytes(id), s_.lease_ms()});
-        }
-    }
-    bool old_server(const Reply& reply) const {
-        const bool old = reply.is_error() && reply.text() == "ERR syntax error";
-        if (old) {
-            s_.sets_with_get.store(false, std::memory_order_relaxed);
-        }
-        return old;
+        return occupied(slot, replies, query);
     }
 
     // The lease of a slot that holds exactly the bytes that were seen, which are no value.
     Opening replace(const std::string& slot, const Query& query) {
         {
-            Announced mine{s_, slot};
-            Pipeline pipeline;
-            pipeline.command("GET", s_.names.clock());
-            add_script(pipeline, scripts().replace, {slot},
-                       {query.digest, loading_bytes(mine.lease.id), s_.lease_ms()});
-            const std::vector<Reply> replies = ask(pipeline, std::span{&mine, 1}, clock_reads);
+            Request mine{state_, slot};
+            const ScriptReplies replies =
+                ask(mine, scripts().replace, {slot},
+                    {query.digest, loading_bytes(mine.lease.id), state_.lease_ms()});
             mine.answered(replies[1].integer() == 1);
             if (replies[1].integer() == 1) {
-                return mine.lead(epoch_of(replies[0]), std::nullopt);
+                return mine.hand_out(epoch_of(state_, replies[0]), std::nullopt);
             }
         }
         return acquire(slot, query);
     }
 
-    State& s_;
+    // ---- where there is none to be had ----
+
+    // What a slot that was not empty answered to `add_open`.
+    Opening occupied(const std::string& slot, std::span<const Reply> opened, const Query& query) {
+        if (query.steps > 0 && is_old_server(opened[2])) {
+            return acquire(slot, query.again());
+        }
+        SlotView<V> seen = view_of(slot, opened[2], opened[1].integer(), query);
+        if (seen.kind == SlotView<V>::Kind::copy && !seen.copy->stale()) {
+            return {Slot::hit, std::move(seen.copy), {}, {}, nullptr};
+        }
+        if (query.steps == 0) {
+            return {};  // it changes faster than it can be read
+        }
+        Query next = query.again();
+        reader_.note(seen, next);
+        return open(slot, next);
+    }
+    bool is_old_server(const Reply& reply) const {
+        const bool old = reply.is_error() && reply.text() == "ERR syntax error";
+        if (old) {
+            state_.sets_with_get.store(false, std::memory_order_relaxed);
+        }
+        return old;
+    }
+
+    Opening held_by(const std::string& slot, const Query& query, const Lease& lease, Copy copy) {
+        auto flight = state_.leases.flight(slot, lease.id);
+        if (!flight && query.steps > 0 && state_.leases.ended(slot, lease.id)) {
+            return acquire(slot, query.again(), lease);
+        }
+        const Slot answer = flight ? Slot::join : Slot::remote;
+        return {answer, std::move(copy), lease, {}, std::move(flight)};
+    }
+
+    static Opening write_in_flight() {
+        Opening opening;
+        opening.writing = true;
+        return opening;
+    }
+
+    SlotView<V> view_of(const std::string& slot, ReplyView bytes, std::int64_t pttl,
+                        const Query& query) const {
+        SlotView<V> view = reader_.judge(slot, bytes, pttl, query);
+        reader_.judge_tags(std::span{&view, 1});
+        return view;
+    }
+    Copy copy_in(const std::string& slot, ReplyView bytes, std::int64_t pttl,
+                 const Query& query) const {
+        return view_of(slot, bytes, pttl, query).copy;
+    }
+
+    State& state_;
     SlotReader<V, C> reader_;
 };
 

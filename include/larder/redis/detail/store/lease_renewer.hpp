@@ -21,6 +21,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -31,13 +32,13 @@ LARDER_NS_BEGIN
 namespace redis::detail {
 
 /// A lease, and where it is shown.
-struct HeldLease {
+struct LeasePlace {
     std::uint64_t id = 0;
     bool beside = false;
     std::string slot{};  ///< the slot's key
 };
 
-/// LeaseRenewer are short, so that a holder that dies costs others little; one that lives renews them here
+/// Leases are short, so that a holder that dies costs others little; one that lives renews them here
 /// while its load runs, every third of their length.
 ///
 /// A lease lives as long as its flight. One whose flight is over may still be shown: the reply to
@@ -52,13 +53,13 @@ public:
 
     /// What is to be done about leases from time to time.
     struct Due {
-        std::vector<HeldLease> renew{};
-        std::vector<HeldLease> give_back{};
+        std::vector<LeasePlace> renew{};
+        std::vector<LeasePlace> give_back{};
     };
 
     /// A lease that is held, and its load.
-    struct Held {
-        HeldLease lease{};
+    struct HeldLease {
+        LeasePlace lease{};
         std::shared_ptr<Flight> flight{};
     };
 
@@ -75,13 +76,13 @@ public:
     /// It is about to be asked for: once it is shown, others may join.
     ///
     /// @throws std::bad_alloc  in which case it is not held
-    void add(HeldLease lease, std::shared_ptr<Flight> flight) {
-        Own& own = own_.get();
+    void add(LeasePlace lease, std::shared_ptr<Flight> flight) {
+        ProcessLeases& own = own_.get();
         bool wake = false;
         {
             const std::scoped_lock lock{own.mutex};
             std::string slot = lease.slot;
-            own.held.emplace(std::move(slot), Item{{std::move(lease), std::move(flight)}});
+            own.held.emplace(std::move(slot), TimedLease{{std::move(lease), std::move(flight)}});
             wake = !std::exchange(own.ticking, true);
         }
         if (wake && !ticker_.kick()) {
@@ -91,9 +92,9 @@ public:
     }
     /// The server has given it.
     void confirm(const std::string& slot, std::uint64_t id, bool beside) noexcept {
-        if (Own* const own = own_.find()) {
+        if (ProcessLeases* const own = own_.find()) {
             const std::scoped_lock lock{own->mutex};
-            if (const auto at = place(*own, slot, id); at != own->held.end()) {
+            if (const auto at = locate(*own, slot, id); at != own->held.end()) {
                 at->second.held.lease.beside = beside;
                 at->second.confirmed = ++own->last;
             }
@@ -101,47 +102,49 @@ public:
     }
     /// The server was told that it has ended: who still sees it in a slot has looked before that.
     void remove(const std::string& slot, std::uint64_t id) noexcept {
-        take_out(slot, Ended::yes, [&](const Item& item) { return item.held.lease.id == id; });
+        remove_one(slot, Ended::yes,
+                   [&](const TimedLease& item) { return item.held.lease.id == id; });
     }
     /// No slot has shown it.
     void forget(const std::string& slot, std::uint64_t id) noexcept {
-        take_out(slot, Ended::no, [&](const Item& item) { return item.held.lease.id == id; });
+        remove_one(slot, Ended::no,
+                   [&](const TimedLease& item) { return item.held.lease.id == id; });
     }
 
-    /// Take it before the server is asked for what ends leases: see `lose`.
+    /// To be read before the server is asked for what ends leases: see `lose`.
     [[nodiscard]] Moment now() const {
-        Own& own = own_.get();
+        ProcessLeases& own = own_.get();
         const std::scoped_lock lock{own.mutex};
         return own.last;
     }
     /// The slot shows none of its leases any more that were confirmed by `moment`.
     void lose(const std::string& slot, Moment moment) noexcept {
-        const auto lost = [&](const Item& item) {
+        const auto lost = [&](const TimedLease& item) {
             return item.confirmed != 0 && item.confirmed <= moment;
         };
-        while (take_out(slot, Ended::yes, lost)) {}
+        while (remove_one(slot, Ended::yes, lost)) {}
     }
 
     /// The load that a lease stands for; null if it is not of this process, or over.
     [[nodiscard]] std::shared_ptr<Flight> flight(const std::string& slot, std::uint64_t id) const {
-        Own& own = own_.get();
+        ProcessLeases& own = own_.get();
         const std::scoped_lock lock{own.mutex};
-        const auto at = place(own, slot, id);
+        const auto at = locate(own, slot, id);
         return at != own.held.end() && !at->second.over() ? at->second.held.flight : nullptr;
     }
     /// It was of this process, and its load is over: nobody will end it but who sees it.
     [[nodiscard]] bool ended(const std::string& slot, std::uint64_t id) const {
-        Own& own = own_.get();
+        ProcessLeases& own = own_.get();
         const std::scoped_lock lock{own.mutex};
-        const auto at = place(own, slot, id);
+        const auto at = locate(own, slot, id);
         return at != own.held.end()
                    ? at->second.over()
                    : std::find(own.ended.begin(), own.ended.end(), id) != own.ended.end();
     }
     /// The leases of one slot whose loads are under way; none, most of the time.
-    [[nodiscard]] std::vector<Held> of(const std::string& slot) const {
-        std::vector<Held> leases;
-        Own& own = own_.get();
+    [[nodiscard]] std::vector<HeldLease> under_way(const std::string& slot) const {
+        std::vector<HeldLease> leases;
+        ProcessLeases& own = own_.get();
         const std::scoped_lock lock{own.mutex};
         const auto [begin, end] = own.held.equal_range(slot);
         for (auto at = begin; at != end; ++at) {
@@ -153,7 +156,7 @@ public:
     }
     /// How many have loads under way.
     [[nodiscard]] std::size_t count() const {
-        Own& own = own_.get();
+        ProcessLeases& own = own_.get();
         const std::scoped_lock lock{own.mutex};
         return static_cast<std::size_t>(
             std::count_if(own.held.begin(), own.held.end(),
@@ -165,17 +168,17 @@ private:
 
     enum class Ended : bool { no, yes };
 
-    struct Item {
-        Held held{};
+    struct TimedLease {
+        HeldLease held{};
         Clock::time_point since{Clock::now()};
         Clock::time_point over_since{};  // as the timer has seen it
         Moment confirmed = 0;            // 0: not yet
 
         [[nodiscard]] bool over() const noexcept { return held.flight->over(); }
     };
-    using Table = std::unordered_multimap<std::string, Item>;
+    using Table = std::unordered_multimap<std::string, TimedLease>;
 
-    struct Own {
+    struct ProcessLeases {
         std::mutex mutex{};
         Table held{};  // by slot
         std::array<std::uint64_t, 128> ended{};
@@ -184,7 +187,8 @@ private:
         bool ticking = false;
     };
 
-    static typename Table::iterator place(Own& own, const std::string& slot, std::uint64_t id) {
+    static typename Table::iterator locate(ProcessLeases& own, const std::string& slot,
+                                           std::uint64_t id) {
         const auto [begin, end] = own.held.equal_range(slot);
         const auto at = std::find_if(
             begin, end, [&](const auto& held) { return held.second.held.lease.id == id; });
@@ -193,8 +197,8 @@ private:
 
     // True if there was one. It dies without the lock.
     template <class Which>
-    bool take_out(const std::string& slot, Ended ended, Which&& which) noexcept {
-        Own* const own = own_.find();
+    bool remove_one(const std::string& slot, Ended ended, Which&& which) noexcept {
+        ProcessLeases* const own = own_.find();
         if (own == nullptr) {
             return false;
         }
@@ -232,11 +236,11 @@ private:
     // False if none is held.
     bool gather(Due& due, Clock::duration step) {
         std::vector<typename Table::node_type> gone;  // die without the lock
-        Own& own = own_.get();
+        ProcessLeases& own = own_.get();
         const std::scoped_lock lock{own.mutex};
         const auto now = Clock::now();
         for (auto at = own.held.begin(); at != own.held.end();) {
-            Item& item = at->second;
+            TimedLease& item = at->second;
             if (!item.over()) {
                 if (item.since <= now - step / 2) {
                     due.renew.push_back(item.held.lease);
@@ -257,7 +261,7 @@ private:
 
     const Ttl length_;
     const std::function<void(const Due&)> tell_;
-    mutable larder::detail::ForkLocal<Own> own_{};
+    mutable larder::detail::ForkLocal<ProcessLeases> own_{};
     larder::detail::Ticker ticker_;
 };
 

@@ -10,8 +10,11 @@
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
 #include <larder/redis/detail/client/sha1.hpp>
+#include <larder/redis/detail/store/query.hpp>
 #include <larder/redis/detail/store/scripts.hpp>
 #include <larder/redis/detail/store/slot_format.hpp>
+#include <larder/redis/detail/store/slot_names.hpp>
+#include <larder/redis/detail/store/slot_view.hpp>
 #include <larder/redis/detail/store/state.hpp>
 #include <larder/redis/pipeline.hpp>
 #include <larder/redis/reply.hpp>
@@ -19,11 +22,10 @@
 #include <larder/version.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <optional>
 #include <span>
 #include <string>
@@ -35,70 +37,46 @@ LARDER_NS_BEGIN
 
 namespace redis::detail {
 
-/// What a read wants to know, and what it has found out so far: asking again costs a round trip.
-struct Query {
-    bool remaining = false;  ///< how long the copy has left
-    bool tagged = false;     ///< a copy without tags is none
-    Ttl usual{0};            ///< the life that a value without one is given; 0: none
-
-    enum class Saw : std::uint8_t { nothing, junk, stale, loading, writing, bypass, failure };
-    Saw saw = Saw::nothing;
-    std::uint64_t lease = 0;       ///< `loading`
-    std::string digest{};          ///< `junk`: of its bytes
-    std::exception_ptr failure{};  ///< `failure`
-    int steps = 8;                 ///< how often a slot that keeps changing is looked at
-};
-
-/// A slot as it was seen. Views into the replies.
-template <class V>
-struct Sighted {
-    enum class Kind : std::uint8_t { absent, copy, junk, loading, writing, untouchable };
-
-    Kind kind = Kind::absent;
-    std::optional<larder::detail::Copy<V>> copy{};
-    std::uint64_t lease = 0;
-    std::string_view bytes{};
-    Ttl grace{0};
-    bool asks_for_time = false;  ///< it cannot be judged without the time it has left
-    std::vector<std::string_view> tags{};
-    Epoch epoch{};
-};
-
-/// The reads of one store. A thin view: make one where it is needed.
+/// The reads of one store. A thin view of its state: make one where it is needed.
 template <class V, class C>
 class SlotReader {
 public:
     using State = StoreState<V, C>;
-    using Seen = Sighted<V>;
+    using View = SlotView<V>;
+    using Reading = SlotReading<V>;
 
-    explicit SlotReader(const State& state) noexcept : s_{state} {}
+    explicit SlotReader(const State& state) noexcept : state_{state} {}
 
-    /// Reads slots, and then the tags of what is there: never the other way round.
-    /// `found(i, sighted)` for each, which may take from it.
+    /// Reads one slot, and then the tags of what is there: never the other way round.
+    ///
+    /// @throws StoreError  the server cannot be asked
+    [[nodiscard]] Reading read(const std::string& slot, const Query& query) const {
+        Reading reading = query.remaining ? read_with_time(slot, query) : read_value(slot, query);
+        judge_tags(std::span{&reading.slot, 1});
+        return reading;
+    }
+
+    /// The same for many, in one round trip. `found(i, view)` for each, which may take from it.
+    ///
+    /// @throws StoreError  the server cannot be asked
     template <class Found>
-    void read(std::span<const std::string> slots, const Query& query, Found&& found) const {
+    void read_many(std::span<const std::string> slots, const Query& query, Found&& found) const {
         if (slots.empty()) {
             return;
         }
         Values values;  // what is seen looks into it
-        std::vector<Seen> all;
+        std::vector<View> all;
         all.reserve(slots.size());
-        if (query.remaining) {
-            read_with_time(slots, query, values.replies, all);
-        } else if (slots.size() == 1) {
-            Pipeline pipeline;
-            pipeline.command("GET", slots[0]);
-            values.replies.push_back(s_.client.run_one(pipeline));
-            all.push_back(judge(slots[0], values.replies.front(), std::nullopt, query));
-        } else {
+        if (!query.remaining) {
             values = read_values(slots);
             for (std::size_t i = 0; i < slots.size(); ++i) {
                 all.push_back(judge(slots[i], values[i], std::nullopt, query));
             }
         }
-        if (std::any_of(all.begin(), all.end(), [](const Seen& s) { return s.asks_for_time; })) {
+        if (query.remaining ||
+            std::any_of(all.begin(), all.end(), [](const View& view) { return view.needs_time; })) {
             all.clear();
-            read_with_time(slots, query, values.replies, all);
+            read_many_with_time(slots, query, values.replies, all);
         }
         judge_tags(all);
         for (std::size_t i = 0; i < all.size(); ++i) {
@@ -109,41 +87,41 @@ public:
     /// What a reply to GET says, and one to PTTL that was asked for ahead of it.
     ///
     /// @throws StoreError  the reply is an error, but for that of another type
-    [[nodiscard]] Seen judge(const std::string& name, ReplyView reply,
+    [[nodiscard]] View judge(const std::string& name, ReplyView reply,
                              std::optional<std::int64_t> pttl, const Query& query) const {
-        using Kind = typename Seen::Kind;
-        Seen seen;
+        using Kind = typename View::Kind;
+        View view;
         if (reply.is_nil()) {
-            return seen;
+            return view;
         }
         if (reply.is_error()) {
             if (!reply.text().starts_with("WRONGTYPE")) {
-                s_.client.throw_error("GET " + name, reply);
+                state_.client.throw_error("GET " + name, reply);
             }
-            seen.kind = Kind::untouchable;
-            return seen;
+            view.kind = Kind::untouchable;
+            return view;
         }
-        seen.bytes = reply.text();
-        seen.kind = Kind::junk;
-        SlotBytes slot = read_slot(seen.bytes);
+        view.bytes = reply.text();
+        view.kind = Kind::junk;
+        SlotBytes slot = read_slot(view.bytes);
         switch (slot.kind) {
             case SlotBytes::Kind::plain:
             case SlotBytes::Kind::value:
-            case SlotBytes::Kind::absence: judge_copy(slot, pttl, query, seen); break;
+            case SlotBytes::Kind::absence: judge_copy(slot, pttl, query, view); break;
             case SlotBytes::Kind::loading:
             case SlotBytes::Kind::writing:
-            case SlotBytes::Kind::unknown: judge_claim(slot, pttl, seen); break;
+            case SlotBytes::Kind::unknown: judge_in_hand(slot, pttl, view); break;
             case SlotBytes::Kind::broken: undecodable(); break;
         }
-        return seen;
+        return view;
     }
 
     /// A copy is one only while none of its tags has a version that is newer, or none at all.
-    void judge_tags(std::span<Seen> all) const {
+    void judge_tags(std::span<View> all) const {
         std::vector<std::string> names;
-        for (const Seen& seen : all) {
-            for (const std::string_view tag : seen.tags) {
-                names.push_back(s_.names.tag(tag));
+        for (const View& view : all) {
+            for (const std::string_view tag : view.tags) {
+                names.push_back(state_.names.tag(tag));
             }
         }
         if (names.empty()) {
@@ -151,35 +129,35 @@ public:
         }
         const Values versions = read_values(names);
         std::size_t at = 0;
-        for (Seen& seen : all) {
-            for (std::size_t i = 0; i < seen.tags.size(); ++i, ++at) {
+        for (View& view : all) {
+            for (std::size_t i = 0; i < view.tags.size(); ++i, ++at) {
                 const auto version = to_epoch(versions[at].text());
-                if (!version || version->era != seen.epoch.era || version->tick > seen.epoch.tick) {
-                    seen.kind = Seen::Kind::junk;
-                    seen.copy.reset();
+                if (!version || version->era != view.epoch.era || version->tick > view.epoch.tick) {
+                    view.kind = View::Kind::junk;
+                    view.copy.reset();
                 }
             }
         }
     }
 
     /// What the next step of the same read need not ask again.
-    static void note(const Seen& seen, Query& query) {
-        using Saw = Query::Saw;
-        switch (seen.kind) {
-            case Seen::Kind::absent: query.saw = Saw::nothing; break;
-            case Seen::Kind::copy:
-                query.saw = seen.copy->stale() ? Saw::stale : Saw::nothing;
+    static void note(const View& view, Query& query) {
+        using Found = Query::Found;
+        switch (view.kind) {
+            case View::Kind::absent: query.found = Found::nothing; break;
+            case View::Kind::copy:
+                query.found = view.copy->stale() ? Found::stale : Found::nothing;
                 break;
-            case Seen::Kind::junk:
-                query.saw = Saw::junk;
-                query.digest = sha1_hex(seen.bytes);
+            case View::Kind::junk:
+                query.found = Found::junk;
+                query.digest = sha1_hex(view.bytes);
                 break;
-            case Seen::Kind::loading:
-                query.saw = Saw::loading;
-                query.lease = seen.lease;
+            case View::Kind::loading:
+                query.found = Found::loading;
+                query.lease = view.lease;
                 break;
-            case Seen::Kind::writing: query.saw = Saw::writing; break;
-            case Seen::Kind::untouchable: query.saw = Saw::bypass; break;
+            case View::Kind::writing: query.found = Found::writing; break;
+            case View::Kind::untouchable: query.found = Found::bypass; break;
         }
     }
 
@@ -188,13 +166,15 @@ public:
                                              const larder::detail::Lease& lease) const {
         std::int64_t left = -1;
         if (lease.beside) {
-            left = s_.step(SlotScripts::instance().left, {slot, Names::side(slot)},
-                           {hex(lease.id), loading_bytes(lease.id)})
+            left = state_
+                       .step(SlotScripts::instance().lease_left, {slot, SlotNames::side(slot)},
+                             {hex(lease.id), loading_bytes(lease.id)})
                        .integer();
         } else {
+            std::array<Reply, time_reads> replies;
             Pipeline pipeline;
-            pipeline.command("PTTL", slot).command("GET", slot);
-            const std::vector<Reply> replies = s_.run(pipeline);
+            add_time_read(pipeline, slot);
+            state_.run(pipeline, replies);
             if (replies[1].text() == loading_bytes(lease.id)) {
                 // That was asked before: it may be another's.
                 left = std::clamp(replies[0].integer(), std::int64_t{0},
@@ -218,7 +198,8 @@ private:
     // No reply is larger than the client takes, if the values are no larger than they may be.
     Values read_values(std::span<const std::string> keys) const {
         Values values;
-        values.each = (std::max)(std::size_t{1}, s_.most_slot_bytes() / s_.options.max_value_bytes);
+        values.each =
+            (std::max)(std::size_t{1}, state_.most_slot_bytes() / state_.options.max_value_bytes);
         Pipeline pipeline;
         for (std::size_t i = 0; i < keys.size(); i += values.each) {
             const auto some = keys.subspan(i, (std::min)(values.each, keys.size() - i));
@@ -226,7 +207,7 @@ private:
             words.insert(words.end(), some.begin(), some.end());
             pipeline.command(std::span<const std::string_view>{words});
         }
-        values.replies = s_.run(pipeline);
+        values.replies = state_.run(pipeline);
         std::size_t answered = 0;
         for (const Reply& reply : values.replies) {
             answered += reply.size();
@@ -237,38 +218,69 @@ private:
         return values;
     }
 
-    void read_with_time(std::span<const std::string> slots, const Query& query,
-                        std::vector<Reply>& replies, std::vector<Seen>& all) const {
-        // PTTL first: after GET, a stale value could borrow its successor's.
+    // The commands of `add_time_read`.
+    static constexpr std::size_t time_reads = 2;
+
+    // PTTL first: after GET, a stale value could borrow its successor's.
+    static void add_time_read(Pipeline& pipeline, const std::string& slot) {
+        pipeline.command("PTTL", slot).command("GET", slot);
+    }
+    [[nodiscard]] Reading read_with_time(const std::string& slot, const Query& query) const {
+        std::array<Reply, time_reads> replies;
+        Pipeline pipeline;
+        add_time_read(pipeline, slot);
+        state_.client.run(pipeline, replies);
+        View view = judge_with_time(slot, replies, query);
+        return {std::move(replies[1]), std::move(view)};
+    }
+    // Asks for the time as well if what is there cannot be judged without.
+    [[nodiscard]] Reading read_value(const std::string& slot, const Query& query) const {
+        Pipeline pipeline;
+        pipeline.command("GET", slot);
+        Reply reply = state_.client.run_one(pipeline);
+        View view = judge(slot, reply, std::nullopt, query);
+        if (view.needs_time) {
+            return read_with_time(slot, query);
+        }
+        return {std::move(reply), std::move(view)};
+    }
+    [[nodiscard]] View judge_with_time(const std::string& slot, std::span<const Reply> replies,
+                                       const Query& query) const {
+        const std::int64_t pttl = time_left(replies[0]);
+        View view = judge(slot, replies[1], pttl, query);
+        if (pttl == -1 && view.copy && query.usual > Ttl::zero()) {
+            adopt(slot, (std::min)(query.usual, longest_life) + view.grace);
+        }
+        return view;
+    }
+    void read_many_with_time(std::span<const std::string> slots, const Query& query,
+                             std::vector<Reply>& replies, std::vector<View>& all) const {
         Pipeline pipeline;
         for (const std::string& slot : slots) {
-            pipeline.command("PTTL", slot).command("GET", slot);
+            add_time_read(pipeline, slot);
         }
-        replies = s_.client.run(pipeline);
+        replies = state_.client.run(pipeline);
         for (std::size_t i = 0; i < slots.size(); ++i) {
-            const std::int64_t pttl = time_left(replies[2 * i]);
-            all.push_back(judge(slots[i], replies[2 * i + 1], pttl, query));
-            if (pttl == -1 && all.back().copy && query.usual > Ttl::zero()) {
-                adopt(slots[i], (std::min)(query.usual, longest_life) + all.back().grace);
-            }
+            all.push_back(judge_with_time(
+                slots[i], std::span{replies}.subspan(time_reads * i, time_reads), query));
         }
     }
     [[nodiscard]] std::int64_t time_left(const Reply& reply) const {
         if (reply.is_error()) {
-            s_.client.throw_error("PTTL", reply);
+            state_.client.throw_error("PTTL", reply);
         }
         return reply.integer();
     }
     void adopt(const std::string& slot, Ttl life) const {
         try {
             static_cast<void>(
-                s_.step(SlotScripts::instance().adopt, {slot}, {std::to_string(life.count())}));
+                state_.step(SlotScripts::instance().adopt, {slot}, {std::to_string(life.count())}));
         } catch (const StoreError&) {
-            s_.failed();  // a server that takes no writes: another read will try
+            state_.failed();  // a server that takes no writes: another read will try
         }
     }
 
-    void judge_claim(const SlotBytes& slot, std::optional<std::int64_t> pttl, Seen& seen) const {
+    void judge_in_hand(const SlotBytes& slot, std::optional<std::int64_t> pttl, View& view) const {
         // One without an end is none.
         const bool loading = slot.kind == SlotBytes::Kind::loading;
         const bool unknown = slot.kind == SlotBytes::Kind::unknown;
@@ -277,15 +289,15 @@ private:
             undecodable();
             return;
         }
-        seen.asks_for_time = !pttl;
-        seen.lease = slot.lease;
-        seen.kind = loading   ? Seen::Kind::loading
-                    : unknown ? Seen::Kind::untouchable
-                              : Seen::Kind::writing;
+        view.needs_time = !pttl;
+        view.lease = slot.lease;
+        view.kind = loading   ? View::Kind::loading
+                    : unknown ? View::Kind::untouchable
+                              : View::Kind::writing;
     }
 
     void judge_copy(SlotBytes& slot, std::optional<std::int64_t> pttl, const Query& query,
-                    Seen& seen) const {
+                    View& view) const {
         if (query.tagged && slot.tags.empty()) {
             return;  // nobody knows what it depends on
         }
@@ -296,7 +308,7 @@ private:
                     undecodable();
                     return;
                 }
-                value.emplace(s_.codec.decode(slot.body));
+                value.emplace(state_.codec.decode(slot.body));
             } catch (...) {
                 undecodable();
                 return;
@@ -313,17 +325,19 @@ private:
                 remaining = (std::max)(remaining, Ttl{1});
             }
         }
-        seen.asks_for_time = !pttl && slot.grace > Ttl::zero();
-        seen.grace = slot.grace;
-        seen.tags = std::move(slot.tags);
-        seen.epoch = slot.epoch;
-        seen.kind = Seen::Kind::copy;
-        seen.copy.emplace(larder::detail::Copy<V>{{std::move(value), remaining}, slot.life, false});
+        view.needs_time = !pttl && slot.grace > Ttl::zero();
+        view.grace = slot.grace;
+        view.tags = std::move(slot.tags);
+        view.epoch = slot.epoch;
+        view.kind = View::Kind::copy;
+        view.copy.emplace(larder::detail::Copy<V>{{std::move(value), remaining}, slot.life, false});
     }
 
-    void undecodable() const noexcept { s_.undecodable.fetch_add(1, std::memory_order_relaxed); }
+    void undecodable() const noexcept {
+        state_.undecodable.fetch_add(1, std::memory_order_relaxed);
+    }
 
-    const State& s_;
+    const State& state_;
 };
 
 }  // namespace redis::detail

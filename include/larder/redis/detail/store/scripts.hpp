@@ -3,7 +3,7 @@
 /// @file
 /// The steps of the slot protocol as scripts: each is atomic, and the slot is its first key.
 ///
-/// The transitions are those of detail/claim.hpp; the bytes are those of slot_format.hpp.
+/// The transitions are those of detail/slot/state_machine.hpp; the bytes are those of slot_format.hpp.
 
 #ifndef LARDER_REDIS_DETAIL_STORE_SCRIPTS_HPP
 #define LARDER_REDIS_DETAIL_STORE_SCRIPTS_HPP
@@ -32,15 +32,15 @@ return false)"};
     /// as they are now: who saw them may have judged by a time that was another's.
     /// Slot; digest, loading bytes, lease ms.
     Script replace{prelude() + R"(
-local v, kind = query(KEYS[1])
+local v, kind = inspect(KEYS[1])
 if kind ~= 'V' or redis.sha1hex(v) ~= ARGV[1] then return 0 end
 put(KEYS[1], ARGV[2], ARGV[3])
 return 1)"};
 
     /// Takes the lease beside a value: {kind, holder, bytes, time left}, the kind '+' if it is the
     /// caller's now, 'R' if it is another's. Slot, side; lease, lease ms.
-    Script reopen{prelude() + beside() + R"(
-local v, kind = query(KEYS[1])
+    Script open_beside{prelude() + beside() + R"(
+local v, kind = inspect(KEYS[1])
 local left = redis.call('PTTL', KEYS[1])
 if kind ~= 'V' then return {kind, '', v or '', left} end
 local s = beside(v)
@@ -51,7 +51,7 @@ return {'+', '', v, left})"};
     /// Takes the lease from whoever has it: '+' beside a value, 'L' of the slot; else who is there.
     /// Slot, side; lease, lease ms, loading bytes.
     Script force{prelude() + beside() + R"(
-local v, kind = query(KEYS[1])
+local v, kind = inspect(KEYS[1])
 if kind == 'W' then overlap(v) return kind end
 if kind == 'U' or kind == 'X' then return kind end
 if kind == 'V' then put(KEYS[2], ARGV[1] .. mark(v), ARGV[2]) return '+' end
@@ -60,7 +60,7 @@ return 'L')"};
 
     /// No value that is older than a refresh by name stays. Slot, side; lease.
     Script close_refresh{prelude() + beside() + R"(
-local v, kind = query(KEYS[1])
+local v, kind = inspect(KEYS[1])
 if kind ~= 'V' then return 0 end
 local s = beside(v)
 if s and string.sub(s, 1, 16) == ARGV[1] then return 0 end
@@ -79,21 +79,21 @@ return 1)"};
     /// Slot, clock, tags; loading bytes, life ms, value, moment.
     Script fill_tagged{prelude() + take_lease() + tags() + store()};
     /// The same beside a value. Slot, side; loading bytes, life ms, value, nothing, lease.
-    Script refill{prelude() + beside() + take_side() + store()};
+    Script fill_beside{prelude() + beside() + take_side() + store()};
     /// Slot, side, clock, tags; loading bytes, life ms, value, moment, lease.
-    Script refill_tagged{prelude() + beside() + take_side() + tags() + store()};
+    Script fill_beside_tagged{prelude() + beside() + take_side() + tags() + store()};
 
     /// A write ends: {ticket found, stored}. Slot; ticket, life ms (0: leaves nothing), value.
-    Script finish{prelude() + take_ticket() + store()};
+    Script finish_write{prelude() + take_ticket() + store()};
     /// Slot, clock, tags; ticket, life ms, value, moment.
-    Script finish_tagged{prelude() + take_ticket() + tags() + store()};
+    Script finish_write_tagged{prelude() + take_ticket() + tags() + store()};
 
     /// Slot; loading bytes.
     Script release{R"(
 if redis.pcall('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) return 1 end
 return 0)"};
     /// Side; lease.
-    Script release_side{R"(
+    Script release_beside{R"(
 local s = redis.pcall('GET', KEYS[1])
 if type(s) == 'string' and string.sub(s, 1, 16) == ARGV[1] then redis.call('DEL', KEYS[1]) return 1 end
 return 0)"};
@@ -103,23 +103,23 @@ return 0)"};
 if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2]))"};
     /// Side; lease, lease ms.
-    Script renew_side{R"(
+    Script renew_beside{R"(
 local s = redis.pcall('GET', KEYS[1])
 if type(s) ~= 'string' or string.sub(s, 1, 16) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2]))"};
 
     /// How long a lease beside a value has left, ms; -1 if it is shown no more. Slot, side; lease,
     /// loading bytes.
-    Script left{prelude() + beside() + R"(
-local v, kind = query(KEYS[1])
+    Script lease_left{prelude() + beside() + R"(
+local v, kind = inspect(KEYS[1])
 if v == ARGV[2] then return redis.call('PTTL', KEYS[1]) end
 local s = kind == 'V' and beside(v)
 if s and string.sub(s, 1, 16) == ARGV[1] then return redis.call('PTTL', KEYS[2]) end
 return -1)"};
 
     /// A write begins. Slot; ticket, ticket ms, the attempt that this one replaces.
-    Script begin{prelude() + R"(
-local v, kind = query(KEYS[1])
+    Script begin_write{prelude() + R"(
+local v, kind = inspect(KEYS[1])
 local now = time()
 local deadline = now + tonumber(ARGV[2])
 local overlapped, unnamed, tickets = '0', 0, {}
@@ -140,7 +140,7 @@ return 1)"};
 
     /// An invalidation: 1 if there was a copy. Slot.
     Script erase{prelude() + R"(
-local v, kind = query(KEYS[1])
+local v, kind = inspect(KEYS[1])
 if kind == 'W' then overlap(v) return 0 end
 if kind == '-' then return 0 end
 redis.call('DEL', KEYS[1])
@@ -148,19 +148,19 @@ return kind == 'V' and 1 or 0)"};
 
     /// A value from outside of the protocol. Slot; life ms, value.
     Script put{prelude() + R"(
-local v, kind = query(KEYS[1])
+local v, kind = inspect(KEYS[1])
 if kind == 'W' then overlap(v) return 0 end
 put(KEYS[1], ARGV[2], ARGV[1])
 return 1)"};
 
     /// Gives a value that another program wrote for ever a life. Slot; life ms.
     Script adopt{prelude() + R"(
-local v, kind = query(KEYS[1])
+local v, kind = inspect(KEYS[1])
 if kind ~= 'V' or redis.call('PTTL', KEYS[1]) ~= -1 then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[1]))"};
 
     /// The clock; one of a new era where there is none. Clock; that.
-    Script clock{prelude() + R"(
+    Script ensure_clock{prelude() + R"(
 local clock = version(KEYS[1])
 if not clock then
   clock = ARGV[1]
@@ -169,7 +169,7 @@ end
 return clock)"};
 
     /// Moves the clock, and the version of every tag that some entry may carry. Clock, tags; era.
-    Script invalidate{prelude() + R"(
+    Script invalidate_tags{prelude() + R"(
 local clock = version(KEYS[1])
 local now = ARGV[1] .. '1'
 if clock then
@@ -190,7 +190,7 @@ return now)"};
 
 private:
     // version: of a tag, or a clock; nil for what is none.
-    // look: a slot's bytes, and 'V' for a value (or what nobody can read), 'L', 'W', 'U' for another
+    // inspect: a slot's bytes, and 'V' for a value (or what nobody can read), 'L', 'W', 'U' for another
     // version's, 'X' for another type, '-' for nothing. Each DEL comes before its SET: a server that
     // is full refuses a script whose first write is a SET.
     static std::string prelude() {
@@ -205,7 +205,7 @@ local function time()
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
-local function query(k)
+local function inspect(k)
   local v = redis.pcall('GET', k)
   if type(v) == 'table' then return nil, 'X' end
   if not v then return nil, '-' end
@@ -285,7 +285,7 @@ if mine then redis.call('DEL', KEYS[1]) end
     static std::string take_side() {
         return R"(
 local clock_at, stand = 3, true
-local v, kind = query(KEYS[1])
+local v, kind = inspect(KEYS[1])
 local mine = v == ARGV[1]
 if mine then
   redis.call('DEL', KEYS[1])
@@ -301,7 +301,7 @@ local found = mine
         return R"(
 local clock_at, stand = 2, true
 local mine, found = false, false
-local v, kind = query(KEYS[1])
+local v, kind = inspect(KEYS[1])
 if kind == 'W' then
   local now = time()
   local all = named(v, now, '')

@@ -1,21 +1,30 @@
 // SPDX-License-Identifier: MIT
 
 /// @file
-/// What the handles of one RedisStore share: client, names, codec, counters, leases.
+/// What the handles of one RedisStore share: client, names, codec, counters, leases, and the
+/// invalidations that the server has missed.
 
 #ifndef LARDER_REDIS_DETAIL_STORE_STATE_HPP
 #define LARDER_REDIS_DETAIL_STORE_STATE_HPP
 
-#include <larder/entry.hpp>
+#include <larder/clock.hpp>
+#include <larder/detail/slot/invalidation_replay.hpp>
+#include <larder/detail/slot/protocol.hpp>
+#include <larder/hash.hpp>
 #include <larder/options.hpp>
 #include <larder/redis/client.hpp>
 #include <larder/redis/detail/client/command_bytes.hpp>
 #include <larder/redis/detail/client/namespaces.hpp>
 #include <larder/redis/detail/store/lease_renewer.hpp>
+#include <larder/redis/detail/store/script_calls.hpp>
 #include <larder/redis/detail/store/scripts.hpp>
 #include <larder/redis/detail/store/slot_format.hpp>
-#include <larder/redis/key_name.hpp>
+#include <larder/redis/detail/store/slot_names.hpp>
+#include <larder/redis/pipeline.hpp>
+#include <larder/redis/reply.hpp>
+#include <larder/redis/script.hpp>
 #include <larder/redis/store_options.hpp>
+#include <larder/stats.hpp>
 #include <larder/version.hpp>
 
 #include <atomic>
@@ -32,79 +41,32 @@ LARDER_NS_BEGIN
 
 namespace redis::detail {
 
-/// The names of a namespace's keys. Those that are not slots begin with `~`, which no namespace does.
-class Names {
-public:
-    Names(std::string name, std::uint32_t schema) {
-        require_namespace(name);
-        if (schema != 0) {
-            name += '@' + std::to_string(schema);
-        }
-        slots_ = name + ':';
-        clock_ = "~clock:" + name;
-        tags_ = "~tag:" + slots_;
-    }
-
-    /// What all slots begin with.
-    [[nodiscard]] const std::string& slots() const noexcept { return slots_; }
-    [[nodiscard]] std::string slot(std::string_view key) const {
-        std::string name;
-        name.reserve(slots_.size() + key.size());
-        return name.append(slots_).append(key);
-    }
-    /// The lease beside a value.
-    [[nodiscard]] static std::string side(const std::string& slot) { return "~refresh:" + slot; }
-    [[nodiscard]] const std::string& clock() const noexcept { return clock_; }
-    [[nodiscard]] std::string tag(std::string_view tag) const {
-        return std::string{tags_}.append(tag);
-    }
-
-private:
-    std::string slots_{};
-    std::string clock_{};
-    std::string tags_{};
-};
-
-inline void add_script(Pipeline& pipeline, const Script& script, std::span<const std::string> keys,
-                       std::initializer_list<std::string_view> args) {
-    const std::vector<std::string_view> names{keys.begin(), keys.end()};
-    pipeline.script(script, names, std::span{args.begin(), args.size()});
-}
-inline void add_script(Pipeline& pipeline, const Script& script,
-                       std::initializer_list<std::string_view> keys,
-                       std::initializer_list<std::string_view> args) {
-    pipeline.script(script, std::span{keys.begin(), keys.size()},
-                    std::span{args.begin(), args.size()});
-}
-
-/// The load failed: the slot shows its lease no more.
-inline void add_release(Pipeline& pipeline, const std::string& slot, std::uint64_t lease,
-                        bool beside) {
-    const SlotScripts& scripts = SlotScripts::instance();
-    add_script(pipeline, scripts.release, {slot}, {loading_bytes(lease)});
-    if (beside) {
-        add_script(pipeline, scripts.release_side, {Names::side(slot)}, {hex(lease)});
-    }
-}
-
 /// Thread safety: all members may run concurrently.
 template <class V, class C>
 struct StoreState {
-    StoreState(Client given, std::string name, const StoreOptions& chosen, C c)
+    using Replay = larder::detail::InvalidationReplay<std::string, Hash<std::string>, SteadyClock>;
+
+    StoreState(Client given, std::string name, const RedisStoreOptions& chosen, C c)
         : client{std::move(given)},
           options{checked(chosen)},
           codec{std::move(c)},
           names{std::move(name), options.schema},
           registration{client.namespaces(), names.slots()},
-          leases{options.lease, [this](const auto& due) { tell(due); }} {}
+          leases{options.lease, [this](const auto& due) { this->tell_of(due); }} {}
+
+    // ---- steps ----
 
     /// Carries out commands of which none may fail, but for the first `unchecked`.
     ///
     /// @throws ReplyError  a reply is an error; it names that command and its key
     std::vector<Reply> run(const Pipeline& pipeline, std::size_t unchecked = 0) const {
-        std::vector<Reply> replies = client.run(pipeline);
-        check(pipeline, replies, unchecked);
+        std::vector<Reply> replies(pipeline.size());
+        run(pipeline, replies, unchecked);
         return replies;
+    }
+    void run(const Pipeline& pipeline, std::span<Reply> replies, std::size_t unchecked = 0) const {
+        client.run(pipeline, replies);
+        check(pipeline, replies, unchecked);
     }
     void check(const Pipeline& pipeline, std::span<const Reply> replies,
                std::size_t unchecked) const {
@@ -119,43 +81,72 @@ struct StoreState {
             }
         }
     }
-    /// A step under the id in use, or one that repeats harmlessly.
+
+    /// Carries out a step under the id in use, or one that repeats harmlessly.
+    Reply step(const Script& script, std::initializer_list<std::string_view> keys,
+               std::initializer_list<std::string_view> args) const {
+        Pipeline pipeline;
+        add_script(pipeline, script, keys, args);
+        return run_step(pipeline);
+    }
     Reply step(const Script& script, std::span<const std::string> keys,
                std::initializer_list<std::string_view> args) const {
         Pipeline pipeline;
-        pipeline.repeatable();
         add_script(pipeline, script, keys, args);
-        return std::move(run(pipeline).front());
+        return run_step(pipeline);
     }
-    Reply step(const Script& script, std::initializer_list<std::string> keys,
-               std::initializer_list<std::string_view> args) const {
-        return step(script, std::span{keys.begin(), keys.size()}, args);
+    Reply run_step(Pipeline& pipeline) const {
+        pipeline.repeatable();
+        Reply reply;
+        run(pipeline, std::span{&reply, 1});
+        return reply;
     }
 
-    /// Invalidates; how many copies there were.
+    /// The load failed: the slot shows its lease no more.
+    void release(const std::string& slot, const larder::detail::Lease& lease) {
+        Pipeline pipeline;
+        pipeline.repeatable();
+        add_release(pipeline, slot, lease.id, lease.beside);
+        static_cast<void>(run(pipeline));
+        leases.remove(slot, lease.id);
+    }
+
+    /// The same for a lease that nobody uses. If the server cannot be told, who sees it gives it back,
+    /// or else it ends.
+    void give_back(const std::string& slot, const larder::detail::Lease& lease) noexcept {
+        try {
+            release(slot, lease);
+        } catch (...) {
+            failed();
+        }
+    }
+
+    /// Tells the server of invalidations, and what else the pipeline does: who counts is told by 1.
+    std::size_t erase(const Pipeline& pipeline, std::span<const std::string> slots) {
+        const auto before = leases.now();
+        std::size_t had = 0;
+        for (const Reply& reply : run(pipeline)) {
+            had += reply.is_integer() && reply.integer() == 1 ? 1U : 0U;
+        }
+        for (const std::string& slot : slots) {
+            leases.lose(slot, before);
+        }
+        return had;
+    }
+
+    /// The same by name; how many copies there were.
     std::size_t erase(std::span<const std::string> slots) {
         Pipeline pipeline;
         pipeline.repeatable();
         for (const std::string& slot : slots) {
             add_script(pipeline, SlotScripts::instance().erase, {slot}, {});
         }
-        return erased(pipeline, slots);
+        return erase(pipeline, slots);
     }
-    /// The same by a pipeline that does it, and perhaps more: who counts is told by 1.
-    std::size_t erased(const Pipeline& pipeline, std::span<const std::string> slots) {
-        const auto held = leases.now();
-        std::size_t had = 0;
-        for (const Reply& reply : run(pipeline)) {
-            had += reply.is_integer() && reply.integer() == 1 ? 1U : 0U;
-        }
-        for (const std::string& slot : slots) {
-            leases.lose(slot, held);
-        }
-        return had;
-    }
+
     /// Erases every key of the namespace, page by page.
     void clear() {
-        const std::string pattern = glob_escaped(names.slots()) + '*';
+        const std::string pattern = names.pattern();
         std::string cursor = "0";
         do {
             const Reply page = client.command("SCAN", cursor, "MATCH", pattern, "COUNT", 500);
@@ -168,6 +159,17 @@ struct StoreState {
         } while (cursor != "0");
     }
 
+    /// Whether the server has not been told of an invalidation of this slot; tries to tell it first.
+    [[nodiscard]] bool distrusts(const std::string& slot) {
+        if (missed.empty()) [[likely]] {
+            return false;
+        }
+        missed.help();
+        return missed.contains(slot);
+    }
+
+    // ---- sizes and counts ----
+
     /// What is more could be written, and never read: a reply holds a slot, and little else.
     [[nodiscard]] std::size_t most_slot_bytes() const noexcept {
         constexpr std::size_t frame = 256;
@@ -175,42 +177,75 @@ struct StoreState {
         return most > frame ? most - frame : 0;
     }
 
+    [[nodiscard]] Stats stats() const {
+        Stats stats;
+        stats.store_errors = failures.load(std::memory_order_relaxed);
+        stats.undecodable = undecodable.load(std::memory_order_relaxed);
+        stats.oversized = oversized.load(std::memory_order_relaxed);
+        stats.queued_invalidations = missed.size();
+        stats.breaker = client.breaker();
+        return stats;
+    }
+
     [[nodiscard]] std::string lease_ms() const { return std::to_string(options.lease.count()); }
     void failed() const noexcept { failures.fetch_add(1, std::memory_order_relaxed); }
 
     const Client client;
-    const StoreOptions options;
+    const RedisStoreOptions options;
     const C codec;
-    const Names names;
+    const SlotNames names;
     const Namespaces::Registration registration;
+    const SteadyClock clock{};
     mutable std::atomic<std::uint64_t> failures{0};
     mutable std::atomic<std::uint64_t> undecodable{0};
     mutable std::atomic<std::uint64_t> oversized{0};
     mutable std::atomic<bool> sets_with_get{true};  ///< SET … NX GET, since 7.0
-    LeaseRenewer<V> leases;                         // last: its timer uses the rest
+    LeaseRenewer<V> leases;                         // after the rest: its timer uses that
+
+    /// Invalidations that the server has missed. Last: it owns no part of the rest, and ends first.
+    Replay missed{clock,
+                  {.tell = [this](auto some) { this->tell_of(some); },
+                   .at_once = 256,
+                   .clear = [this] { this->clear(); }}};
 
 private:
-    static const StoreOptions& checked(const StoreOptions& options) {
+    static const RedisStoreOptions& checked(const RedisStoreOptions& options) {
         validate(options);
         return options;
     }
 
-    void tell(const typename LeaseRenewer<V>::Due& due) const {
+    void tell_of(const typename LeaseRenewer<V>::Due& due) const {
         const SlotScripts& scripts = SlotScripts::instance();
         const std::string length = lease_ms();
         Pipeline pipeline;
         pipeline.repeatable();
-        for (const HeldLease& lease : due.renew) {
+        for (const LeasePlace& lease : due.renew) {
             add_script(pipeline, scripts.renew, {lease.slot}, {loading_bytes(lease.id), length});
             if (lease.beside) {
-                add_script(pipeline, scripts.renew_side, {Names::side(lease.slot)},
+                add_script(pipeline, scripts.renew_beside, {SlotNames::side(lease.slot)},
                            {hex(lease.id), length});
             }
         }
-        for (const HeldLease& lease : due.give_back) {
+        for (const LeasePlace& lease : due.give_back) {
             add_release(pipeline, lease.slot, lease.id, lease.beside);
         }
         static_cast<void>(client.run(pipeline));
+    }
+
+    // What the server has missed: how writes ended, and that the copy goes.
+    void tell_of(std::span<const typename Replay::Invalidation> some) {
+        Pipeline pipeline;
+        pipeline.repeatable();
+        std::vector<std::string> slots;
+        slots.reserve(some.size());
+        for (const auto& one : some) {
+            for (const larder::detail::Ticket& ticket : one.tickets) {
+                add_finish_with_nothing(pipeline, one.key, ticket.id);
+            }
+            add_script(pipeline, SlotScripts::instance().erase, {one.key}, {});
+            slots.push_back(one.key);
+        }
+        erase(pipeline, slots);
     }
 };
 

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// Fills slots with what a load gave.
+
+#ifndef LARDER_REDIS_DETAIL_STORE_FILLER_HPP
+#define LARDER_REDIS_DETAIL_STORE_FILLER_HPP
+
+#include <larder/detail/slot/protocol.hpp>
+#include <larder/redis/detail/store/encoder.hpp>
+#include <larder/redis/detail/store/script_calls.hpp>
+#include <larder/redis/detail/store/scripts.hpp>
+#include <larder/redis/detail/store/slot_format.hpp>
+#include <larder/redis/detail/store/slot_names.hpp>
+#include <larder/redis/detail/store/state.hpp>
+#include <larder/redis/pipeline.hpp>
+#include <larder/redis/reply.hpp>
+#include <larder/redis/script.hpp>
+#include <larder/version.hpp>
+
+#include <array>
+#include <cstddef>
+#include <exception>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+LARDER_NS_BEGIN
+
+namespace redis::detail {
+
+/// The fills of one store. A thin view of its state: make one where it is needed.
+template <class V, class C>
+class SlotFiller {
+public:
+    using CopyTerms = larder::detail::CopyTerms;
+    using Filled = larder::detail::Filled;
+    using Lease = larder::detail::Lease;
+    using State = StoreState<V, C>;
+
+    explicit SlotFiller(State& state) noexcept : state_{state}, encoder_{state} {}
+
+    /// Fills one slot. What is not to be kept is withdrawn, and what cannot be encoded.
+    ///
+    /// @throws StoreError  the server cannot be told
+    /// @throws anything    what the codec throws
+    Filled fill(const std::string& slot, const Lease& lease, const std::optional<V>& value,
+                const CopyTerms& terms) {
+        if (!lease) {
+            return {};
+        }
+        std::exception_ptr failure;
+        const std::optional<std::string> bytes = bytes_of(slot, lease, value, terms, failure);
+        Pipeline pipeline;
+        add_fill(pipeline, slot, lease, terms, bytes);
+        const Filled filled = filled_by(state_.run_step(pipeline), slot, lease);
+        if (failure) {
+            std::rethrow_exception(failure);
+        }
+        return filled;
+    }
+
+    /// The same in one round trip; a value that cannot be encoded fails alone.
+    ///
+    /// @param name_of  gives the slot of a key
+    /// @throws StoreError  the server cannot be told
+    template <class K, class NameOf>
+    [[nodiscard]] std::vector<Filled> fill_many(
+        std::span<const larder::detail::FillRequest<K, V>> rows, NameOf&& name_of) {
+        std::vector<Filled> all(rows.size());
+        std::vector<std::pair<std::size_t, std::string>> asked;  // row, slot
+        asked.reserve(rows.size());
+        Pipeline pipeline;
+        pipeline.repeatable();
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            const auto& [key, lease, value, terms] = rows[i];
+            if (lease) {
+                const std::string& slot = asked.emplace_back(i, name_of(*key)).second;
+                add_fill(pipeline, slot, lease, *terms,
+                         bytes_of(slot, lease, *value, *terms, all[i].failure));
+            }
+        }
+        const std::vector<Reply> replies = state_.run(pipeline);
+        for (std::size_t i = 0; i < asked.size(); ++i) {
+            const auto& [row, slot] = asked[i];
+            Filled filled = filled_by(replies[i], slot, rows[row].lease);
+            filled.failure = std::move(all[row].failure);
+            all[row] = std::move(filled);
+        }
+        return all;
+    }
+
+private:
+    // Empty if nothing is to be stored.
+    std::optional<std::string> bytes_of(const std::string& slot, const Lease& lease,
+                                        const std::optional<V>& value, const CopyTerms& terms,
+                                        std::exception_ptr& failure) {
+        try {
+            if (terms.kept() && !state_.distrusts(slot)) {
+                return encoder_.encode(value, terms, lease.epoch);
+            }
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        return std::nullopt;
+    }
+
+    void add_fill(Pipeline& pipeline, const std::string& slot, const Lease& lease,
+                  const CopyTerms& terms, const std::optional<std::string>& bytes) const {
+        const SlotScripts& scripts = SlotScripts::instance();
+        const std::string loading = loading_bytes(lease.id);
+        const std::string life = bytes ? encoder_.milliseconds(terms.life) : "0";
+        const std::string moment = to_text(lease.epoch);
+        const std::string id = hex(lease.id);
+        const std::string_view value = bytes ? std::string_view{*bytes} : std::string_view{};
+        if (!terms.tags.empty()) {
+            std::vector<std::string> keys{slot};
+            if (lease.beside) {
+                keys.push_back(SlotNames::side(slot));
+            }
+            state_.names.append_tags(keys, terms.tags);
+            add_script(pipeline, lease.beside ? scripts.fill_beside_tagged : scripts.fill_tagged,
+                       keys, {loading, life, value, moment, id});
+        } else if (lease.beside) {
+            add_script(pipeline, scripts.fill_beside, {slot, SlotNames::side(slot)},
+                       {loading, life, value, moment, id});
+        } else {
+            add_script(pipeline, scripts.fill, {slot}, {loading, life, value});
+        }
+    }
+
+    Filled filled_by(const Reply& reply, const std::string& slot, const Lease& lease) {
+        state_.leases.remove(slot, lease.id);
+        Filled filled;
+        filled.kept = reply[1].integer() == 1;
+        filled.tags_stand = reply[2].integer() == 1;
+        return filled;
+    }
+
+    State& state_;
+    SlotEncoder<V, C> encoder_;
+};
+
+}  // namespace redis::detail
+
+LARDER_NS_END
+
+#endif  // LARDER_REDIS_DETAIL_STORE_FILLER_HPP

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// A lease that is asked for, and what becomes of it.
+
+#ifndef LARDER_REDIS_DETAIL_STORE_LEASE_REQUEST_HPP
+#define LARDER_REDIS_DETAIL_STORE_LEASE_REQUEST_HPP
+
+#include <larder/detail/flight/in_flight.hpp>
+#include <larder/detail/slot/protocol.hpp>
+#include <larder/entry.hpp>
+#include <larder/redis/detail/store/ids.hpp>
+#include <larder/redis/detail/store/state.hpp>
+#include <larder/version.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+LARDER_NS_BEGIN
+
+namespace redis::detail {
+
+/// A lease that is asked for, known here before the slot can show it: others may join at once. Unless
+/// it is handed to the caller, its end gives back what the server may have granted.
+template <class V, class C>
+class LeaseRequest {
+public:
+    using Copy = std::optional<larder::detail::Copy<V>>;
+    using Opening = larder::detail::Opening<V>;
+    using State = StoreState<V, C>;
+
+    /// @throws std::bad_alloc  in which case nothing is known of it
+    LeaseRequest(State& state, const std::string& slot, bool beside = false)
+        : lease{new_id(), {}, beside}, state_{&state}, slot_{slot} {
+        lead_ = Lead{std::make_shared<larder::detail::Flight<V>>()};
+        state.leases.add({lease.id, beside, slot}, lead_.flight());
+    }
+    LeaseRequest(LeaseRequest&& other) noexcept
+        : lease{other.lease},
+          state_{std::exchange(other.state_, nullptr)},
+          slot_{std::move(other.slot_)},
+          answer_{other.answer_},
+          lead_{std::move(other.lead_)} {}
+    LeaseRequest& operator=(LeaseRequest&&) = delete;
+    ~LeaseRequest() {
+        if (state_ == nullptr) {
+            return;
+        }
+        switch (answer_) {
+            case Answer::none: break;  // its flight is over: who sees it gives it back
+            case Answer::refused: state_->leases.forget(slot_, lease.id); break;
+            case Answer::granted: state_->give_back(slot_, lease); break;
+        }
+    }
+
+    /// What the server said; false as well if it cannot have been asked.
+    void answered(bool granted) noexcept { answer_ = granted ? Answer::granted : Answer::refused; }
+
+    /// Hands the lease, which was granted, to the caller.
+    Opening hand_out(const Epoch& epoch, Copy copy) {
+        lease.epoch = epoch;
+        state_->leases.confirm(slot_, lease.id, lease.beside);
+        Opening opening{larder::detail::Slot::lead, std::move(copy), lease, std::move(lead_),
+                        nullptr};
+        state_ = nullptr;
+        return opening;
+    }
+
+    larder::detail::Lease lease;
+
+private:
+    using Lead = larder::detail::Lead<Fetched<V>>;
+
+    enum class Answer : std::uint8_t { none, refused, granted };
+
+    State* state_;
+    std::string slot_;
+    Answer answer_ = Answer::none;
+    Lead lead_{};
+};
+
+}  // namespace redis::detail
+
+LARDER_NS_END
+
+#endif  // LARDER_REDIS_DETAIL_STORE_LEASE_REQUEST_HPP

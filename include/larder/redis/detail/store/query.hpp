@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// What a read asks of the store, and what it has found out so far.
+
+#ifndef LARDER_REDIS_DETAIL_STORE_QUERY_HPP
+#define LARDER_REDIS_DETAIL_STORE_QUERY_HPP
+
+#include <larder/entry.hpp>
+#include <larder/version.hpp>
+
+#include <cstdint>
+#include <exception>
+#include <string>
+
+LARDER_NS_BEGIN
+
+namespace redis::detail {
+
+/// What a read wants to know, and what it has found out so far: asking again costs a round trip.
+struct Query {
+    bool remaining = false;  ///< how long the copy has left
+    bool tagged = false;     ///< a copy without tags is none
+    Ttl usual{0};            ///< the life that a value without one is given; 0: none
+
+    enum class Found : std::uint8_t { nothing, junk, stale, loading, writing, bypass, failure };
+    Found found = Found::nothing;
+    std::uint64_t lease = 0;       ///< `loading`
+    std::string digest{};          ///< `junk`: of its bytes
+    std::exception_ptr failure{};  ///< `failure`
+    int steps = 8;                 ///< how often a slot that keeps changing is read again
+
+    /// The name of the key's slot, once a step has made it. A query is of one key, then.
+    std::string slot{};
+
+    /// The same question, of which nothing is known yet, with one step less.
+    [[nodiscard]] Query again() const {
+        Query next{.remaining = true, .tagged = tagged, .usual = usual};
+        next.steps = steps - 1;
+        return next;
+    }
+};
+
+}  // namespace redis::detail
+
+LARDER_NS_END
+
+#endif  // LARDER_REDIS_DETAIL_STORE_QUERY_HPP

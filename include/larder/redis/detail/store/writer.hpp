@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// The writes of slots: tickets, invalidations, and values from outside of the protocol.
+
+#ifndef LARDER_REDIS_DETAIL_STORE_WRITER_HPP
+#define LARDER_REDIS_DETAIL_STORE_WRITER_HPP
+
+#include <larder/detail/slot/protocol.hpp>
+#include <larder/entry.hpp>
+#include <larder/redis/detail/store/encoder.hpp>
+#include <larder/redis/detail/store/ids.hpp>
+#include <larder/redis/detail/store/script_calls.hpp>
+#include <larder/redis/detail/store/scripts.hpp>
+#include <larder/redis/detail/store/slot_format.hpp>
+#include <larder/redis/detail/store/state.hpp>
+#include <larder/redis/detail/store/tag_clock.hpp>
+#include <larder/redis/error.hpp>
+#include <larder/redis/pipeline.hpp>
+#include <larder/redis/reply.hpp>
+#include <larder/redis/store_options.hpp>
+#include <larder/version.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+LARDER_NS_BEGIN
+
+namespace redis::detail {
+
+/// The writes of one store. A thin view of its state: make one where it is needed.
+template <class V, class C>
+class SlotWriter {
+public:
+    using CopyTerms = larder::detail::CopyTerms;
+    using Finish = larder::detail::Finish;
+    using State = StoreState<V, C>;
+    using Ticket = larder::detail::Ticket;
+
+    explicit SlotWriter(State& state) noexcept : state_{state}, encoder_{state} {}
+
+    /// Opens a write on every slot, or on none.
+    ///
+    /// @param tickets  as many; they are the caller's when this returns
+    /// @throws StoreError  the server cannot be told; what it may have heard of is undone
+    void begin_write(std::span<const std::string> slots, Ttl life, std::span<Ticket> tickets) {
+        std::vector<Ticket> replaced;
+        replaced.reserve(tickets.size());  // what is undone must not need memory
+        for (bool again = false;; again = true) {
+            for (Ticket& ticket : tickets) {
+                ticket = {new_id(), {}};
+            }
+            try {
+                try_begin(slots, life, tickets, replaced);
+                return;
+            } catch (const ConnectionError&) {
+                // It may be carried out yet. Another attempt has another id, and names this one.
+                if (again) {
+                    undo(slots, tickets, replaced);
+                    throw;
+                }
+                replaced.assign(tickets.begin(), tickets.end());
+            } catch (...) {
+                undo(slots, tickets, replaced);
+                throw;
+            }
+        }
+    }
+
+    /// Ends a write; false if its ticket was not there any more.
+    ///
+    /// @throws StoreError  the server cannot be told
+    /// @throws anything    what the codec throws
+    bool finish_write(const std::string& slot, const Ticket& ticket, Finish how,
+                      const std::optional<V>& value, const CopyTerms& terms) {
+        const SlotScripts& scripts = SlotScripts::instance();
+        const std::string id = hex(ticket.id);
+        std::optional<std::string> bytes;
+        if (how == Finish::value && terms.kept()) {
+            bytes = encoder_.encode(value, terms, ticket.epoch);
+        }
+        Pipeline pipeline;
+        if (!bytes) {
+            add_finish_with_nothing(pipeline, slot, ticket.id);
+        } else if (terms.tags.empty()) {
+            add_script(pipeline, scripts.finish_write, {slot},
+                       {id, encoder_.milliseconds(terms.life), *bytes});
+        } else {
+            std::vector<std::string> keys{slot};
+            state_.names.append_tags(keys, terms.tags);
+            add_script(pipeline, scripts.finish_write_tagged, keys,
+                       {id, encoder_.milliseconds(terms.life), *bytes, to_text(ticket.epoch)});
+        }
+        return state_.run_step(pipeline)[0].integer() == 1;
+    }
+
+    /// Adds an unfenced put; of what is not to be kept, or is too large, an erase.
+    void add_put(Pipeline& pipeline, const std::string& slot, const std::optional<V>& value,
+                 const Lifetime& life) const {
+        const std::optional<std::string> bytes =
+            life.fresh > Ttl::zero() ? encoder_.encode(value, {life, {}}, {}) : std::nullopt;
+        if (bytes) {
+            add_script(pipeline, SlotScripts::instance().put, {slot},
+                       {encoder_.milliseconds(life), *bytes});
+        } else {
+            add_script(pipeline, SlotScripts::instance().erase, {slot}, {});
+        }
+    }
+
+    /// Carries out such puts. They are sent once: another's value may have come between.
+    void put(const Pipeline& pipeline, std::span<const std::string> slots) {
+        const auto moment = state_.missed.moment();
+        const auto before = state_.leases.now();
+        static_cast<void>(state_.run(pipeline));
+        for (const std::string& slot : slots) {
+            state_.leases.lose(slot, before);
+            state_.missed.forget(slot, moment);
+        }
+    }
+
+    /// Invalidates; how many copies there were. What was queued before it is done.
+    std::size_t erase(std::span<const std::string> slots) {
+        const auto moment = state_.missed.moment();
+        const std::size_t had = slots.empty() ? 0 : state_.erase(slots);
+        for (const std::string& slot : slots) {
+            state_.missed.forget(slot, moment);
+        }
+        return had;
+    }
+
+    /// Makes every copy that carries one of these tags a miss, at once.
+    void invalidate_tags(std::span<const std::string> tags) {
+        std::vector<std::string> keys;
+        state_.names.append_tags(keys, tags);
+        static_cast<void>(
+            state_.step(SlotScripts::instance().invalidate_tags, keys, {hex(new_id())}));
+    }
+
+private:
+    void try_begin(std::span<const std::string> slots, Ttl life, std::span<Ticket> tickets,
+                   std::span<const Ticket> replaced) const {
+        const std::string length = std::to_string(std::clamp(life, Ttl{1}, longest_ticket).count());
+        Pipeline pipeline;
+        pipeline.command("GET", state_.names.clock());
+        for (std::size_t i = 0; i < slots.size(); ++i) {
+            const bool had = i < replaced.size() && replaced[i];
+            add_script(pipeline, SlotScripts::instance().begin_write, {slots[i]},
+                       {hex(tickets[i].id), length, had ? hex(replaced[i].id) : std::string{}});
+        }
+        const auto before = state_.leases.now();
+        const std::vector<Reply> replies = ask_for(pipeline, tickets);
+        const Epoch epoch = epoch_of(state_, replies.front());
+        for (std::size_t i = 0; i < slots.size(); ++i) {
+            state_.leases.lose(slots[i], before);
+            tickets[i].epoch = epoch;
+        }
+    }
+
+    // What cannot have been written is no ticket. The first command reads the clock: that may be
+    // forbidden.
+    std::vector<Reply> ask_for(const Pipeline& pipeline, std::span<Ticket> tickets) const {
+        std::vector<Reply> replies;
+        try {
+            replies = state_.client.run(pipeline);
+        } catch (const NoReply& failure) {
+            if (failure.outcome() == Outcome::not_sent) {
+                std::fill(tickets.begin(), tickets.end(), Ticket{});
+            }
+            throw;
+        }
+        for (std::size_t i = 0; i < tickets.size(); ++i) {
+            if (replies[i + 1].is_error()) {
+                tickets[i] = {};
+            }
+        }
+        state_.check(pipeline, replies, 1);
+        return replies;
+    }
+
+    // Tickets that may have been written and will not be used, of both attempts. If the server cannot
+    // be told, it is when it is back: else they would hide their keys.
+    void undo(std::span<const std::string> slots, std::span<const Ticket> tickets,
+              std::span<const Ticket> replaced) noexcept {
+        const auto each = [&](auto&& f) {
+            for (const std::span<const Ticket> attempt :
+                 {std::span<const Ticket>{tickets}, replaced}) {
+                for (std::size_t i = 0; i < attempt.size(); ++i) {
+                    if (attempt[i]) {
+                        f(slots[i], attempt[i]);
+                    }
+                }
+            }
+        };
+        try {
+            Pipeline pipeline;
+            pipeline.repeatable();
+            each([&](const std::string& slot, const Ticket& ticket) {
+                add_finish_with_nothing(pipeline, slot, ticket.id);
+            });
+            static_cast<void>(state_.run(pipeline));
+        } catch (...) {
+            state_.failed();
+            each([&](const std::string& slot, const Ticket& ticket) {
+                state_.missed.add(slot, 0, {.ticket = ticket, .force = true});
+            });
+        }
+    }
+
+    State& state_;
+    SlotEncoder<V, C> encoder_;
+};
+
+}  // namespace redis::detail
+
+LARDER_NS_END
+
+#endif  // LARDER_REDIS_DETAIL_STORE_WRITER_HPP
