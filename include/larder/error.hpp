@@ -8,6 +8,7 @@
 
 #include <larder/version.hpp>
 
+#include <cstddef>
 #include <exception>
 #include <memory>
 #include <string>

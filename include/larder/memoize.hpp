@@ -11,6 +11,7 @@
 #include <larder/policy/cache_aside.hpp>
 #include <larder/version.hpp>
 
+#include <concepts>
 #include <functional>
 #include <optional>
 #include <tuple>

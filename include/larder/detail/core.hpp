@@ -8,6 +8,7 @@
 
 #include <larder/concepts.hpp>
 #include <larder/detail/flight/single_flight.hpp>
+#include <larder/detail/policy_in_hand.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/detail/support/event_coalescer.hpp>
 #include <larder/detail/support/key_text.hpp>
@@ -67,16 +68,6 @@ template <class K, class V>
 struct BackgroundWork {
     TaskScope scope{};
     ForkLocal<SingleFlight<K, V>> loads{};
-};
-
-/// What a policy and its store have in hand; nothing once nothing runs. For tests.
-struct PolicyInHand {
-    InHand store{};
-    std::size_t loads = 0;  ///< keys with a load outside of a slot: queued, without lease, watched
-    std::size_t refreshes = 0;  ///< places taken
-    std::size_t tasks = 0;      ///< that have begun
-
-    friend bool operator==(const PolicyInHand&, const PolicyInHand&) = default;
 };
 
 /// The heart of a policy, on the heap, so that it outlives a move. Tasks touch it only with a pass of

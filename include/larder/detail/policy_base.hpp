@@ -8,94 +8,41 @@
 
 #include <larder/concepts.hpp>
 #include <larder/detached.hpp>
+#include <larder/detail/coherent.hpp>
 #include <larder/detail/core.hpp>
+#include <larder/detail/policy_in_hand.hpp>
+#include <larder/detail/read/loads.hpp>
 #include <larder/detail/read/read_many.hpp>
 #include <larder/detail/read/read_path.hpp>
 #include <larder/detail/read/warmer.hpp>
+#include <larder/detail/support/saturating_time.hpp>
+#include <larder/detail/user/arguments.hpp>
+#include <larder/detail/user/calls.hpp>
 #include <larder/detail/user/diagnostics.hpp>
 #include <larder/detail/user/refused.hpp>
+#include <larder/detail/write/after_write.hpp>
 #include <larder/detail/write/write_path.hpp>
 #include <larder/entry.hpp>
 #include <larder/options.hpp>
 #include <larder/policy/warm_options.hpp>
 #include <larder/policy/writing.hpp>
 #include <larder/stats.hpp>
-#include <larder/store/coordinated.hpp>
 #include <larder/version.hpp>
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
-#include <functional>
 #include <initializer_list>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
-#include <string_view>
 #include <type_traits>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
 LARDER_NS_BEGIN
 
 namespace detail {
-
-template <class S>
-struct Unreferenced {
-    using type = S;
-};
-template <class S>
-struct Unreferenced<std::reference_wrapper<S>> {
-    using type = S;
-};
-
-template <class S>
-struct Coherent {
-    using type = Coordinated<S>;
-};
-template <class S>
-    requires CoherentStore<typename Unreferenced<S>::type>
-struct Coherent<S> {
-    using type = typename Unreferenced<S>::type;
-};
-
-/// What a key verb accepts for a key.
-template <class Q, class K>
-concept KeyFor = std::same_as<Q, K> || LookupKey<Q, K> || std::convertible_to<const Q&, K>;
-
-template <class F>
-struct Given {
-    using type = F;
-};
-template <class F>
-struct Given<Detached<F>> {
-    using type = F;
-};
-
-/// A loader that is passed to one call, lent or `detached`.
-template <class F, class S>
-concept CallLoaderFor = LoaderFor<typename Given<std::remove_cvref_t<F>>::type, S> ||
-                        LoaderFor<std::remove_reference_t<F>, S>;
-
-/// A loader that is passed to one call, and is none.
-template <class F, class S>
-concept MistakenLoaderFor = !std::convertible_to<F, const Read&> && !CallLoaderFor<F, S>;
-
-/// A range of things that convert to T.
-template <class R, class T>
-concept RangeOf = requires(R&& range) {
-    { *std::begin(range) } -> std::convertible_to<T>;
-    std::end(range);
-};
-
-/// Lets tests look into a policy.
-struct Inspect {
-    template <class P>
-    [[nodiscard]] static PolicyInHand in_hand(const P& policy) {
-        return policy.core().in_hand();
-    }
-};
 
 /// The verbs of the strategies. Documented once, here, for all of them; the policies' own pages say
 /// what they do differently.
@@ -104,8 +51,8 @@ struct Inspect {
 /// destroyed by one thread alone. A policy that was moved from may only be destroyed or assigned.
 /// The destructor waits for loads and refreshes that have begun, and does not throw.
 template <class S, class L, AfterWrite After>
-class Policy {
-    using Store = typename Coherent<S>::type;
+class PolicyBase {
+    using Store = Coherent<S>;
 
 public:
     using key_type = typename Store::key_type;
@@ -113,17 +60,17 @@ public:
     using store_type = S;
     using loader_type = L;
 
-    Policy(Policy&&) noexcept = default;
-    Policy& operator=(Policy&& other) noexcept {
+    PolicyBase(PolicyBase&&) noexcept = default;
+    PolicyBase& operator=(PolicyBase&& other) noexcept {
         if (this != &other) {
             close();
             core_ = std::move(other.core_);
         }
         return *this;
     }
-    Policy(const Policy&) = delete;
-    Policy& operator=(const Policy&) = delete;
-    ~Policy() { close(); }
+    PolicyBase(const PolicyBase&) = delete;
+    PolicyBase& operator=(const PolicyBase&) = delete;
+    ~PolicyBase() { close(); }
 
     /// The value of `key`: the fresh copy, or what the loader says, which is then kept.
     ///
@@ -136,10 +83,10 @@ public:
     [[nodiscard]] std::optional<value_type> get(const Q& key) const {
         std::optional<value_type> value;
         Lookup lookup{core_->query()};
-        if (reads().hit(sought(key), lookup, into(value))) [[likely]] {
+        if (reads().hit(as_lookup_key<key_type>(key), lookup, into(value))) [[likely]] {
             return value;
         }
-        return reads().miss(as_key(key), lookup, Read{}, own_load()).value;
+        return reads().miss(as_key<key_type>(key), lookup, Read{}, own_load()).value;
     }
 
     /// The same with a deadline, a stop token, or a freshness of this call's own.
@@ -194,7 +141,7 @@ public:
         std::optional<value_type> value;
         auto query = core_->query();
         core_->store.peek(
-            sought(key),
+            as_lookup_key<key_type>(key),
             [&](const value_type* found, Remaining remaining, Ttl, bool) {
                 if (found != nullptr && remaining > Remaining::zero()) {
                     value.emplace(*found);
@@ -217,7 +164,7 @@ public:
     template <class R>
         requires RangeOf<R, key_type> && (!std::convertible_to<R &&, std::span<const key_type>>)
     [[nodiscard]] std::vector<std::optional<value_type>> get_many(R&& keys) const {
-        return get_many(std::span<const key_type>{collect(keys)});
+        return get_many(std::span<const key_type>{as_keys<key_type>(keys)});
     }
     [[nodiscard]] std::vector<std::optional<value_type>> get_many(
         std::initializer_list<key_type> keys) const {
@@ -234,7 +181,7 @@ public:
     template <class Q = key_type>
         requires KeyFor<Q, key_type> && RepositoryFor<L, Store>
     void put(const Q& key, const value_type& value) const {
-        writes().put(as_key(key), value);
+        writes().put(as_key<key_type>(key), value);
     }
 
     /// Writes many rows, in one batch where the repository can. The last of duplicates wins.
@@ -261,7 +208,7 @@ public:
     template <class Q = key_type>
         requires KeyFor<Q, key_type> && RepositoryFor<L, Store>
     void remove(const Q& key) const {
-        writes().remove(as_key(key));
+        writes().remove(as_key<key_type>(key));
     }
 
     /// Opens a write on these keys, for a transaction of your own around several rows.
@@ -277,7 +224,7 @@ public:
     template <class R>
         requires RangeOf<R, key_type> && (!KeyFor<std::remove_cvref_t<R>, key_type>)
     [[nodiscard]] Writing<detail::Core<Store, L>> writing(R&& keys) const {
-        return open_writes(collect(keys));
+        return open_writes(as_keys<key_type>(keys));
     }
 
     /// Drops the copy: call it when the row was changed past this policy, once that is committed.
@@ -287,7 +234,7 @@ public:
     template <class Q = key_type>
         requires KeyFor<Q, key_type>
     bool invalidate(const Q& key) const {
-        const auto& mine = as_key(key);
+        const auto& mine = as_key<key_type>(key);
         core_->wake(mine);
         return core_->store.erase(mine);
     }
@@ -304,7 +251,7 @@ public:
     template <class R>
         requires RangeOf<R, key_type> && (!std::convertible_to<R &&, std::span<const key_type>>)
     std::size_t invalidate_many(R&& keys) const {
-        return invalidate_many(std::span<const key_type>{collect(keys)});
+        return invalidate_many(std::span<const key_type>{as_keys<key_type>(keys)});
     }
     std::size_t invalidate_many(std::initializer_list<key_type> keys) const {
         return invalidate_many(std::span<const key_type>{keys.begin(), keys.size()});
@@ -317,7 +264,7 @@ public:
     template <class Q = key_type>
         requires KeyFor<Q, key_type>
     std::optional<value_type> refresh(const Q& key) const {
-        return reads().reload(as_key(key), Read{}, own_load()).value;
+        return reads().reload(as_key<key_type>(key), Read{}, own_load()).value;
     }
 
     /// Fills the cache before anybody asks: the keys in batches, in their order, each loaded at once
@@ -400,23 +347,13 @@ protected:
     friend struct Inspect;
     using Core = detail::Core<Store, L>;
 
-    Policy(S store, L loader, Options options)
+    PolicyBase(S store, L loader, Options options)
         : core_{std::make_shared<Core>(coherent(std::move(store)), std::move(loader),
                                        std::move(options))} {}
 
     [[nodiscard]] Core& core() const noexcept { return *core_; }
 
 private:
-    static Store coherent(S store) {
-        if constexpr (std::same_as<S, Store>) {
-            return store;
-        } else if constexpr (CoherentStore<typename Unreferenced<S>::type>) {
-            return store.get();
-        } else {
-            return Store{std::move(store)};
-        }
-    }
-
     void close() noexcept {
         if (core_) {
             core_->background->scope.close();
@@ -431,27 +368,6 @@ private:
     [[nodiscard]] WritePath<Core> writes() const noexcept { return WritePath<Core>{*core_, After}; }
     [[nodiscard]] OwnLoad<Core> own_load() const noexcept { return {core_.get()}; }
 
-    // What the store looks up by: the key itself, or a view of it where that is enough.
-    template <class Q>
-    static decltype(auto) sought(const Q& key) {
-        if constexpr (std::same_as<Q, key_type>) {
-            return (key);
-        } else if constexpr (LookupKey<Q, key_type>) {
-            return std::string_view{key};
-        } else {
-            return key_type(key);
-        }
-    }
-
-    template <class Q>
-    static decltype(auto) as_key(const Q& key) {
-        if constexpr (std::same_as<Q, key_type>) {
-            return (key);
-        } else {
-            return key_type(key);
-        }
-    }
-
     static auto into(std::optional<value_type>& value) {
         return [&value](const value_type* found, Remaining, Ttl) {
             if (found != nullptr) {
@@ -460,19 +376,10 @@ private:
         };
     }
 
-    template <class R>
-    static std::vector<key_type> collect(R&& range) {
-        std::vector<key_type> keys;
-        for (auto&& key : range) {
-            keys.push_back(key_type(key));
-        }
-        return keys;
-    }
-
     template <class Q, class Load>
     Fetched<value_type> fetch_with(const Q& key, const Read& how, const Load& load) const {
         if (how.from == From::source) {
-            return reads().reload(as_key(key), how, load);
+            return reads().reload(as_key<key_type>(key), how, load);
         }
         Fetched<value_type> fetched;
         const Ttl usual = core_->options.ttl;
@@ -488,10 +395,10 @@ private:
                                          Ttl::zero());
             }
         };
-        if (reads().hit(sought(key), lookup, take)) {
+        if (reads().hit(as_lookup_key<key_type>(key), lookup, take)) {
             return fetched;
         }
-        return reads().miss(as_key(key), lookup, how, load);
+        return reads().miss(as_key<key_type>(key), lookup, how, load);
     }
 
     template <class R, class Load>
@@ -501,38 +408,17 @@ private:
     }
 
     Writing<Core> open_writes(std::vector<key_type> keys) const {
-        std::unordered_set<key_type, Hash<key_type>, std::equal_to<>> seen;
-        std::erase_if(keys, [&](const key_type& key) { return !seen.insert(key).second; });
+        erase_repeated(keys);
         return Writing<Core>{core_, std::move(keys)};
     }
 
     std::shared_ptr<Core> core_;
 };
 
-/// Stands in for a policy whose store or loader lacks something: RequiresStore and RequiresLoader
-/// have said what, and nothing more should be said.
-template <class S, class L>
-class NoPolicy {
-public:
-    using key_type = int;
-    using value_type = int;
-
-protected:
-    NoPolicy(const S&, const L&, const Options&) {}
-};
-
-template <bool Sound, class S, class L, AfterWrite After>
-struct PolicyOf {
-    using type = Policy<S, L, After>;
-};
-template <class S, class L, AfterWrite After>
-struct PolicyOf<false, S, L, After> {
-    using type = NoPolicy<S, L>;
-};
-
 /// The base of every policy, chosen so that a missing function is the one error.
 template <class S, class L, AfterWrite After>
-using PolicyBase = typename PolicyOf<store_ok<S> && loader_ok<L, S>, S, L, After>::type;
+using PolicyBaseOf =
+    std::conditional_t<store_ok<S> && loader_ok<L, S>, PolicyBase<S, L, After>, NoPolicy>;
 
 }  // namespace detail
 

@@ -8,6 +8,7 @@
 
 #include <larder/detail/policy_base.hpp>
 #include <larder/detail/user/diagnostics.hpp>
+#include <larder/detail/write/after_write.hpp>
 #include <larder/options.hpp>
 #include <larder/version.hpp>
 
@@ -36,8 +37,8 @@ LARDER_NS_BEGIN
 template <class S, class L>
 class RefreshAhead : detail::RequiresStore<S>,
                      detail::RequiresLoader<L, S>,
-                     public detail::PolicyBase<S, L, detail::AfterWrite::drop> {
-    using Base = detail::PolicyBase<S, L, detail::AfterWrite::drop>;
+                     public detail::PolicyBaseOf<S, L, detail::AfterWrite::drop> {
+    using Base = detail::PolicyBaseOf<S, L, detail::AfterWrite::drop>;
 
 public:
     /// @throws std::invalid_argument  an option makes no sense; it names field and value

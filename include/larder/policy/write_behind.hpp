@@ -6,16 +6,22 @@
 #ifndef LARDER_POLICY_WRITE_BEHIND_HPP
 #define LARDER_POLICY_WRITE_BEHIND_HPP
 
+#include <larder/concepts.hpp>
+#include <larder/detail/coherent.hpp>
 #include <larder/detail/policy_base.hpp>
+#include <larder/detail/user/arguments.hpp>
 #include <larder/detail/user/diagnostics.hpp>
 #include <larder/detail/user/refused.hpp>
+#include <larder/detail/write/after_write.hpp>
 #include <larder/detail/write_behind/flusher.hpp>
 #include <larder/detail/write_behind/journaled_repository.hpp>
+#include <larder/entry.hpp>
 #include <larder/journal/journal.hpp>
 #include <larder/journal/memory.hpp>
 #include <larder/options.hpp>
 #include <larder/policy/unfenced.hpp>
 #include <larder/policy/write_behind_options.hpp>
+#include <larder/stats.hpp>
 #include <larder/version.hpp>
 
 #include <concepts>
@@ -32,10 +38,10 @@ namespace detail {
 template <class S>
 using MemoryJournalFor =
     MemoryJournal<typename Unwrapped<S>::key_type, typename Unwrapped<S>::value_type,
-                  typename Coherent<S>::type::clock_type>;
+                  typename Coherent<S>::clock_type>;
 
 template <class S>
-concept shared_between_processes = requires { requires Coherent<S>::type::shared; };
+concept shared_between_processes = requires { requires Coherent<S>::shared; };
 
 template <class J>
 concept is_unshared = requires { requires J::unshared; };
@@ -74,12 +80,12 @@ concept is_unshared = requires { requires J::unshared; };
 /// @tparam R  the repository
 /// @tparam J  where changes wait: a Journal
 template <class S, class R, class J = detail::MemoryJournalFor<S>>
-class WriteBehind
-    : detail::RequiresStore<S>,
-      detail::RequiresLoader<R, S>,
-      public detail::PolicyBase<S, detail::JournaledRepository<J, R>, detail::AfterWrite::replace> {
+class WriteBehind : detail::RequiresStore<S>,
+                    detail::RequiresLoader<R, S>,
+                    public detail::PolicyBaseOf<S, detail::JournaledRepository<J, R>,
+                                                detail::AfterWrite::replace> {
     using Base =
-        detail::PolicyBase<S, detail::JournaledRepository<J, R>, detail::AfterWrite::replace>;
+        detail::PolicyBaseOf<S, detail::JournaledRepository<J, R>, detail::AfterWrite::replace>;
     using Plain = detail::Unwrapped<S>;
     static_assert(RepositoryFor<R, Plain> || VersionedRepositoryFor<R, Plain>,
                   "larder: WriteBehind needs a repository: save(key, value) and remove(key)");

@@ -6,6 +6,7 @@
 #ifndef LARDER_POLICY_WRITING_HPP
 #define LARDER_POLICY_WRITING_HPP
 
+#include <larder/detail/write/after_write.hpp>
 #include <larder/detail/write/open_write.hpp>
 #include <larder/detail/write/write_path.hpp>
 #include <larder/error.hpp>
@@ -21,7 +22,7 @@ LARDER_NS_BEGIN
 
 namespace detail {
 template <class S, class L, AfterWrite After>
-class Policy;
+class PolicyBase;
 }
 
 /// A write in flight on one or more keys, around a transaction of your own.
@@ -57,7 +58,7 @@ public:
 
 private:
     template <class, class, detail::AfterWrite>
-    friend class detail::Policy;
+    friend class detail::PolicyBase;
 
     Writing(std::shared_ptr<E> core, std::vector<key_type> keys)
         : core_{std::move(core)},

@@ -14,9 +14,9 @@
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/detail/support/key_text.hpp>
 #include <larder/detail/support/task_scope.hpp>
+#include <larder/detail/user/arguments.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
-#include <larder/hash.hpp>
 #include <larder/policy/warm_options.hpp>
 #include <larder/version.hpp>
 
@@ -33,7 +33,6 @@
 #include <mutex>
 #include <optional>
 #include <span>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -219,11 +218,7 @@ private:
         return true;
     }
 
-    static void drop_repeated(Batch& batch) {
-        std::unordered_set<Key, Hash<Key>, std::equal_to<>> seen;
-        batch.repeated = static_cast<std::size_t>(
-            std::erase_if(batch.keys, [&](const Key& key) { return !seen.insert(key).second; }));
-    }
+    static void drop_repeated(Batch& batch) { batch.repeated = erase_repeated(batch.keys); }
 
     // Where the keys are that have no fresh copy, and that this thread is not loading.
     std::vector<std::size_t> find_missing(Batch& batch) {

@@ -154,6 +154,18 @@ struct RequiresLoader {
                   "larder: save_many(changes) must give nothing or std::vector<bool>");
 };
 
+/// The base of a policy whose store or loader lacks something: RequiresStore and RequiresLoader have said
+/// what, and nothing more should be said.
+class NoPolicy {
+public:
+    using key_type = int;
+    using value_type = int;
+
+protected:
+    template <class... Given>
+    explicit NoPolicy(const Given&...) {}
+};
+
 }  // namespace detail
 
 LARDER_NS_END

@@ -10,12 +10,12 @@
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/detail/support/key_text.hpp>
 #include <larder/detail/user/calls.hpp>
+#include <larder/detail/write/after_write.hpp>
 #include <larder/detail/write/write_steps.hpp>
 #include <larder/error.hpp>
 #include <larder/stats.hpp>
 #include <larder/version.hpp>
 
-#include <cstdint>
 #include <exception>
 #include <optional>
 #include <utility>
@@ -23,12 +23,6 @@
 LARDER_NS_BEGIN
 
 namespace detail {
-
-/// What a policy leaves in the slot once the database has taken a write.
-enum class AfterWrite : std::uint8_t {
-    drop,     ///< nothing: the next read loads
-    replace,  ///< a copy of what was written
-};
 
 /// The duty of a write. Whoever lets go of it before its end says nothing: until `saving` it has
 /// written nothing, and after that nobody knows what it has written.

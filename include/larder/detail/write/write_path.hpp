@@ -6,9 +6,11 @@
 #ifndef LARDER_DETAIL_WRITE_WRITE_PATH_HPP
 #define LARDER_DETAIL_WRITE_WRITE_PATH_HPP
 
+#include <larder/concepts.hpp>
 #include <larder/detail/core.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/detail/user/calls.hpp>
+#include <larder/detail/write/after_write.hpp>
 #include <larder/detail/write/open_write.hpp>
 #include <larder/detail/write/write_steps.hpp>
 #include <larder/entry.hpp>
