@@ -75,7 +75,7 @@ struct Stats {
     std::uint64_t store_errors{0};      ///< operations that the store failed
     std::uint64_t undecodable{0};       ///< copies that did not decode
     std::uint64_t oversized{0};         ///< values too large to be kept
-    std::uint64_t queued_invalidations{0};  ///< drops that the store has missed and not caught up
+    std::uint64_t queued_invalidations{0};  ///< that the store has missed and not caught up
     Breaker breaker{Breaker::closed};
     LoadTimes load_times{};
 

@@ -177,7 +177,7 @@ public:
     ///         write may still take effect: the key is served from the database until
     ///         `Options::ticket` has passed
     /// @throws StoreError  before the database was touched: the store cannot be told, and
-    ///         `on_store_failure` is `fail` or the queue of missed invalidations is full
+    ///         `on_store_failure` is `fail` or the queue of invalidations is full
     template <class Q = key_type>
         requires KeyFor<Q, key_type> && RepositoryFor<L, Store>
     void put(const Q& key, const value_type& value) const {
@@ -235,14 +235,14 @@ public:
         requires KeyFor<Q, key_type>
     bool invalidate(const Q& key) const {
         const auto& mine = as_key<key_type>(key);
-        core_->wake(mine);
+        core_->end_back_off(mine);
         return core_->store.erase(mine);
     }
 
     /// Drops many copies, in one round trip where the store can; answers how many were there.
     std::size_t invalidate_many(std::span<const key_type> keys) const {
         for (const key_type& key : keys) {
-            core_->wake(key);
+            core_->end_back_off(key);
         }
         return core_->store.erase_many(keys);
     }
@@ -357,7 +357,7 @@ private:
     void close() noexcept {
         if (core_) {
             core_->background->scope.close();
-            core_->tell_rest();
+            core_->events.flush();
             core_.reset();
         }
     }

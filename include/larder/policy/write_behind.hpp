@@ -156,7 +156,7 @@ public:
     bool revive(const key_type& key) const {
         const bool revived = journal().revive(key);
         if (revived) {
-            this->core().drop(key);
+            this->core().invalidate(key);
             this->core().loader.signal().raise();
         }
         return revived;

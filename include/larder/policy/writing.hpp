@@ -50,7 +50,7 @@ public:
     Writing& operator=(const Writing&) = delete;
     ~Writing() = default;
 
-    /// The transaction has committed: drops the copies. A drop that the store misses is queued.
+    /// The transaction has committed: drops the copies. An invalidation that the store misses is queued.
     void commit() noexcept { end(Written::yes); }
 
     /// Nothing was written.

@@ -55,7 +55,7 @@ public:
             openings = core_.store.open_many(std::span<const Key>{keys_}, core_.query());
         } catch (const StoreError&) {
             core_.count(Count::store_errors);
-            core_.tell(EventKind::store_failed, keys_.front(), std::current_exception());
+            core_.report(EventKind::store_failed, keys_.front(), std::current_exception());
             throw;
         }
         for (std::size_t i = 0; i < openings.size(); ++i) {
@@ -129,7 +129,7 @@ private:
         rows.reserve(leases_.size());
         for (const LeasedLoad<E>& lease : leases_) {
             if (!lease.failure()) {
-                core_.wake(lease.key());
+                core_.end_back_off(lease.key());
                 rows.push_back(lease.filling());
             }
         }

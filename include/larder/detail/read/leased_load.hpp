@@ -90,7 +90,7 @@ public:
     /// Fills the slot if the lease still stands. Never throws: the value is there all the same, and
     /// the failure noted in `filled`.
     void fill() noexcept {
-        core_->wake(*key_);
+        core_->end_back_off(*key_);
         // Whether the tags of what is not kept stand is asked all the same: it may be shared.
         attempt([&] {
             if (row_->terms.kept() || !row_->terms.tags.empty()) {
@@ -137,8 +137,8 @@ public:
         }
         held_ = true;
         release();
-        core_->tell(EventKind::fill_failed, *key_, filled_.failure);
-        filled_.outlived = covers_ && !core_->drop(*key_);
+        core_->report(EventKind::fill_failed, *key_, filled_.failure);
+        filled_.outlived = covers_ && !core_->invalidate(*key_);
         return !filled_.outlived;
     }
 

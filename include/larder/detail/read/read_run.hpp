@@ -275,7 +275,7 @@ private:
             }
             core_.count(Count::store_errors);
             if (act == ReadAct::open) {
-                core_.tell(EventKind::store_failed, key_, std::current_exception());
+                core_.report(EventKind::store_failed, key_, std::current_exception());
             } else {
                 // The copy there is older than what this call returns.
                 core_.queue_invalidation(key_, {.force = true});
@@ -318,7 +318,7 @@ private:
         const ReadStep step = steps_.gave_back();
         if (step.act == ReadAct::give_stale) {
             core_.back_off(key_);
-            core_.tell(EventKind::load_failed, key_, failure_);
+            core_.report(EventKind::load_failed, key_, failure_);
         }
         return step;
     }

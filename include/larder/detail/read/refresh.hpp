@@ -34,7 +34,7 @@ void refresh_now(E& core, const typename E::Key& key) noexcept {
     } catch (...) {
         core.count(Count::refresh_failures);
         core.back_off(key);
-        core.tell(EventKind::refresh_failed, key, std::current_exception());
+        core.report(EventKind::refresh_failed, key, std::current_exception());
     }
 }
 

@@ -9,6 +9,7 @@
 #include <larder/detail/core.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/detail/support/key_text.hpp>
+#include <larder/detail/support/policy_counters.hpp>
 #include <larder/detail/user/calls.hpp>
 #include <larder/detail/write/after_write.hpp>
 #include <larder/detail/write/write_steps.hpp>
@@ -101,7 +102,7 @@ public:
         }
         row_ = row;
         if (written == Written::yes) {
-            core_->wake(*key_);
+            core_->end_back_off(*key_);
         }
         steps_.saved(written);
     }
@@ -127,7 +128,7 @@ private:
         } catch (const StoreError&) {
             failure_ = std::current_exception();
             core_->count(Count::store_errors);
-            core_->tell(EventKind::store_failed, *key_, failure_);
+            core_->report(EventKind::store_failed, *key_, failure_);
             steps_.answered(WriteAnswer::failed);
         } catch (...) {
             failure_ = std::current_exception();
@@ -191,10 +192,10 @@ private:
                 return WriteAnswer::done;
             }
             core_->count(Count::lost_tickets);
-            core_->tell(EventKind::lost_ticket, *key_);
+            core_->report(EventKind::lost_ticket, *key_);
             return WriteAnswer::lost;
         } catch (...) {
-            core_->tell(EventKind::fill_failed, *key_, std::current_exception());
+            core_->report(EventKind::fill_failed, *key_, std::current_exception());
             return WriteAnswer::failed;
         }
     }
@@ -221,10 +222,10 @@ private:
 
     [[nodiscard]] std::exception_ptr queue_is_full() const noexcept {
         try {
-            return std::make_exception_ptr(StoreError{
-                Errc::store_full, "the store cannot be told of the write of key " +
-                                      key_text(*key_) +
-                                      ", and the queue of missed invalidations is full"});
+            return std::make_exception_ptr(
+                StoreError{Errc::store_full, "the store cannot be told of the write of key " +
+                                                 key_text(*key_) +
+                                                 ", and the queue of invalidations is full"});
         } catch (...) {
             return std::current_exception();
         }

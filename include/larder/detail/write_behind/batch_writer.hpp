@@ -71,8 +71,8 @@ public:
             settle(claims, applied);
             signal().notify_waiters();
         } catch (...) {
-            core_.tell(EventKind::store_failed, claims.front().change.key,
-                       std::current_exception());
+            core_.report(EventKind::store_failed, claims.front().change.key,
+                         std::current_exception());
         }
     }
 
@@ -81,7 +81,7 @@ public:
         try {
             journal().renew(claims, core_.loader.options().claim);
         } catch (...) {
-            core_.tell_all(EventKind::store_failed, std::current_exception());
+            core_.report_all(EventKind::store_failed, std::current_exception());
         }
     }
 
@@ -166,7 +166,7 @@ private:
         for (std::size_t i = 0; i < written.size(); ++i) {
             if (!mine[i]) {
                 // Buried or superseded meanwhile: copies may show what no longer counts.
-                core_.drop(written[i].change.key);
+                core_.invalidate(written[i].change.key);
             }
         }
     }
@@ -186,9 +186,9 @@ private:
               const std::exception_ptr& failure) {
         if (insist([&] { return journal().bury(claimed, why); })) {
             ++core_.loader.tally().buried;
-            core_.tell(EventKind::buried, claimed.change.key, failure);
+            core_.report(EventKind::buried, claimed.change.key, failure);
         }
-        core_.drop(claimed.change.key);
+        core_.invalidate(claimed.change.key);
     }
 
     static std::string text_of(const std::exception_ptr& failure) {

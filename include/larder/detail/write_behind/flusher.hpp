@@ -119,7 +119,7 @@ private:
         try {
             return round(own_.get());
         } catch (...) {
-            core_.tell_all(EventKind::store_failed, std::current_exception());
+            core_.report_all(EventKind::store_failed, std::current_exception());
             return heartbeat;
         }
     }
@@ -206,14 +206,14 @@ private:
     void report_left() noexcept {
         try {
             if (const std::size_t left = core_.loader.journal().size(); left > 0) {
-                core_.tell_all(
+                core_.report_all(
                     EventKind::not_drained,
                     std::make_exception_ptr(Error{
                         Errc::closed, std::to_string(left) +
                                           " changes were not written before the policy went"}));
             }
         } catch (...) {
-            core_.tell_all(EventKind::not_drained, std::current_exception());
+            core_.report_all(EventKind::not_drained, std::current_exception());
         }
     }
 
