@@ -496,6 +496,35 @@ TEST_CASE("what lives for ever is not reloaded, and has no age", "[memory]") {
     CHECK(loads == 1);
 }
 
+TEST_CASE("a refresh that went without a word is not under way any more", "[memory]") {
+    ManualClock clock;
+    MemoryStore<int, int, ManualClock> store{{}, clock};
+    store.put(1, 10, {100s});
+    const auto under_way = [&] {
+        bool shown = false;
+        CHECK(store.peek(1, [&](const int*, auto, auto, bool refreshing) { shown = refreshing; }));
+        return shown;
+    };
+    for (const bool force : {false, true}) {
+        {
+            const Leading<int> refresh{store.open_refresh(1, force)};
+            CHECK(under_way());
+            CHECK(store.open_refresh(1, false).copy->refreshing);
+        }
+        CHECK(!under_way());
+        CHECK(!under_way());  // nor found again
+    }
+    {
+        const Leading<int> first{store.open_refresh(1, true)};
+        const Leading<int> second{store.open_refresh(1, true)};
+        store.release(1, first);
+        CHECK(under_way());
+        store.release(1, second);
+        CHECK(!under_way());
+    }
+    CHECK(!Leading<int> { store.open_refresh(1, false) } -> copy->refreshing);
+}
+
 #if defined(__unix__)
 TEST_CASE("what a parent has in hand is over in its child", "[memory][fork]") {
     MemoryStore<int, int> store{{.capacity = 10}};
@@ -506,7 +535,9 @@ TEST_CASE("what a parent has in hand is over in its child", "[memory][fork]") {
     REQUIRE(child >= 0);
     if (child == 0) {
         const bool sound = [&] {
-            if (store.find(1)->value != 10 || store.underway(1) || store.underway(2) ||
+            bool under_way = true;
+            store.peek(1, [&](const int*, auto, auto, bool shown) { under_way = shown; });
+            if (under_way || store.find(1)->value != 10 || store.underway(1) || store.underway(2) ||
                 store.in_hand() != InHand{}) {
                 return false;
             }

@@ -7,84 +7,17 @@
 #ifndef LARDER_DETAIL_MEMORY_EVICTION_HPP
 #define LARDER_DETAIL_MEMORY_EVICTION_HPP
 
+#include <larder/detail/memory/eviction_queue.hpp>
+#include <larder/detail/memory/ghosts.hpp>
 #include <larder/version.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <unordered_map>
 
 LARDER_NS_BEGIN
 
 namespace detail {
-
-/// What an entry carries for its eviction. Entries do not move while they are listed.
-struct Evictable {
-    std::uint8_t uses = 0;    // since it was listed, at most 3
-    bool settled = false;     // in the main queue
-    bool refreshing = false;  // not ours: it fills a gap that every hit reads anyway
-    Evictable* newer = nullptr;
-    Evictable* older = nullptr;
-
-    /// All that a hit costs.
-    void used() noexcept {
-        if (uses < 3) {
-            ++uses;
-        }
-    }
-};
-
-/// A queue of entries, threaded through them.
-class EvictionQueue {
-public:
-    [[nodiscard]] std::size_t size() const noexcept { return size_; }
-    [[nodiscard]] Evictable* oldest() const noexcept { return oldest_; }
-
-    void push(Evictable& entry) noexcept {
-        entry.older = newest_;
-        entry.newer = nullptr;
-        (newest_ != nullptr ? newest_->newer : oldest_) = &entry;
-        newest_ = &entry;
-        ++size_;
-    }
-    void remove(Evictable& entry) noexcept {
-        (entry.newer != nullptr ? entry.newer->older : newest_) = entry.older;
-        (entry.older != nullptr ? entry.older->newer : oldest_) = entry.newer;
-        --size_;
-    }
-
-private:
-    Evictable* newest_ = nullptr;
-    Evictable* oldest_ = nullptr;
-    std::size_t size_ = 0;
-};
-
-/// The hashes of entries that went from the small queue not long ago.
-template <class Hash = std::size_t>
-class Ghosts {
-public:
-    void add(Hash hash, std::size_t most) {
-        order_.push_back(hash);
-        ++counts_[hash];
-        while (order_.size() > most) {
-            forget(order_.front());
-            order_.pop_front();
-        }
-    }
-    /// True, once, if the hash is remembered.
-    bool take(Hash hash) noexcept { return counts_.erase(hash) > 0; }
-
-private:
-    void forget(Hash hash) {
-        if (const auto at = counts_.find(hash); at != counts_.end() && --at->second == 0) {
-            counts_.erase(at);
-        }
-    }
-
-    std::deque<Hash> order_{};
-    std::unordered_map<Hash, std::uint32_t> counts_{};
-};
 
 /// New entries pass through a small queue, a tenth of all; those used there more than once, and
 /// those that come back soon after they went, stay in the main queue. A scan passes through the
@@ -98,7 +31,7 @@ class Eviction {
 public:
     void insert(Evictable& entry, std::size_t hash) noexcept {
         entry.uses = 0;
-        entry.settled = ghosts_.take(hash);
+        entry.in_main = ghosts_.recall(hash);
         queue_of(entry).push(entry);
     }
 
@@ -132,7 +65,7 @@ public:
             }
             queue.remove(entry);
             entry.uses = from_small ? std::uint8_t{0} : static_cast<std::uint8_t>(entry.uses - 1);
-            entry.settled = true;
+            entry.in_main = true;
             main_.push(entry);
         }
         return nullptr;
@@ -140,7 +73,7 @@ public:
 
 private:
     EvictionQueue& queue_of(const Evictable& entry) noexcept {
-        return entry.settled ? main_ : small_;
+        return entry.in_main ? main_ : small_;
     }
 
     EvictionQueue small_{};

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 
 /// @file
-/// Tags in memory: a version each, and the clock that versions and copies are compared by.
+/// Tags in memory: a version each, and the clock that versions and copies are compared by. The steps are
+/// those of the model in tests/models/tags.pml, which proves what they are for.
 
 #ifndef LARDER_DETAIL_MEMORY_TAG_VERSIONS_HPP
 #define LARDER_DETAIL_MEMORY_TAG_VERSIONS_HPP
 
+#include <larder/detail/memory/tag_marks.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/entry.hpp>
 #include <larder/hash.hpp>
@@ -16,7 +18,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <iterator>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -28,26 +29,6 @@
 LARDER_NS_BEGIN
 
 namespace detail {
-
-/// A tag's version: the clock as of its last invalidation.
-using TagVersion = std::atomic<std::uint64_t>;
-
-/// The tags of one copy, and the moment from which they must not have been invalidated.
-class TagMarks {
-public:
-    TagMarks(std::vector<std::shared_ptr<TagVersion>> tags, std::uint64_t since) noexcept
-        : tags_{std::move(tags)}, since_{since} {}
-
-    [[nodiscard]] bool stand() const noexcept {
-        return std::all_of(tags_.begin(), tags_.end(), [this](const auto& version) {
-            return version->load(std::memory_order_acquire) <= since_;
-        });
-    }
-
-private:
-    std::vector<std::shared_ptr<TagVersion>> tags_;
-    std::uint64_t since_;
-};
 
 /// The tags of one store. Invalidating costs the same for ten copies and for ten million: a copy
 /// looks its tags up when it is read.
