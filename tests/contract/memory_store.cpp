@@ -63,6 +63,7 @@ TEST_CASE("a MemoryStore with hardly any room keeps the store contract", "[contr
     larder_test::store_contract(rig);
 }
 
+// Rule S19.
 TEST_CASE("a MemoryStore with hardly any room keeps the slot protocol", "[contract]") {
     auto rig = tight();
     larder_test::slot_contract(rig);

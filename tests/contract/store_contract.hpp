@@ -394,6 +394,7 @@ void lease_contract(Rig<S>& rig) {
         CHECK_FALSE(seen.value);
         CHECK(seen.fresh);
     }
+    // Rule S10.
     SECTION("open, Loading: the caller joins the flight of that lease") {
         const auto first = store.open(b.k);
         const auto second = store.open(b.k);
@@ -496,6 +497,7 @@ void lease_contract(Rig<S>& rig) {
         CHECK_FALSE(b.fill(lease, 1));
         CHECK(b.is_free());
     }
+    // Rule S1.
     SECTION("fill, after somebody else took the lease: dropped, the other's counts") {
         const auto old = b.lead();
         store.erase(b.k);
@@ -574,6 +576,7 @@ void lease_contract(Rig<S>& rig) {
         store.withdraw(b.k, b.lead());
         CHECK(b.is_free());
     }
+    // Rule S6.
     SECTION("withdraw, Value+Refreshing: Absent, for the source has said otherwise") {
         b.put_stale(1);
         SECTION("stale") {
@@ -742,6 +745,7 @@ void ticket_contract(Rig<S>& rig) {
     Bench<S> b{rig};
     auto& store = b.store;
 
+    // Rule S2.
     SECTION("begin_write: no copy is served from then on") {
         SECTION("Absent") {}
         SECTION("Value") {
@@ -830,6 +834,7 @@ void ticket_contract(Rig<S>& rig) {
         CHECK_FALSE(b.finish(ticket, 2));
         CHECK(b.is_free());
     }
+    // Rule S8.
     SECTION("a ticket that is gone spoils the value of whoever writes now") {
         const Ticket slow = b.begin(10s);
         rig.advance(11s);
@@ -847,6 +852,7 @@ void ticket_contract(Rig<S>& rig) {
         CHECK_FALSE(b.fill(lease, 2));
         CHECK(b.is_free());
     }
+    // Rule S3.
     SECTION("each ticket has a deadline of its own, and overlap is not forgotten with the dead") {
         const Ticket dead = b.begin(10s);
         const Ticket alive = b.begin(60s);
@@ -872,6 +878,7 @@ void ticket_contract(Rig<S>& rig) {
         CHECK_FALSE(b.finish(ticket, 2));
         CHECK(b.is_free());
     }
+    // Rule S3.
     SECTION("tickets beyond the thirty-second have no name, and hold the slot to their deadline") {
         std::vector<Ticket> tickets;
         for (int i = 0; i < 32; ++i) {
@@ -886,6 +893,7 @@ void ticket_contract(Rig<S>& rig) {
         rig.advance(40s);
         CHECK(b.is_free());
     }
+    // Rule S4.
     SECTION("erase, Writing: whoever finishes last leaves nothing") {
         const Ticket ticket = b.begin();
         CHECK_FALSE(store.erase(b.k));
@@ -1100,6 +1108,7 @@ void refresh_contract(Rig<S>& rig) {
         CHECK(b.is_free());
     }
 
+    // Rule S5.
     SECTION("close, Value: Absent") {
         const auto lease = b.lead_refresh(true);
         store.erase(b.k);
@@ -1237,6 +1246,7 @@ void tag_contract(Rig<S>& rig) {
             CHECK(fill(opening.lease, 2).kept);
             CHECK(b.has(2));
         }
+        // Rule T1.
         SECTION("a load that met it is dropped, and told so") {
             const auto lease = b.lead();
             invalidate("shoes");

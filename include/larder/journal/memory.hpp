@@ -57,6 +57,8 @@ public:
     MemoryJournal() : MemoryJournal{C{}} {}
     explicit MemoryJournal(C clock) : shared_{std::make_shared<Shared>(std::move(clock))} {}
 
+    /// Rule W4.
+    ///
     /// @copydoc Journal
     std::uint64_t record(Change<K, V> change) {
         return *record(std::move(change), (std::numeric_limits<std::size_t>::max)());
@@ -193,7 +195,7 @@ public:
         return letters;
     }
 
-    /// It takes its place beyond a bound, too.
+    /// It takes its place beyond a bound, too. Rule W8.
     bool revive(const K& key) {
         typename Dead::node_type gone{};
         State& s = state();

@@ -33,7 +33,7 @@ struct Unshared : J {
 ///
 /// Once a change is written, and before the journal forgets it, its copy is erased from the store: the
 /// old row is read until then, and no longer. While the store cannot be told, the change stays in the
-/// journal and is written again.
+/// journal and is written again. Rule W10.
 template <class J>
 [[nodiscard]] Unshared<J> unshared(J journal) {
     return Unshared<J>{std::move(journal)};

@@ -128,6 +128,7 @@ public:
         return had;
     }
 
+    // Rule S17.
     [[nodiscard]] std::vector<std::optional<Entry<value_type>>> find_many(
         std::span<const key_type> keys) const {
         std::vector<std::optional<Entry<value_type>>> entries;
@@ -321,6 +322,7 @@ public:
     }
 
     /// The plain store's copy goes before the database is touched: it may outlive this process.
+    /// Rule S14.
     [[nodiscard]] detail::Ticket begin_write(const key_type& key, Ttl life) {
         const detail::Ticket ticket{state_->next_id(), {}};
         const auto deadline = detail::later(state_->clock.now(), life);

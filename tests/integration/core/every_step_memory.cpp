@@ -10,6 +10,7 @@ using larder_test::BrittleMemory;
 using larder_test::BrittleTable;
 using larder_test::fail_every_step;
 
+// Rule S13.
 TEST_CASE("a CacheAside of which any step fails", "[steps]") {
     using Policy = larder::CacheAside<BrittleMemory, BrittleBatches>;
     fail_every_step<Policy>([](auto& t) { return Policy{t.store, t.table, t.options}; });

@@ -44,6 +44,7 @@ struct World {
 
 }  // namespace
 
+// Rule S4.
 TEST_CASE("a load that meets an invalidation does not leave the old value", "[race]") {
     World w;
     w.table.set(1, 10);
@@ -62,6 +63,7 @@ TEST_CASE("a load that meets an invalidation does not leave the old value", "[ra
     CHECK(cache.stats().fenced_fills == 1);
 }
 
+// Rule S1.
 TEST_CASE("a load that meets a write does not leave the old value", "[race]") {
     World w;
     w.table.set(1, 10);
@@ -85,6 +87,7 @@ TEST_CASE("a load that meets a write does not leave the old value", "[race]") {
     }
 }
 
+// Rule S3.
 TEST_CASE("two writers that overtake each other leave no copy, so the database decides", "[race]") {
     World w;
     WriteThrough cache{w.store, std::ref(w.table), {.ttl = 1h}};
@@ -134,6 +137,7 @@ TEST_CASE("a background refresh that meets a write does not bring the old value 
     }
 }
 
+// Rule S7.
 TEST_CASE("a save that throws may still commit: its key is read from the database", "[race]") {
     World w;
     w.table.set(1, 10);
@@ -163,6 +167,7 @@ TEST_CASE("a save that throws may still commit: its key is read from the databas
     }
 }
 
+// Rule S10.
 TEST_CASE("a reader does not join a load from before a finished write", "[race]") {
     World w;
     w.table.set(1, 10);
@@ -180,6 +185,7 @@ TEST_CASE("a reader does not join a load from before a finished write", "[race]"
     CHECK(cache.get(1) == 11);
 }
 
+// Rule S5.
 TEST_CASE("a forced refresh is not satisfied by an older load", "[race]") {
     World w;
     w.table.set(1, 10);

@@ -452,6 +452,7 @@ TEST_CASE("what a server may have seen is not reported as not sent", "[redis][fa
     CHECK(unknown == 5);
 }
 
+// Rule R9.
 TEST_CASE("not a byte of a write is sent twice", "[redis][faults]") {
     std::atomic<int> writes{0};
     const FakeServer server{[&](const Peer& peer) {

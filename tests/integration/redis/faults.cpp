@@ -284,6 +284,7 @@ TEST_CASE("what must not go on without the store is refused before the database 
 
 // ---- a server that serves reads and refuses writes ----
 
+// Rule R8.
 TEST_CASE("a server that refuses writes counts as down for them", "[redis][faults]") {
     RedisServer server;
     RedisPair w{hasty(server)};
@@ -332,6 +333,7 @@ TEST_CASE("a server that refuses writes counts as down for them", "[redis][fault
 
 // ---- full ----
 
+// Rule R4.
 TEST_CASE("a full server takes writes and drops, and keeps no copies", "[redis][faults]") {
     RedisServer server;
     RedisPair w{hasty(server)};

@@ -111,6 +111,7 @@ TEST_CASE("a lease is taken by a script where SET does not do it", "[redis][old]
     CHECK(w.table.loads == 1);
 }
 
+// Rule R6.
 TEST_CASE("a lease beside a value knows it where PEXPIRETIME is unknown", "[redis][old]") {
     const RedisServer server{{"--rename-command", "PEXPIRETIME", ""}};
     REQUIRE(server.run("PEXPIRETIME", "n:1").starts_with("ERR unknown"));

@@ -287,6 +287,7 @@ using Rows = std::reference_wrapper<Table>;
 
 }  // namespace
 
+// Rule S13.
 TEST_CASE("each exchange of each read of a policy fails once", "[redis][faults]") {
     using Cache = CacheAside<Store, Rows>;
     EveryStep{}.run([](Store& s, Table& t) { return Cache{s, Rows{t}, patient}; }, reads<Cache>());

@@ -163,6 +163,7 @@ TEST_CASE("a load that fails elsewhere is taken over at once", "[redis][processe
     }
 }
 
+// Rule R7.
 TEST_CASE("who dies while it loads is followed by one other", "[redis][processes]") {
     Pair w{{.lease = 300ms}};
     CacheAside here{w.here, w.rows, {.ttl = 1h, .wait = 1h}};
@@ -412,6 +413,7 @@ TEST_CASE("an invalidation there wins over a load here", "[redis][processes]") {
     CHECK(here.stats().fenced_fills == 1);
 }
 
+// Rule R6.
 TEST_CASE("a write there wins over a refresh here", "[redis][processes]") {
     Pair w;
     ManualExecutor background;

@@ -241,6 +241,7 @@ std::vector<Verb> verbs() {
 
 }  // namespace
 
+// Rule S9.
 TEST_CASE("each exchange of each verb of a store fails once", "[redis][faults]") {
     const RedisServer server;
     RedisFaults faults{server};
@@ -363,6 +364,7 @@ TEST_CASE("a lease that is alive is renewed, by the process that holds it", "[re
 
 // ---- judging ----
 
+// Rule R5.
 TEST_CASE("what was taken for junk is replaced only if it is nobody's now", "[redis][faults]") {
     const RedisServer server;
     Store here{Client{server.unix_url()}, "n"};
@@ -412,6 +414,7 @@ TEST_CASE("a lease beside a value that would never end is none", "[redis][faults
 
 // ---- trust ----
 
+// Rule S17.
 TEST_CASE("no batch serves what was read ahead of a replay", "[redis][faults]") {
     const RedisServer server;
     Store store{Client{server.unix_url()}, "n"};

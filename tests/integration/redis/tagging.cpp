@@ -172,6 +172,7 @@ TEST_CASE("the invalidation of a tag wins over what is under way", "[redis][tags
     CHECK(here.fetch(1).source == Source::hit);
 }
 
+// Rule T5.
 TEST_CASE("who joins a load whose tags were invalidated opens again", "[redis][tags]") {
     Pair w;
     w.table.set(1, 11);
@@ -189,6 +190,7 @@ TEST_CASE("who joins a load whose tags were invalidated opens again", "[redis][t
     CHECK(joins.get() == 13);
 }
 
+// Rule T3.
 TEST_CASE("what the server loses revives nothing", "[redis][tags]") {
     Pair w;
     w.table.set(1, 11);
@@ -268,6 +270,7 @@ TEST_CASE("what the server loses revives nothing", "[redis][tags]") {
     CHECK(there.fetch(2).source == Source::hit);
 }
 
+// Rule T6.
 TEST_CASE("a tag's version lasts longer than what carries it", "[redis][tags]") {
     Pair w;
     using Loaded = larder::Loaded<int>;

@@ -50,6 +50,7 @@ Micros median(std::vector<Micros> times) {
 
 }  // namespace
 
+// Rule T2.
 TEST_CASE("a tag's invalidation reaches many keys in the time that it takes for ten", "[redis]") {
     const larder_test::RedisServer server;
     Generations rows;

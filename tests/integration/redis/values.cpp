@@ -170,6 +170,7 @@ TEST_CASE("a value that another program wrote is a hit", "[redis]") {
     CHECK(w.cache.stats().undecodable == 0);
 }
 
+// Rule R1.
 TEST_CASE("a header only where there is something to say", "[redis]") {
     empty_server();
     const Client one = client();
@@ -453,6 +454,7 @@ TEST_CASE("a header of another version is not ours to touch while it has an end"
     CHECK(w.cache.fetch(1).source == Source::hit);
 }
 
+// Rule R5.
 TEST_CASE("a slot in hand that would never end is nobody's", "[redis]") {
     empty_server();
     World w;

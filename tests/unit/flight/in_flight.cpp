@@ -111,6 +111,7 @@ TEST_CASE("a load that waits for its own thread is refused", "[flight]") {
     CHECK(wait_for(*load, {}) == WaitEnd::deadlock);
 }
 
+// Rule S12.
 TEST_CASE("a circle of loads through threads is refused, where it closes", "[flight]") {
     const bool batch = GENERATE(false, true);
     CAPTURE(batch);

@@ -85,6 +85,7 @@ TEST_CASE("options that make no sense are refused by name and value", "[bad]") {
           "accepted");
 }
 
+// Rule S18.
 TEST_CASE("an endless lifetime is one", "[bad]") {
     ManualClock clock;
     MemoryStore<int, int, ManualClock> store{{}, clock};

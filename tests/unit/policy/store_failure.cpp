@@ -71,6 +71,7 @@ TEST_CASE("a lost invalidation is not silent", "[failure]") {
     CHECK_THROWS_AS(cache.invalidate_many({1}), StoreError);
 }
 
+// Rule S16.
 TEST_CASE("a write that the store misses hides its key until the store has been told",
           "[failure]") {
     FlakyStore store;
@@ -173,6 +174,7 @@ TEST_CASE("a full queue refuses the write before the database is touched", "[fai
     CHECK(table.row(2) == 3);
 }
 
+// Rule S15.
 TEST_CASE("a store that fails after the commit does not fail the write", "[failure]") {
     FlakyStore store;
     Table<> table;

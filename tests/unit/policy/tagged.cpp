@@ -47,6 +47,7 @@ TEST_CASE("the tag of everything is known by its bytes", "[tags]") {
     CHECK(larder::detail::everything_tag() == expected);
 }
 
+// Rule T2.
 TEST_CASE("a tag reaches what carries it, and nothing else", "[tags]") {
     World w;
     for (int key = 1; key <= 4; ++key) {
@@ -89,6 +90,7 @@ TEST_CASE("a known absence has tags of its own", "[tags]") {
     CHECK(cache.fetch(2).source == Source::hit);
 }
 
+// Rule T1.
 TEST_CASE("a tag invalidated during a load wins", "[tags]") {
     World w;
     w.table.set(1, 2);
@@ -120,6 +122,7 @@ TEST_CASE("a tag invalidated during a write wins", "[tags]") {
     CHECK(cache.fetch(1).source == Source::hit);
 }
 
+// Rule T5.
 TEST_CASE("readers that joined a load whose tag was invalidated open again", "[tags]") {
     World w;
     // One reader has loaded the row, its tag is invalidated, another one joins.
@@ -167,6 +170,7 @@ TEST_CASE("readers that joined a load whose tag was invalidated open again", "[t
     }
 }
 
+// Rule T3.
 TEST_CASE("tags that are forgotten revive nothing", "[tags]") {
     World w;
     w.table.set(1, 2);

@@ -126,6 +126,7 @@ TEST_CASE("what cannot be drained is told to the observer", "[behind]") {
     CHECK(events == std::vector{larder::EventKind::not_drained});
 }
 
+// Rule W7.
 TEST_CASE("a poison row among a hundred good ones is buried alone", "[behind]") {
     Store store;
     BatchRows rows;
@@ -167,6 +168,7 @@ TEST_CASE("a poison row among a hundred good ones is buried alone", "[behind]") 
     }
 }
 
+// Rule W5.
 TEST_CASE("a change that is older than its row is buried as refused", "[behind]") {
     Store store;
     Rows rows;
@@ -196,6 +198,7 @@ TEST_CASE("a removed row that a stalled flusher would insert again stays removed
     CHECK_FALSE(rows.load(1));
 }
 
+// Rule W6.
 TEST_CASE("a flusher does not settle what was superseded", "[behind]") {
     larder::MemoryJournal<int, int> journal;
     journal.record({1, std::optional{10}});
@@ -212,6 +215,7 @@ TEST_CASE("a flusher does not settle what was superseded", "[behind]") {
     CHECK(journal.size() == 0);
 }
 
+// Rule W9.
 TEST_CASE("a full journal refuses, or makes writers wait", "[behind]") {
     Store store;
     Rows rows;
@@ -245,6 +249,7 @@ TEST_CASE("a full journal refuses, or makes writers wait", "[behind]") {
     }
 }
 
+// Rule W4.
 TEST_CASE("hot keys reach the database as far fewer rows, and the last value is right",
           "[behind]") {
     Store store;

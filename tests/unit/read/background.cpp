@@ -166,6 +166,7 @@ TEST_CASE("a refresh that finds the copy refreshed sends on who has joined", "[b
     CHECK(Inspect::in_hand(cache) == PolicyInHand{});
 }
 
+// Rule S6.
 TEST_CASE("what a reload answers counts, also when it is not kept", "[background]") {
     World w;
     w.table.set(1, 10);

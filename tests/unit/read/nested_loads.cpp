@@ -71,6 +71,7 @@ struct Batch {
 
 }  // namespace
 
+// Rule S12.
 TEST_CASE("a chain of timed loads is longer than the executor has threads", "[nested]") {
     const std::size_t threads = GENERATE(1U, 2U, 16U);
     CAPTURE(threads);

@@ -439,6 +439,7 @@ TEST_CASE("a miss under a lease", "[read][steps]") {
     });
 }
 
+// Rule S11.
 TEST_CASE("a miss that waits for another", "[read][steps]") {
     using enum ReadAct;
     check({

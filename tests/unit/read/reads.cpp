@@ -324,6 +324,7 @@ TEST_CASE("two loads that wait for each other do not hang", "[reads]") {
     CHECK(two.get() == Errc::recursive_load);
 }
 
+// Rule S10.
 TEST_CASE("reads during a write go to the database and share a load that began after them",
           "[reads]") {
     World w;

@@ -482,6 +482,7 @@ bool soon(const Condition& condition) {
 
 }  // namespace
 
+// Rule S16.
 TEST_CASE("a store that is back is told without anybody calling", "[invalidation_queue]") {
     Told told;
     const larder::ManualClock clock;

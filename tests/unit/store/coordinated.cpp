@@ -88,6 +88,7 @@ static_assert(std::same_as<Coordinated<FlakyStore>::clock_type, larder::ManualCl
 
 }  // namespace
 
+// Rule S14.
 TEST_CASE("a write erases the plain store's copy before it begins", "[coordinated]") {
     FlakyStore plain;
     Coordinated store{plain};
@@ -309,6 +310,7 @@ TEST_CASE("an erase or a put that gets through settles a queued drop", "[coordin
     CHECK(store.queued_invalidations() == 0);
 }
 
+// Rule S17.
 TEST_CASE("a batch does not serve a copy whose drop is replayed while it is read",
           "[coordinated]") {
     Batches plain;

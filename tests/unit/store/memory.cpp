@@ -339,6 +339,7 @@ TEST_CASE("time may stand anywhere", "[memory]") {
     CHECK(store.in_hand() == InHand{});
 }
 
+// Rule S18.
 TEST_CASE("lives are cut to a hundred years", "[memory]") {
     using larder::detail::cut;
     using larder::detail::later;

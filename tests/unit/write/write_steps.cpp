@@ -86,6 +86,7 @@ const std::vector<Row> table{
 
 }  // namespace
 
+// Rule S2.
 TEST_CASE("a write goes on as its table says", "[write_steps]") {
     for (std::size_t row = 0; row < table.size(); ++row) {
         INFO("row " << row);
@@ -99,6 +100,7 @@ TEST_CASE("a write has a ticket if the store gave it one", "[write_steps]") {
     CHECK_FALSE(told({proceed, {failed, done}}).has_ticket());
 }
 
+// Rule S7.
 TEST_CASE("a write that is left has written nothing, or nobody knows", "[write_steps]") {
     const auto left = [](const Told& story, bool saving) {
         WriteSteps steps = told(story);

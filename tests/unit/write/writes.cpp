@@ -163,6 +163,7 @@ TEST_CASE("a transaction of the user's own", "[writes]") {
     }
 }
 
+// Rule S8.
 TEST_CASE("a writer that finds its ticket gone leaves no copy", "[writes]") {
     World w;
     WriteThrough cache{w.store, std::ref(w.table), {.ticket = 30s}};

@@ -78,6 +78,7 @@ larder::Errc code_of(const std::function<void()>& f) {
 
 }  // namespace
 
+// Rule W2.
 TEST_CASE("a change that cannot be recorded is not acknowledged, and its ticket stands",
           "[behind]") {
     World w;
@@ -96,6 +97,7 @@ TEST_CASE("a change that cannot be recorded is not acknowledged, and its ticket 
     CHECK(cache.fetch(2).source == Source::hit);
 }
 
+// Rule W3.
 TEST_CASE("a journal that cannot be asked is not skipped", "[behind]") {
     World w;
     SECTION("a read throws") {
@@ -237,6 +239,7 @@ TEST_CASE("a database that refuses every row", "[behind]") {
     }
 }
 
+// Rule W9.
 TEST_CASE("a full journal gives up after block_for", "[behind]") {
     World w;
     auto full = quick;
@@ -352,6 +355,7 @@ TEST_CASE(
     CHECK(cache.get(1) == 11);
 }
 
+// Rule W4.
 TEST_CASE("a process that begins anew is not refused by its own rows", "[behind]") {
     Rows rows;
     for (int run = 1; run <= 3; ++run) {
@@ -440,6 +444,7 @@ TEST_CASE("a durable journal over a repository that is declared unfenced", "[beh
     }
 }
 
+// Rule W10.
 TEST_CASE("an unshared journal over a shared store leaves no old copy to others", "[behind]") {
     const SharedStore store;
     Rows rows;

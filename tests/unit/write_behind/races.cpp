@@ -85,6 +85,7 @@ struct Once {
 
 }  // namespace
 
+// Rule W1.
 TEST_CASE("a change recorded while a reader is about to load: the reader keeps nothing old",
           "[behind]") {
     World w;
@@ -115,6 +116,7 @@ TEST_CASE("a change written while a reader is about to load is what the reader g
     CHECK(fetched.source == Source::loaded);
 }
 
+// Rule W5.
 TEST_CASE("a flusher that stalled does not insert again what another has removed", "[behind]") {
     World w;
     Stall stall;
@@ -141,6 +143,7 @@ TEST_CASE("a flusher that stalled does not insert again what another has removed
     CHECK(other.dead_letters().empty());  // refused, and of no interest: something newer was there
 }
 
+// Rule W6.
 TEST_CASE("a flusher whose change was buried meanwhile drops the copy when it has written",
           "[behind]") {
     World w;
@@ -241,6 +244,7 @@ TEST_CASE("what is recorded after a flush has returned waits for company again",
     CHECK(w.journal.size() == 1);
 }
 
+// Rule W8.
 TEST_CASE("a dead letter revived while a newer change is recorded", "[behind]") {
     World w;
     auto cache = w.cache();

@@ -85,7 +85,7 @@ private:
 };
 
 /// The duty to end what is in flight, in the hands of one thread at a time. Whoever is left without an answer
-/// when it goes is sent on: to look again.
+/// when it goes is sent on: to look again. Rule S13.
 template <class R>
 class Lead {
 public:

@@ -110,7 +110,7 @@ public:
     };
 
     /// A place on a load without lease. At most one a key runs; those who come meanwhile share the
-    /// next, since a load that began before them may miss what they must see.
+    /// next, since a load that began before them may miss what they must see. Rule S10.
     Share join(const K& key) {
         auto made = std::make_shared<Flight<V>>();
         Lead<Fetched<V>> lead{made};

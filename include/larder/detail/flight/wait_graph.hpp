@@ -130,7 +130,7 @@ public:
 
     private:
         // Along the chain: a load, its carrier, what that waits for. A load that is not over is still
-        // in its carrier's hands, so that all that lies between is true.
+        // in its carrier's hands, so that all that lies between is true. Rule S12.
         [[nodiscard]] MayWait ask(const Awaitable& target) const noexcept {
             bool alone = true;
             for (const Awaitable* at = &target; at != nullptr && !at->over();) {

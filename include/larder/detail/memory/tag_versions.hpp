@@ -59,7 +59,7 @@ public:
     }
 
     /// Makes every copy that carries one of the tags a miss, and every lease and ticket that is out
-    /// worthless for a value that carries one.
+    /// worthless for a value that carries one. Rule T2.
     void invalidate(std::span<const Tag> tags) {
         const std::scoped_lock lock{mutex_};
         std::vector<std::shared_ptr<TagVersion>> versions;
@@ -84,7 +84,7 @@ private:
     }
 
     // Tags that no copy carries go. Nothing older than the newest of them may come back by a tag
-    // that is made anew.
+    // that is made anew. Rule T3.
     void prune() {
         if (versions_.size() < prune_at_) {
             return;

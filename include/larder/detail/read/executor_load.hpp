@@ -65,6 +65,7 @@ public:
         }
     }
 
+    // Rule S12.
     void carry_out() noexcept override {
         Lead<Fetched<Value>> lead = this->take_lead();
         try {

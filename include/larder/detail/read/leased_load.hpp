@@ -118,13 +118,13 @@ public:
         }
     }
 
-    /// A reload whose fill was refused leaves no older copy. Never throws: see `fill`.
+    /// A reload whose fill was refused leaves no older copy. Never throws: see `fill`. Rule S5.
     void close_reload() noexcept {
         attempt([&] { core_->store.close_refresh(*key_, lease_); });
     }
 
     /// What the load brought could not be stored. An older copy that is still served goes: the source
-    /// has said what is true.
+    /// has said what is true. Rule S6.
     ///
     /// @return false if it cannot be made to
     bool undo_fill() noexcept {
@@ -151,7 +151,7 @@ public:
         }
     }
 
-    /// Tells whoever has joined what the lease has brought, and gives it to the caller.
+    /// Tells whoever has joined what the lease has brought, and gives it to the caller. Rule T5.
     ///
     /// @throws whatever kept it from the store, where an older copy is still served: nobody is told
     ///         what the next read may contradict

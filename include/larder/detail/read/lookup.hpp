@@ -63,6 +63,7 @@ struct Lookup {
 
     /// The value of a fresh copy goes to `take`, by reference; false if there is none. A pending
     /// change that other processes cannot know of comes before any copy, and has no time left.
+    /// Rule W10.
     ///
     /// @param refresh  called if the copy is near its end, and nobody reloads it
     template <class Q, class Take, class Refresh>

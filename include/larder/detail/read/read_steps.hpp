@@ -154,6 +154,8 @@ public:
         return {ReadAct::wait_queued, own ? ReadCount::nothing : ReadCount::joined};
     }
 
+    /// Rule S11.
+    ///
     /// @param stale  a stale copy is there
     /// @param due    of a refresh: the copy is near its end, so that nobody else has refreshed it
     [[nodiscard]] ReadStep opened(Slot slot, bool stale, bool due = true) noexcept {

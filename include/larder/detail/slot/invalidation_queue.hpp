@@ -39,7 +39,7 @@ namespace detail {
 ///
 /// Holds are counted by the store's clock, which is whoever's calls give `now`; tries in real time.
 ///
-/// Thread safety: all members may run concurrently. `empty` is one atomic load.
+/// Thread safety: all members may run concurrently. `empty` is one atomic load. Rule S16.
 template <class K, class KeyHash>
 class InvalidationQueue {
 public:

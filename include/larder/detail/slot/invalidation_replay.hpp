@@ -26,7 +26,7 @@ namespace detail {
 /// when the rest goes. Replayed within a second after the store is back, whether or not anybody calls;
 /// whoever touches a queued store helps.
 ///
-/// Thread safety: all members may run concurrently.
+/// Thread safety: all members may run concurrently. Rule S16.
 ///
 /// @tparam C  the store's clock
 template <class K, class KeyHash, class C>

@@ -23,7 +23,7 @@ LARDER_NS_BEGIN
 
 namespace detail {
 
-/// The slots that somebody has in hand; all others take no room. Not synchronised.
+/// The slots that somebody has in hand; all others take no room. Not synchronised. Rule S19.
 template <class K, class V, class KeyHash, class KeyEqual>
 class SlotTable {
     struct Row {
@@ -80,7 +80,7 @@ public:
         }
         SlotState* operator->() noexcept { return &state(); }
 
-        /// The flight of the lease that the slot shows, if it shows one.
+        /// The flight of the lease that the slot shows, if it shows one. Rule S10.
         [[nodiscard]] std::shared_ptr<Flight<V>> flight() const {
             return at_ != table_.end() && at_->second.state.lease() != 0 ? at_->second.flight
                                                                          : nullptr;

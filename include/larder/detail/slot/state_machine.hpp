@@ -97,7 +97,7 @@ public:
         return Slot::lead;
     }
 
-    /// The load of `lease` brought a value.
+    /// The load of `lease` brought a value. Rule S1.
     Effect fill(std::uint64_t lease) {
         if (!stands(lease)) {
             return Effect::keep;
@@ -114,6 +114,7 @@ public:
     }
 
     /// The load of `lease` answered, and its answer is not kept: no older copy may hide it.
+    /// Rule S6.
     Effect withdraw(std::uint64_t lease) noexcept {
         if (!stands(lease)) {
             return Effect::keep;
@@ -122,7 +123,7 @@ public:
         return Effect::erase;
     }
 
-    /// A writer begins: whatever copy there is goes.
+    /// A writer begins: whatever copy there is goes. Rules S2 and S3.
     Effect begin_write(std::uint64_t ticket, Instant deadline) {
         if (!writing()) {
             tickets_.reserve(1);
@@ -146,7 +147,7 @@ public:
         bool found;  ///< its ticket was still there
     };
 
-    /// A writer ends; `leaves` says whether it has a value to leave.
+    /// A writer ends; `leaves` says whether it has a value to leave. Rule S8.
     Finished finish_write(std::uint64_t ticket, bool leaves) noexcept {
         if (!writing()) {
             clear();
@@ -168,6 +169,7 @@ public:
     }
 
     /// An invalidation: whoever loads or refreshes must not fill, whoever writes must leave nothing.
+    /// Rule S4.
     Effect erase() {
         if (writing()) {
             overlapped_ = true;
@@ -189,7 +191,7 @@ public:
         return Slot::lead;
     }
 
-    /// A refresh by name: takes the lease from whoever has it.
+    /// A refresh by name: takes the lease from whoever has it. Rule S5.
     Slot force_refresh(Held held, std::uint64_t id) {
         if (writing()) {
             overlapped_ = true;
@@ -199,7 +201,7 @@ public:
         return Slot::lead;
     }
 
-    /// The fill of a refresh by name was refused: no older value may be served any more.
+    /// The fill of a refresh by name was refused: no older value may be served any more. Rule S5.
     Effect close_refresh(std::uint64_t lease, Held held) {
         if (held == Held::nothing || writing() || stands(lease)) {
             return Effect::keep;

@@ -21,7 +21,7 @@ using Remaining = std::chrono::steady_clock::duration;
 /// An endless life is this long: what every store and every clock can hold, grace included.
 inline constexpr Ttl longest_life = std::chrono::hours{24 * 365 * 100};
 
-/// A life, or what is left of one, as long as stores take it.
+/// A life, or what is left of one, as long as stores take it. Rule S18.
 [[nodiscard]] constexpr Ttl cut(Ttl life) noexcept {
     return life > longest_life ? longest_life : life < -longest_life ? -longest_life : life;
 }

@@ -29,6 +29,7 @@ namespace detail {
 /// written nothing, and after that nobody knows what it has written.
 ///
 /// What fails is kept, and thrown by `rethrow`, so that what is owed then is carried out first.
+/// Rule S13.
 ///
 /// @tparam C  a Core
 template <class C>
@@ -175,7 +176,7 @@ private:
         steps_.answered(WriteAnswer::done);
     }
 
-    // The database has committed: nothing throws.
+    // The database has committed: nothing throws. Rule S15.
     WriteAnswer leave_copy() noexcept {
         try {
             std::optional<Value> value;

@@ -62,7 +62,7 @@ public:
     /// The store was told of the write, and the write has a ticket.
     [[nodiscard]] bool has_ticket() const noexcept { return has_ticket_; }
 
-    /// How the next step, which is not `save`, has ended.
+    /// How the next step, which is not `save`, has ended. Rule S2.
     void answered(WriteAnswer answer) noexcept {
         const bool failed = answer == WriteAnswer::failed;
         switch (next_) {
@@ -87,7 +87,7 @@ public:
     /// written.
     void saving() noexcept { touched_ = true; }
 
-    /// What became of the write in the database.
+    /// What became of the write in the database. Rule S7.
     void saved(Written written) noexcept {
         switch (written) {
             case Written::yes:

@@ -119,7 +119,7 @@ private:
         return {apply_one(static_cast<Unwrapped<Repository>&>(repository), claims.front().change)};
     }
 
-    // False: the row is newer.
+    // False: the row is newer. Rule W5.
     static bool apply_one(Unwrapped<Repository>& repository, const Change<Key, Value>& change) {
         if constexpr (versioned) {
             return change.value ? repository.save(change.key, *change.value, change.version)
@@ -134,6 +134,7 @@ private:
         }
     }
 
+    // Rule W7.
     void split(Claims claims, const std::exception_ptr& failure) {
         if (claims.size() > 1) {
             const std::size_t half = claims.size() / 2;
@@ -145,6 +146,7 @@ private:
         }
     }
 
+    // Rule W6.
     void settle(Claims claims, const std::vector<bool>& applied) {
         std::vector<Claimed<Key, Value>> written;
         for (std::size_t i = 0; i < claims.size(); ++i) {

@@ -62,7 +62,7 @@ public:
     Sourced<Value> load_sourced(const Key& key) const { return load_sourced(key, repository()); }
 
     /// The pending change if there is one, and only then the row, by whatever loader was given: asked
-    /// the other way round, a change that is written in between is missed.
+    /// the other way round, a change that is written in between is missed. Rule W1.
     template <class L>
     Sourced<Value> load_sourced(const Key& key, L& given) const {
         Asked asked = ask_of(key);
@@ -165,6 +165,7 @@ private:
         bool answered = true;
     };
 
+    // Rule W3.
     template <class Question>
     Asked ask(Question&& question) const {
         try {
@@ -180,6 +181,7 @@ private:
         return ask([&] { return journal().pending(key); });
     }
 
+    // Rule W2.
     void record(Change<Key, Value> change) const {
         if (!try_record(change)) {
             signal().raise_urgent();
@@ -196,6 +198,7 @@ private:
     }
 
     // False if there is no room, with `change` as it was. That of a key that has one pending takes none.
+    // Rule W9.
     bool try_record(Change<Key, Value>& change) const {
         const std::size_t most = options().max_pending;
         if constexpr (BoundedJournal<J>) {

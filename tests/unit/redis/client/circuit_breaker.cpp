@@ -142,6 +142,7 @@ TEST_CASE("a turn that a failure took away is not given up twice", "[redis]") {
     CHECK(breaker.state() == Breaker::closed);
 }
 
+// Rule R8.
 TEST_CASE("a server that changes its role begins an era, at most one a window", "[redis]") {
     CircuitBreaker breaker{100ms, 300ms};
     const std::uint64_t before = breaker.era();

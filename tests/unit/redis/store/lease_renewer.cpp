@@ -64,6 +64,7 @@ Lead lead() {
 
 }  // namespace
 
+// Rule R7.
 TEST_CASE("the timer renews what is under way, and gives back what is over", "[redis]") {
     Told told;
     LeaseRenewer leases{30ms, [&](const auto& due) { told(due); }};

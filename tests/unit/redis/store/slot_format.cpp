@@ -35,6 +35,7 @@ TEST_CASE("a moment survives its text, and text that is none is refused", "[redi
     CHECK_FALSE(to_epoch(""));
 }
 
+// Rule R1.
 TEST_CASE("text is a plain value unless it begins with the byte of a header", "[redis]") {
     CHECK(read_slot("{\"id\":1}").kind == Kind::plain);
     CHECK(read_slot("").kind == Kind::plain);

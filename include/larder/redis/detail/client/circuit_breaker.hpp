@@ -131,7 +131,7 @@ public:
     }
 
     /// The server is not what it was (a primary that became a replica): begins an era, at most one
-    /// a window, so that its name leads to whoever answers to it now.
+    /// a window, so that its name leads to whoever answers to it now. Rule R8.
     void role_changed(time_point now) noexcept {
         const std::lock_guard lock{mutex_};
         if (now >= next_change_) {

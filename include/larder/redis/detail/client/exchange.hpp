@@ -41,6 +41,7 @@ namespace redis::detail {
 ///
 /// A large reply that takes its time is its caller's own affair: the others are sent on, the
 /// multiplexer is left to them, and if it is another's, that caller takes over in its own thread.
+/// Rule R9.
 ///
 /// @tparam Leadership  that of a multiplexer: `connecting`, and `pass_on(Call* back)`
 template <class Leadership>

@@ -16,7 +16,7 @@ LARDER_NS_BEGIN
 namespace redis::detail {
 
 /// An id of a lease or a ticket. A new one for each attempt: one whose reply was lost may still be
-/// carried out, and must then be worth nothing.
+/// carried out, and must then be worth nothing. Rule S9.
 [[nodiscard]] inline std::uint64_t new_id() noexcept {
     for (;;) {
         if (const std::uint64_t id = larder::detail::random_bits(); id != 0) {

@@ -70,6 +70,7 @@ public:
 
     /// Those that may be asked for: the server was told of all their invalidations. To be asked
     /// before the bytes are: who is told of one while it reads has read what was there before.
+    /// Rule S17.
     [[nodiscard]] TrustedSlots trusted(std::span<const K> keys) const {
         TrustedSlots all;
         all.slots.reserve(keys.size());

@@ -233,7 +233,7 @@ private:
         return step;
     }
 
-    // False if none is held.
+    // False if none is held. Rule R7.
     bool gather(Due& due, Clock::duration step) {
         std::vector<typename Table::node_type> gone;  // die without the lock
         ProcessLeases& own = own_.get();

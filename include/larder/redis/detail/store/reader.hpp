@@ -117,6 +117,7 @@ public:
     }
 
     /// A copy is one only while none of its tags has a version that is newer, or none at all.
+    /// Rule T4.
     void judge_tags(std::span<View> all) const {
         std::vector<std::string> names;
         for (const View& view : all) {
@@ -225,6 +226,7 @@ private:
     static void add_time_read(Pipeline& pipeline, const std::string& slot) {
         pipeline.command("PTTL", slot).command("GET", slot);
     }
+    // Rule R2.
     [[nodiscard]] Reading read_with_time(const std::string& slot, const Query& query) const {
         std::array<Reply, time_reads> replies;
         Pipeline pipeline;

@@ -18,7 +18,7 @@ LARDER_NS_BEGIN
 
 namespace redis::detail {
 
-/// The scripts, their digests computed once.
+/// The scripts, their digests computed once. Rule R3.
 struct SlotScripts {
     /// Takes the lease of an empty slot, for servers whose SET does not do it; answers what is there.
     /// Slot; loading bytes, lease ms.
@@ -118,6 +118,7 @@ if s and string.sub(s, 1, 16) == ARGV[1] then return redis.call('PTTL', KEYS[2])
 return -1)"};
 
     /// A write begins. Slot; ticket, ticket ms, the attempt that this one replaces.
+    /// Rules S3 and S9.
     Script begin_write{prelude() + R"(
 local v, kind = inspect(KEYS[1])
 local now = time()
@@ -138,7 +139,7 @@ end
 put_writing(overlapped, unnamed, tickets, now)
 return 1)"};
 
-    /// An invalidation: 1 if there was a copy. Slot.
+    /// An invalidation: 1 if there was a copy. Slot. Rule S4.
     Script erase{prelude() + R"(
 local v, kind = inspect(KEYS[1])
 if kind == 'W' then overlap(v) return 0 end
@@ -169,6 +170,7 @@ end
 return clock)"};
 
     /// Moves the clock, and the version of every tag that some entry may carry. Clock, tags; era.
+    /// Rule T2.
     Script invalidate_tags{prelude() + R"(
 local clock = version(KEYS[1])
 local now = ARGV[1] .. '1'
@@ -192,7 +194,7 @@ private:
     // version: of a tag, or a clock; nil for what is none.
     // inspect: a slot's bytes, and 'V' for a value (or what nobody can read), 'L', 'W', 'U' for another
     // version's, 'X' for another type, '-' for nothing. Each DEL comes before its SET: a server that
-    // is full refuses a script whose first write is a SET.
+    // is full refuses a script whose first write is a SET. Rules R4 and R5.
     static std::string prelude() {
         return "local longest_lease, longest_ticket = " + std::to_string(longest_lease.count()) +
                ", " + std::to_string(longest_ticket.count()) + R"(
@@ -247,7 +249,7 @@ end
     }
 
     // The lease beside a value is a key of its own: lease, digest and expiry of the value that it is
-    // to replace. Bytes alone might be those of another value of the same text.
+    // to replace. Bytes alone might be those of another value of the same text. Rule R6.
     static std::string beside() {
         return R"(
 local function mark(v)
@@ -273,7 +275,7 @@ end
 )";
     }
 
-    // The take parts set `mine` (the caller may store), `found`, `stand` and `clock_at`.
+    // The take parts set `mine` (the caller may store), `found`, `stand` and `clock_at`. Rule S1.
     static std::string take_lease() {
         return R"(
 local clock_at, stand = 2, true
@@ -324,6 +326,7 @@ end
     // Whether each tag still has a version that is not newer than the moment of the lease or ticket.
     // A tag without a version gets one if nothing at all was invalidated since; so does one whose
     // version is of another era: that era's clock was lost before this one's began.
+    // Rules T1, T3 and T6.
     static std::string tags() {
         return R"(
 local clock = version(KEYS[clock_at])

@@ -193,6 +193,7 @@ private:
 }
 
 /// The bytes of a value (empty `body`: of a known absence) that has something to say beside itself.
+/// Rule R1.
 ///
 /// @throws std::length_error  a tag or the number of tags is beyond 65,535
 [[nodiscard]] inline std::string write_slot(const std::optional<std::string>& body, Ttl life,
