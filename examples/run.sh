@@ -29,6 +29,7 @@ done
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=${LARDER_BUILD_DIR:-$root/build}/examples
 mkdir -p "$build"
+. "$root/tests/scripts/progress.sh"
 
 missing=()
 command -v g++ >/dev/null || missing+=(g++)
@@ -59,7 +60,8 @@ generator=()
 if ! [[ -e $build/CMakeCache.txt ]] && command -v ninja >/dev/null; then
     generator=(-G Ninja)
 fi
-{ cmake -S "$root" -B "$build" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DLARDER_BUILD_TESTS=OFF &&
-    cmake --build "$build" -j "$(nproc)" --target larder_example_tour; } >"$build/build.log" 2>&1 ||
+{ cmake -S "$root" -B "$build" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DLARDER_BUILD_TESTS=OFF \
+    >"$build/build.log" 2>&1 &&
+    with_progress "$build/build.log" cmake --build "$build" -j "$(nproc)" --target larder_example_tour; } ||
     { grep -m1 -A20 -i 'error' "$build/build.log" >&2; echo "The whole log: $build/build.log" >&2; exit 1; }
 exec "$build/examples/larder_example_tour" "$@"

@@ -3,19 +3,22 @@
 # tests/run.sh [asan|tsan|clang|fleet [RUNS]]: installs what is missing, builds, runs every test, or
 # those of one configuration:
 #
-#   asan   g++, Debug, AddressSanitizer and UndefinedBehaviorSanitizer
-#   tsan   g++, ThreadSanitizer: the tests that have threads
-#   clang  clang++ (g++ where there is none), optimised; and what is needed once: compile errors by both
-#          compilers, consumers, pages, include cost, format, models; the benchmarks are built
+#   asan   AddressSanitizer and UndefinedBehaviorSanitizer: every test, by clang++ (g++ where there is none)
+#   tsan   g++, optimised: the tests that have threads with ThreadSanitizer, the others without
+#   clang  clang++ (g++ where there is none), optimised: the tests that race; and what is needed once: compile
+#          errors by both compilers, consumers, pages, include cost, format, clang-tidy, layers and sizes,
+#          models, examples; the benchmarks are built
 #   fleet  what is short in the others, at full length: RUNS (1,000) seeded runs of several processes
 #          over one Redis and one database, each strategy; a tag of 1,000,000 keys; 1,000,000 byte
 #          strings in slots; a minute of each stress. Some hours; LARDER_FLEET_SEED is the first seed
 #
-# The last line is `N passed, N failed`. Build folders: $LARDER_BUILD_DIR, else build/.
+# The last line is `N passed, N failed`. Build folders: $LARDER_BUILD_DIR, else build/. How each is configured
+# is in cmake/caches.
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=${LARDER_BUILD_DIR:-$root/build}
 what=${1:-all}
+. "$root/tests/scripts/progress.sh"
 passed=0 failed=0
 
 case $what in
@@ -47,8 +50,8 @@ need() {
     fi
     echo "installing ${missing[*]}"
     local apt=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq)
-    "${apt[@]}" update >>"$build/apt.log" 2>&1
-    "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >>"$build/apt.log" 2>&1 && return
+    with_progress "$build/apt.log" "${apt[@]}" update
+    with_progress "$build/apt.log" "${apt[@]}" install -y --no-install-recommends "${missing[@]}" && return
     for package in "${missing[@]}"; do  # one that does not exist must not cost the others
         "${apt[@]}" install -y --no-install-recommends "$package" >>"$build/apt.log" 2>&1
         is_installed "$package" || { echo "not installed: $package ($build/apt.log)"; missing=(); }
@@ -59,9 +62,9 @@ need() {
 if command -v apt-get >/dev/null; then
     # Without the second group, what needs it is left out or skipped.
     need g++ cmake make pkg-config catch2 libbenchmark-dev nlohmann-json3-dev libsqlite3-dev iso-codes \
-        libhiredis-dev libzstd-dev redis-server ||
+        libhiredis-dev libzstd-dev redis-server python3 ||
         { failed=1; finish; }
-    need clang clang-format-16 spin libclang-rt-14-dev aspell aspell-en || true
+    need clang clang-format-16 clang-tidy spin libclang-rt-14-dev aspell aspell-en || true
 fi
 
 launcher=()
@@ -70,33 +73,33 @@ command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 # What went wrong in a build, or the end of its log.
 show_build() { grep -E -A5 '(error|Error|ERROR)\b' "$1" | head -80 | grep . || tail -40 "$1"; }
 
-# run NAME [--target TARGET] -- CMAKE-ARGUMENTS: one configuration.
-run() {
-    local name=$1 dir=$build/$1 target=() generator=() started=$SECONDS
+# build NAME [TARGET…]: configures build/NAME as cmake/caches/NAME.cmake says, and builds it.
+build() {
+    local name=$1 dir=$build/$1 generator=() targets=() started=$SECONDS
     shift
-    while [[ $1 != -- ]]; do
-        target+=("$1")
-        shift
-    done
-    shift
+    (($# == 0)) || targets=(--target "$@")
     # A folder that was configured before keeps its generator.
     [[ -e $dir/CMakeCache.txt ]] || ! command -v ninja >/dev/null || generator=(-G Ninja)
     echo "== $name"
-    if ! cmake -S "$root" -B "$dir" "${generator[@]}" "${launcher[@]}" -DLARDER_BUILD_TESTS=ON "$@" >"$dir.log" 2>&1 ||
-        ! cmake --build "$dir" -j "$(nproc)" "${target[@]}" >>"$dir.log" 2>&1; then
+    if ! cmake -C "$root/cmake/caches/$name.cmake" -S "$root" -B "$dir" "${generator[@]}" "${launcher[@]}" \
+        >"$dir.log" 2>&1 || ! with_progress "$dir.log" cmake --build "$dir" -j "$(nproc)" "${targets[@]}"; then
         show_build "$dir.log"
         echo "   $name does not build; the whole log: $dir.log"
         failed=$((failed + 1))
-        return
+        return 1
     fi
     echo "   built in $((SECONDS - started)) s"
-    started=$SECONDS
-    local select=()
-    ((${#target[@]} == 0)) || select=(-L '^(unit|contract|integration|models|issues)$')
-    rm -f "$dir.xml"
-    (cd "$dir" && ctest -j "$(nproc)" --no-tests=error --output-on-failure --output-junit "$dir.xml" "${select[@]}") \
-        >"$dir.ctest.log" 2>&1
-    local status=$? good bad skipped
+}
+
+# run NAME: one configuration, built and tested.
+run() {
+    local name=$1 dir=$build/$1
+    build "$name" || return 0
+    local started=$SECONDS status=0 good bad skipped
+    rm -f "$dir.xml" "$dir.ctest.log"
+    # Most tests wait more than they work.
+    with_progress "$dir.ctest.log" ctest --test-dir "$dir" -j "$((2 * $(nproc)))" --no-tests=error \
+        --output-on-failure --output-junit "$dir.xml" || status=$?
     # A test that was not run counts as failed, unless it said itself that it cannot be.
     read -r good bad skipped < <(awk '
         /^\t<testcase .* status="run">/ { good++ }
@@ -117,38 +120,21 @@ run() {
 }
 
 export TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1 suppressions=$root/tests/support/tsan.supp ${TSAN_OPTIONS:-}"
-export ASAN_OPTIONS="detect_stack_use_after_return=1 ${ASAN_OPTIONS:-}"
-export UBSAN_OPTIONS="print_stacktrace=1 ${UBSAN_OPTIONS:-}"
+export ASAN_OPTIONS="allow_addr2line=1 detect_stack_use_after_return=1 ${ASAN_OPTIONS:-}"
+export UBSAN_OPTIONS="allow_addr2line=1 print_stacktrace=1 ${UBSAN_OPTIONS:-}"
 
-if [[ $what == all || $what == asan ]]; then
-    # The examples are built and run once, optimised, below.
-    run asan -- -DCMAKE_CXX_COMPILER=g++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-g1 -DLARDER_WERROR=ON \
-        -DLARDER_SANITIZE=address,undefined -DLARDER_BUILD_EXAMPLES=OFF
-fi
-if [[ $what == all || $what == tsan ]]; then
-    run tsan --target larder_tests -- -DCMAKE_CXX_COMPILER=g++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-        "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g1" -DLARDER_SANITIZE=thread
-fi
-if [[ $what == all || $what == clang ]]; then
-    compiler=clang++
-    command -v clang++ >/dev/null || compiler=g++
-    run clang -- -DCMAKE_CXX_COMPILER=$compiler -DCMAKE_BUILD_TYPE=Release "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG" \
-        -DLARDER_WERROR=ON -DLARDER_BUILD_BENCHMARKS=ON
-fi
+for name in asan tsan clang; do
+    [[ $what != all && $what != "$name" ]] || run "$name"
+done
 if [[ $what == fleet ]]; then
-    dir=$build/fleet
     targets=(test_integration_redis_{fleet,tags,garbage,one_load,stress} test_integration_core_stress)
-    if cmake -S "$root" -B "$dir" "${launcher[@]}" -DLARDER_BUILD_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >"$dir.log" 2>&1 &&
-        cmake --build "$dir" -j "$(nproc)" --target "${targets[@]}" >>"$dir.log" 2>&1; then
+    if build release "${targets[@]}"; then
         for target in "${targets[@]}"; do
             echo "== $target"
             LARDER_FLEET_RUNS=${2:-1000} LARDER_FLEET_REPORT=1 LARDER_TAGGED_KEYS=1000000 LARDER_GARBAGE=1000000 \
                 LARDER_STRESS_MS=60000 \
-                "$dir/tests/$target" && passed=$((passed + 1)) || failed=$((failed + 1))
+                "$build/release/tests/$target" && passed=$((passed + 1)) || failed=$((failed + 1))
         done
-    else
-        show_build "$dir.log"
-        failed=1
     fi
 fi
 finish

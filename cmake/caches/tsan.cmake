@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+# cmake -C cmake/caches/tsan.cmake -B build/tsan: the tests that have threads with ThreadSanitizer, the others
+# without; all by g++, optimised.
+set(CMAKE_CXX_COMPILER g++ CACHE STRING "")
+set(CMAKE_BUILD_TYPE Release CACHE STRING "")
+set(CMAKE_CXX_FLAGS_RELEASE -O1 CACHE STRING "")  # functions have names in a report, lines are not worth their time
+set(LARDER_SANITIZE thread CACHE STRING "")
+set(LARDER_WERROR ON CACHE BOOL "")
+set(LARDER_BUILD_TESTS ON CACHE BOOL "")
+set(LARDER_BUILD_EXAMPLES OFF CACHE BOOL "")
