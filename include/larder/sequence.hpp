@@ -6,6 +6,7 @@
 #ifndef LARDER_SEQUENCE_HPP
 #define LARDER_SEQUENCE_HPP
 
+#include <larder/fwd.hpp>
 #include <larder/version.hpp>
 
 #include <concepts>
@@ -65,9 +66,11 @@ private:
 /// Thread safety: all members may run concurrently. `floor` is called by one thread at a time.
 ///
 /// @tparam Counter  where the last id is kept
-template <class Floor, class Counter = detail::MemoryCounter>
-    requires std::convertible_to<std::invoke_result_t<Floor&>, std::int64_t>
+template <class Floor, class Counter>
 class Sequence {
+    static_assert(std::is_invocable_r_v<std::int64_t, Floor&>,
+                  "larder: a Sequence needs a floor that can be called and gives a whole number");
+
 public:
     explicit Sequence(Floor floor)
         requires std::default_initializable<Counter>

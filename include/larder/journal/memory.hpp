@@ -11,6 +11,7 @@
 #include <larder/detail/support/process.hpp>
 #include <larder/detail/support/saturating_time.hpp>
 #include <larder/entry.hpp>
+#include <larder/fwd.hpp>
 #include <larder/hash.hpp>
 #include <larder/journal/journal.hpp>
 #include <larder/version.hpp>
@@ -45,7 +46,7 @@ LARDER_NS_BEGIN
 ///
 /// Thread safety: all members may run concurrently. Whatever one throws (memory is out, or a copy, a
 /// hash or a comparison fails), the journal is as it was.
-template <class K, class V, class C = SteadyClock>
+template <class K, class V, class C>
 class MemoryJournal {
 public:
     using key_type = K;

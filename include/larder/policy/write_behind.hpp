@@ -16,6 +16,7 @@
 #include <larder/detail/write_behind/flusher.hpp>
 #include <larder/detail/write_behind/journaled_repository.hpp>
 #include <larder/entry.hpp>
+#include <larder/fwd.hpp>
 #include <larder/journal/journal.hpp>
 #include <larder/journal/memory.hpp>
 #include <larder/options.hpp>
@@ -35,10 +36,12 @@ LARDER_NS_BEGIN
 
 namespace detail {
 
+/// The journal of a policy that is given none: in memory, by the store's clock.
 template <class S>
-using MemoryJournalFor =
-    MemoryJournal<typename Unwrapped<S>::key_type, typename Unwrapped<S>::value_type,
-                  typename Coherent<S>::clock_type>;
+struct JournalBeside {
+    using type = MemoryJournal<typename Unwrapped<S>::key_type, typename Unwrapped<S>::value_type,
+                               typename Coherent<S>::clock_type>;
+};
 
 template <class S>
 concept shared_between_processes = requires { requires Coherent<S>::shared; };
@@ -79,7 +82,7 @@ concept is_unshared = requires { requires J::unshared; };
 /// @tparam S  where copies live
 /// @tparam R  the repository
 /// @tparam J  where changes wait: a Journal
-template <class S, class R, class J = detail::MemoryJournalFor<S>>
+template <class S, class R, class J>
 class WriteBehind : detail::RequiresStore<S>,
                     detail::RequiresLoader<R, S>,
                     public detail::PolicyBaseOf<S, detail::JournaledRepository<J, R>,

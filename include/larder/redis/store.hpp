@@ -13,6 +13,7 @@
 #include <larder/detail/support/saturating_time.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
+#include <larder/fwd.hpp>
 #include <larder/redis/client.hpp>
 #include <larder/redis/detail/store/filler.hpp>
 #include <larder/redis/detail/store/key_slots.hpp>
@@ -69,7 +70,7 @@ struct JsonCodec;
 /// @throws StoreError  the server cannot be reached, answers too late, or refuses: redis/error.hpp
 ///
 /// @tparam C  a Codec; JsonCodec is in <larder/json.hpp>
-template <class K, class V, class C = JsonCodec<V>>
+template <class K, class V, class C>
 class RedisStore {
     static_assert(
         requires { sizeof(C); },

@@ -17,6 +17,7 @@
 #include <larder/detail/slot/state_machine.hpp>
 #include <larder/detail/support/saturating_time.hpp>
 #include <larder/entry.hpp>
+#include <larder/fwd.hpp>
 #include <larder/hash.hpp>
 #include <larder/stats.hpp>
 #include <larder/store/memory_options.hpp>
@@ -55,8 +56,7 @@ LARDER_NS_BEGIN
 /// @tparam C         where the time comes from; an expiry is as exact as its `now`
 /// @tparam KeyHash   a hash of well-mixed bits; lookups by other types need it transparent
 /// @tparam KeyEqual  likewise
-template <class K, class V, class C = SteadyClock, class KeyHash = Hash<K>,
-          class KeyEqual = std::equal_to<>>
+template <class K, class V, class C, class KeyHash, class KeyEqual>
 class MemoryStore {
     using Shards = detail::Shards<K, V, C, KeyHash, KeyEqual>;
     using Shard = typename Shards::Shard;

@@ -11,7 +11,7 @@ import sys
 from sources import parsed, report
 
 found = parsed(sys.argv[1])
-declared = {(t.namespace, t.name): t.line for t in found["fwd.hpp"].forward}
+declared = {(t.namespace, t.name): t.line for t in found["fwd.hpp"].forward if t.public}
 defined = {}
 for name, header in found.items():
     if "detail/" in name or name == "fwd.hpp":
