@@ -81,7 +81,7 @@ struct Core {
     void back_off(const Key& key) const noexcept {
         try {
             const Instant moment = now();
-            loads().rest(key, later(moment, options.refresh_backoff), moment);
+            loads().back_off(key, later(moment, options.refresh_backoff), moment);
         } catch (...) {
             // A clock that throws.
         }
@@ -90,7 +90,7 @@ struct Core {
     /// The key was loaded, written or invalidated: the next load need not wait.
     void end_back_off(const Key& key) const noexcept {
         if (auto* const mine = background->loads.find()) {
-            mine->wake(key);
+            mine->end_back_off(key);
         }
     }
 

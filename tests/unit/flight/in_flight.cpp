@@ -5,6 +5,7 @@
 #include "support/catch.hpp"
 
 #include <larder/detail/flight/in_flight.hpp>
+#include <larder/detail/flight/lead.hpp>
 #include <larder/detail/flight/load_frame.hpp>
 #include <larder/detail/flight/queued_load.hpp>
 #include <larder/detail/flight/waiting.hpp>
@@ -55,9 +56,9 @@ struct Fragile {
 
 TEST_CASE("who waits gets what the leader brings", "[flight]") {
     auto load = std::make_shared<Load>();
-    Lead<int> lead{load};
+    auto lead = Lead<int>::of_nobody(load);
     std::jthread other{[load, lead = std::move(lead)]() mutable { lead.complete(7); }};
-    REQUIRE(load->wait(soon().deadline, {}) == larder::detail::Arrival::over);
+    REQUIRE(wait_for(*load, soon()) == WaitEnd::over);
     REQUIRE(load->result() != nullptr);
     CHECK(*load->result() == 7);
 }
@@ -178,12 +179,12 @@ TEST_CASE("a queued load is begun once, or dropped", "[flight]") {
         }
     };
     auto load = std::make_shared<Queued>();
-    CHECK_FALSE(load->wished());
+    CHECK_FALSE(load->awaited());
     {
-        const larder::detail::Wish<int> wish{load};
-        CHECK(load->wished());
+        const larder::detail::QueuedWaiter<int> waiter{load};
+        CHECK(load->awaited());
     }
-    CHECK_FALSE(load->wished());
+    CHECK_FALSE(load->awaited());
     SECTION("carried out") {
         REQUIRE(load->begin());
         CHECK_FALSE(load->begin());

@@ -7,6 +7,8 @@
 #define LARDER_DETAIL_FLIGHT_QUEUED_LOAD_HPP
 
 #include <larder/detail/flight/in_flight.hpp>
+#include <larder/detail/flight/lead.hpp>
+#include <larder/entry.hpp>
 #include <larder/version.hpp>
 
 #include <atomic>
@@ -18,8 +20,8 @@ LARDER_NS_BEGIN
 
 namespace detail {
 
-/// It is begun once: by the executor, by whoever waits for it and may not wait for the executor, or,
-/// if the executor throws it away, by nobody; then who waited is sent on.
+/// A load that is begun once: by the executor, by a waiter that may not wait for the executor, or, if the
+/// executor throws it away, by nobody; then its waiters are sent on.
 ///
 /// Thread safety: all members may run concurrently.
 template <class V>
@@ -30,8 +32,10 @@ public:
     QueuedLoad& operator=(const QueuedLoad&) = delete;
     virtual ~QueuedLoad() = default;
 
+    /// What its waiters wait for.
     [[nodiscard]] const std::shared_ptr<Flight<V>>& flight() const noexcept { return flight_; }
 
+    /// It is being carried out, has been, or will not be.
     [[nodiscard]] bool begun() const noexcept { return begun_.load(std::memory_order_acquire); }
 
     /// True once, for the one that is to carry it out.
@@ -47,47 +51,48 @@ public:
             Lead<Fetched<V>>{std::move(lead_)};
         }
     }
+    /// It was never carried out.
     [[nodiscard]] bool abandoned() const noexcept {
         return abandoned_.load(std::memory_order_acquire);
     }
 
-    /// Somebody waits for it, or wants it for the next.
-    [[nodiscard]] bool wished() const noexcept { return wishes_.load() > 0; }
+    /// Somebody waits for it, or has left it for the next.
+    [[nodiscard]] bool awaited() const noexcept { return waiters_.load() > 0; }
 
 protected:
     Lead<Fetched<V>> take_lead() noexcept { return std::move(lead_); }
 
 private:
     template <class>
-    friend class Wish;
+    friend class QueuedWaiter;
 
     const std::shared_ptr<Flight<V>> flight_ = std::make_shared<Flight<V>>();
     Lead<Fetched<V>> lead_ = Lead<Fetched<V>>::of_nobody(flight_);
-    std::atomic<std::size_t> wishes_{0};
+    std::atomic<std::size_t> waiters_{0};
     std::atomic<bool> begun_{false};
     std::atomic<bool> abandoned_{false};
 };
 
-/// That somebody waits for a load, which is dropped if nobody does by the time that it could begin.
+/// Somebody who waits for a queued load. What nobody waits for is abandoned when it could begin.
 template <class V>
-class Wish {
+class QueuedWaiter {
 public:
-    explicit Wish(std::shared_ptr<QueuedLoad<V>> load) noexcept : load_{std::move(load)} {
-        load_->wishes_.fetch_add(1);
+    explicit QueuedWaiter(std::shared_ptr<QueuedLoad<V>> load) noexcept : load_{std::move(load)} {
+        load_->waiters_.fetch_add(1);
     }
-    Wish(Wish&& other) noexcept = default;
-    Wish& operator=(Wish&&) = delete;
-    ~Wish() {
+    QueuedWaiter(QueuedWaiter&& other) noexcept = default;
+    QueuedWaiter& operator=(QueuedWaiter&&) = delete;
+    ~QueuedWaiter() {
         if (load_) {
-            load_->wishes_.fetch_sub(1);
+            load_->waiters_.fetch_sub(1);
         }
     }
 
+    /// What it waits for.
     [[nodiscard]] QueuedLoad<V>& load() const noexcept { return *load_; }
-    QueuedLoad<V>* operator->() const noexcept { return load_.get(); }
 
     /// The caller goes on without it, and yet it is to be carried out: for the next.
-    void leave_it_wished() noexcept { load_->wishes_.fetch_add(1); }
+    void leave_for_the_next() noexcept { load_->waiters_.fetch_add(1); }
 
 private:
     std::shared_ptr<QueuedLoad<V>> load_;

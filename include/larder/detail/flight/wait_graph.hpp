@@ -6,10 +6,12 @@
 #ifndef LARDER_DETAIL_FLIGHT_WAIT_GRAPH_HPP
 #define LARDER_DETAIL_FLIGHT_WAIT_GRAPH_HPP
 
+#include <larder/detail/flight/awaitable.hpp>
 #include <larder/detail/support/process.hpp>
 #include <larder/version.hpp>
 
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -19,8 +21,6 @@ LARDER_NS_BEGIN
 
 namespace detail {
 
-class Awaitable;
-
 /// A thread, as the wait graph sees it. Never freed, only used again: who looks at a load that has
 /// just ended may look at its former carrier.
 struct WaitingThread {
@@ -28,6 +28,8 @@ struct WaitingThread {
     std::atomic<std::size_t> carries{0};   // loads in its hands; changed by itself alone
     WaitingThread* next_free = nullptr;    // guarded by the registry
     WaitingThread* next = nullptr;         // all that were ever made
+    std::mutex mutex{};                    // where it blocks, for one thing at a time
+    std::condition_variable_any changed{};
 };
 
 /// This thread's place in the graph.
@@ -54,44 +56,15 @@ private:
     WaitingThread* mine_ = nullptr;
 };
 
-/// What can be waited for: who carries it, and whether it is over.
-class Awaitable {
-public:
-    Awaitable() = default;
-    Awaitable(const Awaitable&) = delete;
-    Awaitable& operator=(const Awaitable&) = delete;
+inline void Awaitable::carry() {
+    WaitingThread& mine = this_waiting_thread();
+    mine.carries.fetch_add(1, std::memory_order_relaxed);
+    carrier_.store(&mine, std::memory_order_release);
+}
 
-    /// It has ended; or it was begun before this process was forked off, and ends in the parent.
-    [[nodiscard]] bool over() const noexcept {
-        return over_.load(std::memory_order_acquire) || process_ != forks();
-    }
-
-    /// This thread carries it from now on, until it lets go of it or it is over.
-    void carry() {
-        WaitingThread& mine = this_waiting_thread();
-        mine.carries.fetch_add(1, std::memory_order_relaxed);
-        carrier_.store(&mine, std::memory_order_release);
-    }
-    /// By the thread that carries it.
-    void let_go() noexcept {
-        carrier_.load(std::memory_order_relaxed)->carries.fetch_sub(1, std::memory_order_relaxed);
-    }
-
-    /// Carried among others by a loader of many: what that asks for, this need not depend on.
-    void among_others(bool so) noexcept { among_others_.store(so, std::memory_order_relaxed); }
-
-protected:
-    ~Awaitable() = default;
-
-    std::atomic<bool> over_{false};
-
-private:
-    friend class WaitGraph;
-
-    std::atomic<bool> among_others_{false};
-    std::atomic<WaitingThread*> carrier_{nullptr};
-    const std::uint64_t process_ = forks();
-};
+inline void Awaitable::let_go() noexcept {
+    carrier_.load(std::memory_order_relaxed)->carries.fetch_sub(1, std::memory_order_relaxed);
+}
 
 /// What is to be done instead of waiting.
 enum class MayWait : std::uint8_t {

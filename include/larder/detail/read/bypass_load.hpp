@@ -7,6 +7,7 @@
 #define LARDER_DETAIL_READ_BYPASS_LOAD_HPP
 
 #include <larder/detail/core.hpp>
+#include <larder/detail/flight/in_flight.hpp>
 #include <larder/detail/flight/load_frame.hpp>
 #include <larder/detail/flight/single_flight.hpp>
 #include <larder/detail/read/loads.hpp>
@@ -44,15 +45,16 @@ public:
     using Value = typename E::Value;
 
     /// Joins the next one.
-    BypassLoad(E& core, const Key& key) : core_{core}, key_{key}, share_{core.loads().join(key)} {}
+    BypassLoad(E& core, const Key& key)
+        : core_{core}, key_{key}, flight_{core.loads().join_bypass(key)} {}
 
     /// It is this read's to carry out.
-    [[nodiscard]] bool leads() const noexcept { return share_.leads(); }
+    [[nodiscard]] bool leads() const noexcept { return flight_.leads(); }
 
     /// What is to be waited for first: the one ahead for a leader, the load itself for the others. Null:
     /// nothing.
     [[nodiscard]] const std::shared_ptr<Flight<Value>>& awaited() const noexcept {
-        return leads() ? share_.after() : share_.load();
+        return leads() ? flight_.predecessor() : flight_.flight();
     }
 
     /// Loads, and tells whoever has joined.
@@ -61,14 +63,14 @@ public:
     template <class Load>
     Fetched<Value> operator()(const Load& load) {
         if (awaited()) {
-            share_.begin();
+            flight_.begin();
         }
         try {
             Fetched<Value> fetched = load_alone(core_, key_, load);
-            share_.complete(fetched);
+            flight_.complete(fetched);
             return fetched;
         } catch (...) {
-            share_.fail(std::current_exception());
+            flight_.fail(std::current_exception());
             throw;
         }
     }
@@ -76,7 +78,7 @@ public:
 private:
     E& core_;
     const Key& key_;
-    typename SingleFlight<Key, Value>::Share share_;
+    typename SingleFlight<Key, Value>::Bypass flight_;
 };
 
 }  // namespace detail

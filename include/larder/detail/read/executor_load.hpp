@@ -8,6 +8,7 @@
 
 #include <larder/detail/core.hpp>
 #include <larder/detail/flight/in_flight.hpp>
+#include <larder/detail/flight/lead.hpp>
 #include <larder/detail/flight/queued_load.hpp>
 #include <larder/detail/flight/wait_graph.hpp>
 #include <larder/detail/flight/waiting.hpp>
@@ -17,6 +18,7 @@
 #include <larder/error.hpp>
 #include <larder/version.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <exception>
 #include <functional>
@@ -65,7 +67,6 @@ public:
         }
     }
 
-    // Rule S12.
     void carry_out() noexcept override {
         Lead<Fetched<Value>> lead = this->take_lead();
         try {
@@ -117,7 +118,7 @@ void submit(E& core, std::shared_ptr<ExecutorLoad<E>> load) noexcept {
 
 /// Waits for a load that the executor is to carry out. A thread that has a load in hand keeps others
 /// waiting, maybe the executor itself: it gives the executor a moment to begin, and then carries the
-/// load out by itself.
+/// load out by itself. Rule S12.
 template <class V>
 WaitEnd wait_for(QueuedLoad<V>& load, const Patience& patience) {
     if (this_waiting_thread().carries.load(std::memory_order_relaxed) != 0) {

@@ -14,6 +14,7 @@
 #include <larder/detail/user/calls.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
+#include <larder/stats.hpp>
 #include <larder/version.hpp>
 
 #include <cstddef>

@@ -8,11 +8,13 @@
 
 #include <larder/detail/core.hpp>
 #include <larder/detail/flight/in_flight.hpp>
+#include <larder/detail/flight/lead.hpp>
 #include <larder/detail/read/read_steps.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/detail/user/calls.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
+#include <larder/stats.hpp>
 #include <larder/version.hpp>
 
 #include <exception>

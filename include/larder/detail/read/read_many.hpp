@@ -224,25 +224,25 @@ private:
     // What has no lease: one more batch, which fills nothing. A key that others are loading so is
     // waited for, and not in this batch.
     void bypass_together() {
-        using Share = typename SingleFlight<Key, Value>::Share;
+        using Bypass = typename SingleFlight<Key, Value>::Bypass;
         const std::vector<Part*> all = parts_at(ReadAct::join_bypass);
         std::vector<Key> keys;
-        std::vector<Share> shares;
+        std::vector<Bypass> flights;
         std::vector<Part*> mine;
         keys.reserve(all.size());
-        shares.reserve(all.size());
+        flights.reserve(all.size());
         mine.reserve(all.size());
         for (Part* const part : all) {
-            Share share = core_.loads().join_idle(keys_[part->at]);
-            if (share.leads()) {
-                share.load()->among_others(true);
-                shares.push_back(std::move(share));
+            Bypass flight = core_.loads().join_idle_bypass(keys_[part->at]);
+            if (flight.leads()) {
+                flight.flight()->among_others(true);
+                flights.push_back(std::move(flight));
                 keys.push_back(keys_[part->at]);
                 mine.push_back(part);
             }
         }
-        load_bypass(keys, mine, shares);
-        shares.clear();
+        load_bypass(keys, mine, flights);
+        flights.clear();
         for (Part* const part : all) {
             while (!part->step.last()) {
                 go_on(*part, [&] { return part->run.carry_out(part->step); });
@@ -250,8 +250,8 @@ private:
         }
     }
 
-    template <class Shares>
-    void load_bypass(std::span<const Key> keys, const std::vector<Part*>& mine, Shares& shares) {
+    template <class Flights>
+    void load_bypass(std::span<const Key> keys, const std::vector<Part*>& mine, Flights& flights) {
         if (keys.empty()) {
             return;
         }
@@ -261,14 +261,14 @@ private:
         } catch (...) {
             for (std::size_t i = 0; i < keys.size(); ++i) {
                 core_.count(Count::load_failures);
-                shares[i].fail(std::current_exception());
+                flights[i].fail(std::current_exception());
                 fail(*mine[i]);
             }
             return;
         }
         for (std::size_t i = 0; i < keys.size(); ++i) {
             Fetched<Value> fetched{std::move(loaded[i].value), Source::bypassed, {}, {}};
-            shares[i].complete(fetched);
+            flights[i].complete(fetched);
             know(*mine[i], std::move(fetched.value));
         }
     }

@@ -10,6 +10,7 @@
 #include <larder/detail/flight/in_flight.hpp>
 #include <larder/detail/flight/load_frame.hpp>
 #include <larder/detail/flight/queued_load.hpp>
+#include <larder/detail/flight/wait_graph.hpp>
 #include <larder/detail/flight/waiting.hpp>
 #include <larder/detail/read/bypass_load.hpp>
 #include <larder/detail/read/executor_load.hpp>
@@ -22,6 +23,7 @@
 #include <larder/detail/support/saturating_time.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
+#include <larder/stats.hpp>
 #include <larder/version.hpp>
 
 #include <algorithm>
@@ -186,7 +188,7 @@ public:
         }
         const ReadStep step = steps_.waited(waited_for, end, brought);
         if (step.leave_queued) {
-            queued_->leave_it_wished();
+            queued_->leave_for_the_next();
         }
         return counted(step);
     }
@@ -252,9 +254,9 @@ private:
         if (act == ReadAct::queue_reload) {
             queued_.emplace(made);
         } else {
-            auto [wish, is_new] = core_.loads().queue(key_, [&] { return made; });
+            auto [waiter, is_new] = core_.loads().queue(key_, made);
             own = is_new;
-            queued_.emplace(std::move(wish));
+            queued_.emplace(std::move(waiter));
         }
         if (own) {
             submit(core_, std::move(made));
@@ -336,7 +338,7 @@ private:
     std::shared_ptr<Flight<Value>> flight_{};  // what is waited for
     Lease remote_{};                           // the same, of another process
     std::chrono::steady_clock::time_point remote_since_{};
-    std::optional<Wish<Value>> queued_{};
+    std::optional<QueuedWaiter<Value>> queued_{};
     std::optional<BypassLoad<E>> bypass_{};
     std::optional<LeasedLoad<E>> own_lease_{};
     LeasedLoad<E>* leased_ = nullptr;

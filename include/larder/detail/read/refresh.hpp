@@ -13,6 +13,7 @@
 #include <larder/detail/support/saturating_time.hpp>
 #include <larder/detail/support/task_scope.hpp>
 #include <larder/entry.hpp>
+#include <larder/stats.hpp>
 #include <larder/version.hpp>
 
 #include <exception>

@@ -7,7 +7,6 @@
 #define LARDER_DETAIL_READ_REMOTE_WAIT_HPP
 
 #include <larder/detail/core.hpp>
-#include <larder/detail/flight/in_flight.hpp>
 #include <larder/detail/flight/single_flight.hpp>
 #include <larder/detail/flight/waiting.hpp>
 #include <larder/detail/read/remote_steps.hpp>
@@ -18,8 +17,6 @@
 
 #include <chrono>
 #include <optional>
-#include <tuple>
-#include <utility>
 
 LARDER_NS_BEGIN
 
@@ -44,12 +41,16 @@ public:
           patience_{steps_.deadline(), patience.stop} {}
     RemoteWait(const RemoteWait&) = delete;
     RemoteWait& operator=(const RemoteWait&) = delete;
-    ~RemoteWait() { end_watch(); }
 
+    /// Blocks until it has ended.
     RemoteEnd operator()() {
         RemoteAct act = steps_.begin();
         while (act != RemoteAct::end) {
             act = carry_out(act);
+        }
+        // What the leader of the watch has learnt is for all.
+        if (steps_.how() == RemoteEnd::ended || steps_.how() == RemoteEnd::died) {
+            watch_->complete(steps_.how());
         }
         return steps_.how();
     }
@@ -58,16 +59,17 @@ private:
     RemoteAct carry_out(RemoteAct act) {
         switch (act) {
             case RemoteAct::watch:
-                std::tie(watch_, lead_) = core_.loads().watch(key_, lease_.id);
-                return steps_.watched(static_cast<bool>(lead_), std::chrono::steady_clock::now());
+                watch_.reset();
+                watch_.emplace(core_.loads().watch_remote(key_, lease_.id));
+                return steps_.watched(watch_->leads(), std::chrono::steady_clock::now());
             case RemoteAct::wait: {
-                const WaitEnd end = wait_for(*watch_, patience_);
-                const RemoteEnd* const found = end == WaitEnd::over ? watch_->result() : nullptr;
+                const WaitEnd end = wait_for(watch_->flight(), patience_);
+                const RemoteEnd* const found =
+                    end == WaitEnd::over ? watch_->flight().result() : nullptr;
                 return steps_.waited(end, found != nullptr ? std::optional{*found} : std::nullopt);
             }
             case RemoteAct::pause:
-                return steps_.paused(watch_->wait(steps_.pause_until(), patience_.stop) ==
-                                     Arrival::cancelled);
+                return steps_.paused(!pause_until(steps_.pause_until(), patience_.stop));
             case RemoteAct::ask: return ask();
             case RemoteAct::end: break;
         }
@@ -86,23 +88,12 @@ private:
         return steps_.failed();
     }
 
-    // What the leader of the watch has learnt is for all; if that is nothing, another must watch.
-    void end_watch() noexcept {
-        if (lead_) {
-            core_.loads().unwatch(key_, watch_);
-            if (steps_.how() == RemoteEnd::ended || steps_.how() == RemoteEnd::died) {
-                lead_.complete(steps_.how());
-            }
-        }
-    }
-
     E& core_;
     const Key& key_;
     const Lease lease_;
     RemoteSteps steps_;
     const Patience patience_;
-    typename SingleFlight<Key, Value>::Watch watch_{};
-    Lead<RemoteEnd> lead_{};
+    std::optional<typename SingleFlight<Key, Value>::Watch> watch_{};
 };
 
 }  // namespace detail

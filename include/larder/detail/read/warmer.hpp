@@ -13,6 +13,7 @@
 #include <larder/detail/read/leased_load.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/detail/support/key_text.hpp>
+#include <larder/detail/support/saturating_time.hpp>
 #include <larder/detail/support/task_scope.hpp>
 #include <larder/detail/user/arguments.hpp>
 #include <larder/entry.hpp>

@@ -7,6 +7,7 @@
 #define LARDER_DETAIL_SLOT_PROTOCOL_HPP
 
 #include <larder/detail/flight/in_flight.hpp>
+#include <larder/detail/flight/lead.hpp>
 #include <larder/entry.hpp>
 #include <larder/version.hpp>
 
