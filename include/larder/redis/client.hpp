@@ -43,7 +43,7 @@ namespace redis {
 
 /// What a client has counted since it was made; in a forked child since its first use there.
 struct ClientStats {
-    std::uint64_t round_trips{0};  ///< batches sent: one for all that travelled together
+    std::uint64_t round_trips{0};  ///< batches sent: one for all that were sent together
     std::uint64_t commands{0};     ///< commands in them
     std::uint64_t bytes_sent{0};   ///< bytes of these
     std::uint64_t connects{0};     ///< connections opened, or tried to

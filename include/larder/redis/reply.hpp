@@ -23,7 +23,7 @@ LARDER_NS_BEGIN
 
 namespace redis {
 
-/// A look at a Reply, or at an element of one, that must outlive it.
+/// A view of a Reply, or at an element of one, that must outlive it.
 class ReplyView {
 public:
     enum class Kind : std::uint8_t { nil, string, status, error, integer, array };

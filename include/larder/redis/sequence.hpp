@@ -51,20 +51,20 @@ public:
     template <class Floor>
     std::int64_t add(std::int64_t count, Floor& floor) {
         if (started_.load(std::memory_order_acquire)) {
-            const Reply last = take(count, {});
+            const Reply last = increment(count, {});
             if (!last.is_nil()) {
                 return last.integer();
             }
         }
         const std::scoped_lock lock{mutex_};
         const auto least = static_cast<std::int64_t>(std::invoke(floor));
-        const std::int64_t last = take(count, std::to_string(least)).integer();
+        const std::int64_t last = increment(count, std::to_string(least)).integer();
         started_.store(true, std::memory_order_release);
         return last;
     }
 
 private:
-    Reply take(std::int64_t count, std::string_view least) const {
+    Reply increment(std::int64_t count, std::string_view least) const {
         // Numbers as texts: a script's own are exact to 53 bits only.
         static const Script script{R"(
 local function less(a, b)

@@ -191,7 +191,7 @@ public:
     bool peek(const Q& key, See&& see, Query& query) const {
         const std::string& name = slots().of(key, query);
         if (state_->distrusts(name)) {
-            query.found = Query::Found::bypass;
+            query.seen = Query::Seen::bypass;
             return false;
         }
         try {
@@ -203,7 +203,7 @@ public:
             return seen.slot.copy.has_value();
         } catch (const StoreError&) {
             state_->failed();
-            query.found = Query::Found::failure;
+            query.seen = Query::Seen::failure;
             query.failure = std::current_exception();
             return false;
         }

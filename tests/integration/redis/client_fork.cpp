@@ -64,7 +64,7 @@ TEST_CASE("a child does not care where its parent's threads were", "[redis][faul
     options.command_timeout = 30s;
     auto client = std::make_unique<Client>(options);
     client->command("PING");
-    // One blocks in a bulk place, one waits for that, one leads the lane, one waits behind it.
+    // One blocks with a bulk permit, one waits for that, one leads the multiplexer, one waits behind it.
     std::vector<std::jthread> all;
     const auto start = [&](auto run) {
         all.emplace_back(run);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Whatever fails on its way, a call leaves nothing behind: no probe, no place, no lead of a lane.
+// Whatever fails on its way, a call leaves nothing behind: no probe, no permit, no lead of a multiplexer.
 
 #include "support/catch.hpp"
 #include "support/fake_server.hpp"

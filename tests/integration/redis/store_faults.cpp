@@ -372,7 +372,7 @@ TEST_CASE("what was taken for junk is replaced only if it is nobody's now", "[re
     // The bytes are those that are there; the time was that of a value before them.
     const auto open_as_junk = [&] {
         Store::Query query{.remaining = true};
-        query.found = Store::Query::Found::junk;
+        query.seen = Store::Query::Seen::junk;
         query.digest = larder::redis::detail::sha1_hex(server.run("GET", "n:1"));
         return here.open("1", query);
     };

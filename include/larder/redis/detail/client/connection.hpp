@@ -68,11 +68,11 @@ public:
     /// buffers do not wait for each other.
     ///
     /// @param sent  counts the bytes that the kernel took
-    /// @param left  counts the replies down, which are handed on: `take(Reply)`
+    /// @param left  counts the replies down, which are delivered: `deliver(Reply)`
     /// @return  whether it took them at once
-    template <class Take>
+    template <class Deliver>
     [[nodiscard]] bool send(std::string_view bytes, std::size_t& sent, std::size_t& left,
-                            ReplyDeadline& deadline, Take&& take) {
+                            ReplyDeadline& deadline, Deliver&& deliver) {
         for (bool at_once = true;; at_once = false) {
             const std::size_t took = socket_.send(bytes.substr(sent));
             sent += took;
@@ -81,25 +81,26 @@ public:
             }
             if (took == 0 && (socket_.wait(POLLIN | POLLOUT, deadline.until()) & POLLIN) != 0 &&
                 receive(false, deadline)) {
-                hand_on(left, take);
+                deliver_all(left, deliver);
                 deadline.seen(std::chrono::steady_clock::now());
             }
             check_time(deadline);
         }
     }
 
-    /// Hands on as many replies as are left: `take(Reply)`.
+    /// Delivers as many replies as are left: `deliver(Reply)`.
     ///
     /// @param wait  the whole time of a command is left: the first wait is cheaper
     /// @param slow  `slow(now)` while large replies take their time, after some more came and after
     ///              the deadline; it may change `left`. False: this connection is another's from now
     ///              on, and must not be touched
-    template <class Take, class Slow>
-    void read(std::size_t& left, ReplyDeadline& deadline, bool wait, Take&& take, Slow&& slow) {
+    template <class Deliver, class Slow>
+    void read(std::size_t& left, ReplyDeadline& deadline, bool wait, Deliver&& deliver,
+              Slow&& slow) {
         time_point now{};
         for (; left > 0; wait = false) {
             if (receive(wait, deadline)) {
-                hand_on(left, take);
+                deliver_all(left, deliver);
                 if (left == 0) {
                     return;
                 }
@@ -148,11 +149,11 @@ private:
         return true;
     }
 
-    template <class Take>
-    void hand_on(std::size_t& left, Take& take) {
+    template <class Deliver>
+    void deliver_all(std::size_t& left, Deliver& deliver) {
         for (Reply reply; left > 0 && parser_.next(reply);) {
             --left;
-            take(std::move(reply));
+            deliver(std::move(reply));
         }
     }
 
@@ -167,38 +168,38 @@ private:
     }
 
     void introduce(const ClientOptions& options, time_point deadline) {
-        enum class Step { auth, select, name };
-        std::vector<Step> steps;
+        enum class Greeting { auth, select, name };
+        std::vector<Greeting> steps;
         std::string bytes;
-        const auto add = [&](Step step, std::initializer_list<std::string_view> words) {
+        const auto add = [&](Greeting step, std::initializer_list<std::string_view> words) {
             steps.push_back(step);
             append_command(bytes, words);
         };
         if (!options.password.empty()) {
             if (options.user.empty()) {
-                add(Step::auth, {"AUTH", options.password});
+                add(Greeting::auth, {"AUTH", options.password});
             } else {
-                add(Step::auth, {"AUTH", options.user, options.password});
+                add(Greeting::auth, {"AUTH", options.user, options.password});
             }
         }
         if (options.database != 0) {
-            add(Step::select, {"SELECT", std::to_string(options.database)});
+            add(Greeting::select, {"SELECT", std::to_string(options.database)});
         }
         if (!options.name.empty()) {
-            add(Step::name, {"CLIENT", "SETNAME", options.name});
+            add(Greeting::name, {"CLIENT", "SETNAME", options.name});
         }
         if (steps.empty()) {
             return;
         }
         std::size_t step = 0;
         const auto check = [&](const Reply& reply) {
-            const Step now = steps[step++];
+            const Greeting now = steps[step++];
             // A server that takes no names serves all the same.
-            if (!reply.is_error() || now == Step::name) {
+            if (!reply.is_error() || now == Greeting::name) {
                 return;
             }
             const std::string text{reply.text()};
-            throw ConnectionFailure{now == Step::auth || about_credentials(text)
+            throw ConnectionFailure{now == Greeting::auth || about_credentials(text)
                                         ? ConnectionFailure::Kind::credentials
                                         : ConnectionFailure::Kind::connect,
                                     text};

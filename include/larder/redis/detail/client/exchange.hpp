@@ -223,7 +223,7 @@ private:
     [[nodiscard]] auto receiver() noexcept {
         return [this](Reply reply) {
             if (reply.is_error()) [[unlikely]] {
-                server_.heard(reply);
+                server_.note_error(reply);
             }
             at_->replies[at_->answered++] = std::move(reply);
             if (at_->answered == at_->commands) {

@@ -23,12 +23,12 @@ namespace redis::detail {
 
 /// Thread safety: all members may run concurrently.
 struct Server {
-    enum Count : std::size_t { round_trips, commands, bytes_sent, connects, resent, counts };
+    enum Metric : std::size_t { round_trips, commands, bytes_sent, connects, resent, counts };
 
     explicit Server(const ClientOptions& of) : options{of}, breaker{of.breaker, of.max_breaker} {}
 
-    /// What an error reply says of the server.
-    void heard(ReplyView error) noexcept {
+    /// Notes what an error reply says of the server.
+    void note_error(ReplyView error) noexcept {
         if (about_role(error.text())) {
             breaker.role_changed(std::chrono::steady_clock::now());
         }

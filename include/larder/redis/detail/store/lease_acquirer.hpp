@@ -59,15 +59,15 @@ public:
 
     /// For a reader without a fresh copy; the query may know what it saw.
     Opening open(const std::string& slot, Query& query) {
-        switch (std::exchange(query.found, Query::Found::nothing)) {
-            case Query::Found::failure: std::rethrow_exception(query.failure);
-            case Query::Found::writing: return write_in_flight();
-            case Query::Found::bypass: return {};
-            case Query::Found::loading:
+        switch (std::exchange(query.seen, Query::Seen::nothing)) {
+            case Query::Seen::failure: std::rethrow_exception(query.failure);
+            case Query::Seen::writing: return write_in_flight();
+            case Query::Seen::bypass: return {};
+            case Query::Seen::loading:
                 return held_by(slot, query, {query.lease, {}, false}, std::nullopt);
-            case Query::Found::stale: return open_beside(slot, query, Beside::stale);
-            case Query::Found::junk: return replace(slot, query);
-            case Query::Found::nothing: break;
+            case Query::Seen::stale: return open_beside(slot, query, Beside::stale);
+            case Query::Seen::junk: return replace(slot, query);
+            case Query::Seen::nothing: break;
         }
         return acquire(slot, query);
     }

@@ -63,7 +63,7 @@ public:
         std::shared_ptr<Flight> flight{};
     };
 
-    /// A place in the order in which leases were confirmed.
+    /// A point in the order in which leases were confirmed.
     using Moment = std::uint64_t;
 
     /// @param tell  carries out what is due, in the timer's thread; what it throws is ignored
@@ -100,7 +100,7 @@ public:
             }
         }
     }
-    /// The server was told that it has ended: who still sees it in a slot has looked before that.
+    /// The server was told that it has ended: who still sees it in a slot has read that before.
     void remove(const std::string& slot, std::uint64_t id) noexcept {
         remove_one(slot, Ended::yes,
                    [&](const TimedLease& item) { return item.held.lease.id == id; });

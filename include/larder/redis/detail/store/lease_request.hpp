@@ -42,22 +42,22 @@ public:
         : lease{other.lease},
           state_{std::exchange(other.state_, nullptr)},
           slot_{std::move(other.slot_)},
-          answer_{other.answer_},
+          grant_{other.grant_},
           lead_{std::move(other.lead_)} {}
     LeaseRequest& operator=(LeaseRequest&&) = delete;
     ~LeaseRequest() {
         if (state_ == nullptr) {
             return;
         }
-        switch (answer_) {
-            case Answer::none: break;  // its flight is over: who sees it gives it back
-            case Answer::refused: state_->leases.forget(slot_, lease.id); break;
-            case Answer::granted: state_->give_back(slot_, lease); break;
+        switch (grant_) {
+            case Grant::unknown: break;  // its flight is over: who sees it gives it back
+            case Grant::refused: state_->leases.forget(slot_, lease.id); break;
+            case Grant::granted: state_->give_back(slot_, lease); break;
         }
     }
 
     /// What the server said; false as well if it cannot have been asked.
-    void answered(bool granted) noexcept { answer_ = granted ? Answer::granted : Answer::refused; }
+    void answered(bool granted) noexcept { grant_ = granted ? Grant::granted : Grant::refused; }
 
     /// Hands the lease, which was granted, to the caller.
     Opening hand_out(const Epoch& epoch, Copy copy) {
@@ -74,11 +74,11 @@ public:
 private:
     using Lead = larder::detail::Lead<Fetched<V>>;
 
-    enum class Answer : std::uint8_t { none, refused, granted };
+    enum class Grant : std::uint8_t { unknown, refused, granted };
 
     State* state_;
     std::string slot_;
-    Answer answer_ = Answer::none;
+    Grant grant_ = Grant::unknown;
     Lead lead_{};
 };
 

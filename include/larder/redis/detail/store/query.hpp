@@ -23,8 +23,8 @@ struct Query {
     bool tagged = false;     ///< a copy without tags is none
     Ttl usual{0};            ///< the life that a value without one is given; 0: none
 
-    enum class Found : std::uint8_t { nothing, junk, stale, loading, writing, bypass, failure };
-    Found found = Found::nothing;
+    enum class Seen : std::uint8_t { nothing, junk, stale, loading, writing, bypass, failure };
+    Seen seen = Seen::nothing;
     std::uint64_t lease = 0;       ///< `loading`
     std::string digest{};          ///< `junk`: of its bytes
     std::exception_ptr failure{};  ///< `failure`

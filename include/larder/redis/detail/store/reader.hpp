@@ -143,22 +143,22 @@ public:
 
     /// What the next step of the same read need not ask again.
     static void note(const View& view, Query& query) {
-        using Found = Query::Found;
+        using Seen = Query::Seen;
         switch (view.kind) {
-            case View::Kind::absent: query.found = Found::nothing; break;
+            case View::Kind::absent: query.seen = Seen::nothing; break;
             case View::Kind::copy:
-                query.found = view.copy->stale() ? Found::stale : Found::nothing;
+                query.seen = view.copy->stale() ? Seen::stale : Seen::nothing;
                 break;
             case View::Kind::junk:
-                query.found = Found::junk;
+                query.seen = Seen::junk;
                 query.digest = sha1_hex(view.bytes);
                 break;
             case View::Kind::loading:
-                query.found = Found::loading;
+                query.seen = Seen::loading;
                 query.lease = view.lease;
                 break;
-            case View::Kind::writing: query.found = Found::writing; break;
-            case View::Kind::untouchable: query.found = Found::bypass; break;
+            case View::Kind::writing: query.seen = Seen::writing; break;
+            case View::Kind::untouchable: query.seen = Seen::bypass; break;
         }
     }
 

@@ -75,18 +75,18 @@ return 1)"};
     /// Fills: {lease found, kept, tags stand}. What is not kept (life 0, no room, tags that do not
     /// stand) leaves nothing: no older value may hide what the source has said.
     /// Slot; loading bytes, life ms, value.
-    Script fill{prelude() + take_lease() + store()};
+    Script fill{prelude() + consume_lease() + store()};
     /// Slot, clock, tags; loading bytes, life ms, value, moment.
-    Script fill_tagged{prelude() + take_lease() + tags() + store()};
+    Script fill_tagged{prelude() + consume_lease() + tags() + store()};
     /// The same beside a value. Slot, side; loading bytes, life ms, value, nothing, lease.
-    Script fill_beside{prelude() + beside() + take_side() + store()};
+    Script fill_beside{prelude() + beside() + consume_lease_beside() + store()};
     /// Slot, side, clock, tags; loading bytes, life ms, value, moment, lease.
-    Script fill_beside_tagged{prelude() + beside() + take_side() + tags() + store()};
+    Script fill_beside_tagged{prelude() + beside() + consume_lease_beside() + tags() + store()};
 
     /// A write ends: {ticket found, stored}. Slot; ticket, life ms (0: leaves nothing), value.
-    Script finish_write{prelude() + take_ticket() + store()};
+    Script finish_write{prelude() + consume_ticket() + store()};
     /// Slot, clock, tags; ticket, life ms, value, moment.
-    Script finish_write_tagged{prelude() + take_ticket() + tags() + store()};
+    Script finish_write_tagged{prelude() + consume_ticket() + tags() + store()};
 
     /// Slot; loading bytes.
     Script release{R"(
@@ -275,8 +275,9 @@ end
 )";
     }
 
-    // The take parts set `mine` (the caller may store), `found`, `stand` and `clock_at`. Rule S1.
-    static std::string take_lease() {
+    // These end a lease or a ticket: they set `mine` (the caller may store), `found`, `stand` and
+    // `clock_at`. Rule S1.
+    static std::string consume_lease() {
         return R"(
 local clock_at, stand = 2, true
 local mine = redis.pcall('GET', KEYS[1]) == ARGV[1]
@@ -284,7 +285,7 @@ local found = mine
 if mine then redis.call('DEL', KEYS[1]) end
 )";
     }
-    static std::string take_side() {
+    static std::string consume_lease_beside() {
         return R"(
 local clock_at, stand = 3, true
 local v, kind = inspect(KEYS[1])
@@ -299,7 +300,7 @@ end
 local found = mine
 )";
     }
-    static std::string take_ticket() {
+    static std::string consume_ticket() {
         return R"(
 local clock_at, stand = 2, true
 local mine, found = false, false
