@@ -17,7 +17,7 @@
 #include <larder/detail/read/warmer.hpp>
 #include <larder/detail/support/saturating_time.hpp>
 #include <larder/detail/user/arguments.hpp>
-#include <larder/detail/user/calls.hpp>
+#include <larder/detail/user/bulk_call.hpp>
 #include <larder/detail/user/diagnostics.hpp>
 #include <larder/detail/user/refused.hpp>
 #include <larder/detail/write/after_write.hpp>
@@ -404,7 +404,7 @@ private:
     template <class R, class Load>
     WarmReport<key_type> warm_with(R& keys, const WarmOptions& how, const Load& load) const {
         validate(how);
-        return Warming<Core, R, Load>{*core_, keys, load, how}();
+        return Warmer<Core, R, Load>{*core_, keys, load, how}();
     }
 
     Writing<Core> open_writes(std::vector<key_type> keys) const {

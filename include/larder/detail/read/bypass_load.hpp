@@ -11,6 +11,7 @@
 #include <larder/detail/flight/load_frame.hpp>
 #include <larder/detail/flight/single_flight.hpp>
 #include <larder/detail/read/loads.hpp>
+#include <larder/detail/support/policy_counters.hpp>
 #include <larder/entry.hpp>
 #include <larder/version.hpp>
 

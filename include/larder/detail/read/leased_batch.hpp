@@ -11,6 +11,7 @@
 #include <larder/detail/read/leased_load.hpp>
 #include <larder/detail/read/read_steps.hpp>
 #include <larder/detail/slot/protocol.hpp>
+#include <larder/detail/support/policy_counters.hpp>
 #include <larder/detail/user/calls.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>

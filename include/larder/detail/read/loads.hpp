@@ -9,6 +9,7 @@
 #include <larder/detail/core.hpp>
 #include <larder/detail/flight/load_frame.hpp>
 #include <larder/detail/support/key_text.hpp>
+#include <larder/detail/support/policy_counters.hpp>
 #include <larder/detail/user/calls.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>

@@ -8,6 +8,7 @@
 
 #include <larder/detail/core.hpp>
 #include <larder/detail/slot/protocol.hpp>
+#include <larder/detail/support/policy_counters.hpp>
 #include <larder/detail/support/saturating_time.hpp>
 #include <larder/entry.hpp>
 #include <larder/version.hpp>

@@ -16,6 +16,7 @@
 #include <larder/detail/read/read_steps.hpp>
 #include <larder/detail/read/refresh.hpp>
 #include <larder/detail/slot/protocol.hpp>
+#include <larder/detail/support/policy_counters.hpp>
 #include <larder/detail/support/saturating_time.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>

@@ -20,6 +20,7 @@
 #include <larder/detail/read/remote_wait.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/detail/support/key_text.hpp>
+#include <larder/detail/support/policy_counters.hpp>
 #include <larder/detail/support/saturating_time.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>

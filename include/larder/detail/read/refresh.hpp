@@ -10,6 +10,7 @@
 #include <larder/detail/read/loads.hpp>
 #include <larder/detail/read/read_run.hpp>
 #include <larder/detail/read/read_steps.hpp>
+#include <larder/detail/support/policy_counters.hpp>
 #include <larder/detail/support/saturating_time.hpp>
 #include <larder/detail/support/task_scope.hpp>
 #include <larder/entry.hpp>

@@ -11,6 +11,7 @@
 #include <larder/detail/flight/waiting.hpp>
 #include <larder/detail/read/remote_steps.hpp>
 #include <larder/detail/slot/protocol.hpp>
+#include <larder/detail/support/policy_counters.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
 #include <larder/version.hpp>

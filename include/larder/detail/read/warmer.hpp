@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 /// @file
-/// Filling the cache before anybody asks: batches, some at once, at a bounded rate.
+/// Filling the cache before anybody asks: batches, some at once.
 
 #ifndef LARDER_DETAIL_READ_WARMER_HPP
 #define LARDER_DETAIL_READ_WARMER_HPP
@@ -11,11 +11,13 @@
 #include <larder/detail/flight/wait_graph.hpp>
 #include <larder/detail/read/leased_batch.hpp>
 #include <larder/detail/read/leased_load.hpp>
+#include <larder/detail/read/warm_batch.hpp>
+#include <larder/detail/read/warm_queue.hpp>
+#include <larder/detail/read/warm_tally.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/detail/support/key_text.hpp>
 #include <larder/detail/support/saturating_time.hpp>
 #include <larder/detail/support/task_scope.hpp>
-#include <larder/detail/user/arguments.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
 #include <larder/policy/warm_options.hpp>
@@ -24,14 +26,10 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
-#include <cstdint>
 #include <exception>
-#include <functional>
 #include <iterator>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <utility>
@@ -41,43 +39,29 @@ LARDER_NS_BEGIN
 
 namespace detail {
 
-/// A callable for many keys, as an object with `load_many`.
-template <class F>
-struct BulkCall {
-    F* call;
-
-    template <class K>
-    decltype(auto) load_many(std::span<const K> keys) const {
-        return std::invoke(*call, keys);
-    }
-};
-
 /// One `warm`. Made for the call, in its thread, which takes part in the work: so it comes to an end
 /// whatever the executor does. Its other workers are tasks, which do nothing once the call is over.
 ///
-/// @tparam R     the range of keys; it is walked once, by one thread at a time
+/// @tparam R     the range of keys
 /// @tparam Load  `load(core, keys)` gives their rows; called by several threads at once
 template <class E, class R, class Load>
-class Warming {
+class Warmer {
 public:
     using Key = typename E::Key;
     using Value = typename E::Value;
 
-    Warming(E& core, R& keys, const Load& load, const WarmOptions& options)
+    Warmer(E& core, R& keys, const Load& load, const WarmOptions& options)
         : core_{core},
           background_{core.background},
           load_{load},
           options_{options},
-          at_{std::begin(keys)},
-          end_{std::end(keys)} {
-        if constexpr (requires { std::size(keys); }) {
-            progress_.total = static_cast<std::size_t>(std::size(keys));
-        }
-    }
+          total_{size_of(keys)},
+          queue_{keys, options},
+          tally_{options, total_} {}
+    Warmer(const Warmer&) = delete;
+    Warmer& operator=(const Warmer&) = delete;
 
-    Warming(const Warming&) = delete;
-    Warming& operator=(const Warming&) = delete;
-
+    /// @throws what `progress` or the range threw, once all that began has ended
     WarmReport<Key> operator()() {
         const auto began = std::chrono::steady_clock::now();
         {
@@ -87,37 +71,15 @@ public:
             }
             work();
         }
-        if (thrown_) {
-            std::rethrow_exception(thrown_);
+        if (const auto thrown = queue_.thrown()) {
+            std::rethrow_exception(thrown);
         }
-        return report(std::chrono::steady_clock::now() - began);
+        return tally_.report(std::chrono::steady_clock::now() - began, queue_.ended());
     }
 
 private:
-    enum class Fate : std::uint8_t { failed, filled, absent, skipped };
-
-    struct Batch {
-        std::size_t number = 0;
-        std::vector<Key> keys{};
-        std::size_t repeated = 0;      // keys that were there twice
-        std::vector<Fate> fates{};     // of each key; what nobody got to has failed
-        std::size_t failed_first = 0;  // among the keys that have a `failure`
-        std::exception_ptr failure{};
-
-        void fail(std::size_t at, std::exception_ptr why) {
-            fates[at] = Fate::failed;
-            if (!failure || at < failed_first) {
-                failed_first = at;
-                failure = std::move(why);
-            }
-        }
-    };
-
-    struct Failed {
-        std::size_t batch;
-        std::vector<Key> keys;
-        std::exception_ptr why;
-    };
+    using Batch = WarmBatch<Key>;
+    using Fate = typename Batch::Fate;
 
     // The end of the call: no task begins any more, and those that have begun are waited for.
     struct Closing {
@@ -125,17 +87,25 @@ private:
         ~Closing() { gate.close(); }
     };
 
+    static std::optional<std::size_t> size_of(R& keys) {
+        if constexpr (requires { std::size(keys); }) {
+            return static_cast<std::size_t>(std::size(keys));
+        } else {
+            return std::nullopt;
+        }
+    }
+
     void summon() {
         std::size_t workers = options_.parallel;
-        if (progress_.total) {
+        if (total_) {
             const std::size_t batches =
-                1 + ((std::max)(*progress_.total, std::size_t{1}) - 1) / options_.batch;
+                1 + ((std::max)(*total_, std::size_t{1}) - 1) / options_.batch;
             workers = (std::min)(workers, batches);
         }
         if (this_waiting_thread().carries.load(std::memory_order_relaxed) != 0) {
             workers = 1;  // within a load: only its own thread is known not to wait for it
         }
-        for (std::size_t i = 1; i < workers && !over(); ++i) {
+        for (std::size_t i = 1; i < workers && !queue_.over(); ++i) {
             if (!core_.executor.submit([gate = gate_, this] {
                     const TaskScope::Pass pass{*gate};
                     if (pass) {
@@ -150,46 +120,24 @@ private:
     void work() noexcept {
         try {
             for (;;) {
-                Batch batch = draw();
-                if (batch.keys.empty() || !carry_out(batch)) {
+                Batch batch = queue_.draw();
+                if (batch.keys.empty()) {
                     return;
                 }
-                settle(batch);
+                if (!carry_out(batch)) {
+                    queue_.end();
+                    return;
+                }
+                tally_.add(batch);
             }
         } catch (...) {
-            const std::scoped_lock lock{mutex_};
-            if (!thrown_) {
-                thrown_ = std::current_exception();
-            }
-            end();
+            queue_.end(std::current_exception());
         }
-    }
-
-    bool over() {
-        const std::scoped_lock lock{mutex_};
-        return ended_ || at_ == end_;
-    }
-
-    // The next keys of the range; none at its end, or when the warming is to end.
-    Batch draw() {
-        const std::scoped_lock lock{mutex_};
-        Batch batch;
-        if (!ended_ && options_.stop.stop_requested() && at_ != end_) {
-            end();
-        }
-        if (!ended_) {
-            batch.number = drawn_++;
-            for (; batch.keys.size() < options_.batch && at_ != end_; ++at_) {
-                batch.keys.push_back(Key(*at_));
-            }
-        }
-        return batch;
     }
 
     // False: it may not begin, and nothing was done for its keys.
     bool carry_out(Batch& batch) {
-        drop_repeated(batch);
-        batch.fates.assign(batch.keys.size(), Fate::failed);
+        batch.begin();
         try {
             // The policy may go meanwhile: it is touched with a pass only. While a batch waits for its
             // time it holds neither leases nor a pass, so that the policy's destructor does not wait.
@@ -197,29 +145,22 @@ private:
             if (const TaskScope::Pass pass{background_->scope}; pass) {
                 missing = find_missing(batch);
             } else {
-                return ended();
+                return false;
             }
             if (missing.empty()) {
                 return true;
             }
-            const bool may = wait_for_permit(missing.size());
+            const bool may = queue_.wait_for_permit(missing.size());
             const TaskScope::Pass pass{background_->scope};
             if (!may || !pass) {
-                return ended();
+                return false;
             }
             load(batch, missing);
         } catch (...) {
-            // The reason of all that nobody got to.
-            const auto at = std::find(batch.fates.begin(), batch.fates.end(), Fate::failed);
-            if (at != batch.fates.end()) {
-                batch.fail(static_cast<std::size_t>(at - batch.fates.begin()),
-                           std::current_exception());
-            }
+            batch.fail_rest(std::current_exception());
         }
         return true;
     }
-
-    static void drop_repeated(Batch& batch) { batch.repeated = erase_repeated(batch.keys); }
 
     // Where the keys are that have no fresh copy, and that this thread is not loading.
     std::vector<std::size_t> find_missing(Batch& batch) {
@@ -243,25 +184,6 @@ private:
             }
         }
         return missing;
-    }
-
-    // Waits until the batch before has had its time. False if the warming is to end.
-    bool wait_for_permit(std::size_t keys) {
-        std::unique_lock lock{mutex_};
-        if (options_.per_second > 0) {
-            using Clock = std::chrono::steady_clock;
-            auto now = Clock::now();
-            while (now < due_ && !ended_ && !options_.stop.stop_requested()) {
-                const auto until = due_;  // which is read while the lock is not held
-                changed_.wait_until(lock, options_.stop, until, [this] { return ended_; });
-                now = Clock::now();
-            }
-            const std::chrono::duration<double> takes{
-                (std::min)(static_cast<double>(keys) / static_cast<double>(options_.per_second),
-                           1e9)};  // what is longer does not fit a time_point
-            due_ = now + std::chrono::duration_cast<Clock::duration>(takes);
-        }
-        return !ended_ && !options_.stop.stop_requested();
     }
 
     void load(Batch& batch, const std::vector<std::size_t>& missing) {
@@ -317,82 +239,14 @@ private:
         }
     }
 
-    // Adds up what became of a batch, and tells of it.
-    void settle(Batch& batch) {
-        const std::scoped_lock lock{telling_};
-        progress_.skipped += batch.repeated;
-        std::vector<Key> failed;
-        for (std::size_t at = 0; at < batch.fates.size(); ++at) {
-            switch (batch.fates[at]) {
-                case Fate::filled: ++progress_.filled; break;
-                case Fate::absent: ++progress_.absent; break;
-                case Fate::skipped: ++progress_.skipped; break;
-                case Fate::failed:
-                    ++progress_.failed;
-                    failed.push_back(std::move(batch.keys[at]));
-                    break;
-            }
-        }
-        if (!failed.empty()) {
-            failed_.push_back({batch.number, std::move(failed), std::move(batch.failure)});
-        }
-        progress_.done = progress_.filled + progress_.absent + progress_.failed + progress_.skipped;
-        if (options_.progress && !mute_) {
-            mute_ = true;  // and stays so if it throws
-            options_.progress(progress_);
-            mute_ = false;
-        }
-    }
-
-    WarmReport<Key> report(std::chrono::nanoseconds elapsed) {
-        WarmReport<Key> report{progress_.filled, progress_.absent, progress_.failed,
-                               progress_.skipped, elapsed};
-        report.stopped = ended_;
-        std::sort(failed_.begin(), failed_.end(),
-                  [](const Failed& a, const Failed& b) { return a.batch < b.batch; });
-        for (Failed& batch : failed_) {
-            report.failed_keys.insert(report.failed_keys.end(),
-                                      std::make_move_iterator(batch.keys.begin()),
-                                      std::make_move_iterator(batch.keys.end()));
-        }
-        if (!failed_.empty()) {
-            report.failure = failed_.front().why;
-        }
-        return report;
-    }
-
-    // The warming ends, and nothing was done for a batch.
-    bool ended() {
-        const std::scoped_lock lock{mutex_};
-        end();
-        return false;
-    }
-
-    // No batch begins any more. Called under the lock.
-    void end() {
-        ended_ = true;
-        changed_.notify_all();
-    }
-
     E& core_;
     const std::shared_ptr<typename E::Background> background_;
     const Load& load_;
     const WarmOptions& options_;
+    const std::optional<std::size_t> total_;
     const std::shared_ptr<TaskScope> gate_ = std::make_shared<TaskScope>();
-
-    std::mutex mutex_{};  // guards what follows
-    std::condition_variable_any changed_{};
-    decltype(std::begin(std::declval<R&>())) at_;
-    decltype(std::end(std::declval<R&>())) end_;
-    std::size_t drawn_ = 0;
-    std::chrono::steady_clock::time_point due_{};
-    bool ended_ = false;
-    std::exception_ptr thrown_{};
-
-    std::mutex telling_{};  // guards what follows, `progress_.total` apart
-    WarmProgress progress_{};
-    std::vector<Failed> failed_{};
-    bool mute_ = false;
+    WarmQueue<Key, R> queue_;
+    WarmTally<Key> tally_;
 };
 
 }  // namespace detail
