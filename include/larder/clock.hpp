@@ -52,11 +52,11 @@ public:
     /// ignored: the clock is monotonic.
     void advance(duration by) noexcept {
         duration::rep now = since_start_->load(std::memory_order_acquire);
-        duration::rep then = now;
-        do {
-            const duration::rep most = (duration::max)().count() - now;
-            then = now + (by.count() < 0 ? 0 : by.count() < most ? by.count() : most);
-        } while (!since_start_->compare_exchange_weak(now, then, std::memory_order_acq_rel));
+        const auto after = [by](duration::rep from) {
+            const duration::rep most = (duration::max)().count() - from;
+            return from + (by.count() < 0 ? 0 : by.count() < most ? by.count() : most);
+        };
+        while (!since_start_->compare_exchange_weak(now, after(now), std::memory_order_acq_rel)) {}
     }
 
 private:

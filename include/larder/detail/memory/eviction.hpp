@@ -50,7 +50,7 @@ public:
             const bool from_small =
                 main_.size() == 0 || small_.size() * 10 > small_.size() + main_.size();
             EvictionQueue& queue = from_small ? small_ : main_;
-            Entry& entry = static_cast<Entry&>(*queue.oldest());
+            auto& entry = static_cast<Entry&>(*queue.oldest());
             if (from_small && entry.uses <= 1) {
                 // What is remembered is a matter of luck: without room for it, go on.
                 try {

@@ -51,8 +51,7 @@ public:
           lease_{opening.lease},
           lead_{std::move(opening.lead)},
           kind_{kind},
-          covers_{opening.copy.has_value() || kind != ReadKind::miss},
-          held_{true} {}
+          covers_{opening.copy.has_value() || kind != ReadKind::miss} {}
 
     /// Before anything is loaded.
     LeasedLoad(LeasedLoad&& other) noexcept
@@ -213,7 +212,7 @@ private:
     Lead<Fetched<Value>> lead_;
     ReadKind kind_;
     bool covers_;  // an older copy is served until it is filled
-    bool held_;
+    bool held_ = true;
     std::optional<Row> row_{};
     Filled filled_{};
     std::exception_ptr failure_{};

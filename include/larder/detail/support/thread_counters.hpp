@@ -26,6 +26,9 @@ public:
     /// Threads with a number below have a row to themselves.
     static constexpr std::size_t own = 63;
 
+    ThreadNumber(const ThreadNumber&) = delete;
+    ThreadNumber& operator=(const ThreadNumber&) = delete;
+
     /// This thread's number; `own` where all are taken, and for a thread that has given it back.
     [[nodiscard]] static std::size_t here() noexcept {
         // Apart from its holder: a thread's last objects may count after the holder has gone.
@@ -57,8 +60,6 @@ private:
             taken().fetch_and(~(std::uint64_t{1} << held), std::memory_order_release);
         }
     }
-    ThreadNumber(const ThreadNumber&) = delete;
-    ThreadNumber& operator=(const ThreadNumber&) = delete;
 
     static std::atomic<std::uint64_t>& taken() noexcept {
         static std::atomic<std::uint64_t> numbers{0};

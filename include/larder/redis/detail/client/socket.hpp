@@ -258,7 +258,7 @@ private:
         // A unix socket that must wait for its peer's backlog cannot be polled: it waits in connect.
         for (;;) {
             const auto left = deadline - std::chrono::steady_clock::now();
-            if (left <= left.zero()) {
+            if (left <= std::chrono::steady_clock::duration::zero()) {
                 throw ConnectionFailure{ConnectionFailure::Kind::timed_out,
                                         "it does not accept connections"};
             }

@@ -56,7 +56,7 @@ public:
         const std::optional<std::string> bytes = bytes_of(slot, lease, value, terms, failure);
         Pipeline pipeline;
         add_fill(pipeline, slot, lease, terms, bytes);
-        const Filled filled = filled_by(state_.run_step(pipeline), slot, lease);
+        Filled filled = filled_by(state_.run_step(pipeline), slot, lease);
         if (failure) {
             std::rethrow_exception(failure);
         }

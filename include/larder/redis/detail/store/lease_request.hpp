@@ -34,8 +34,10 @@ public:
 
     /// @throws std::bad_alloc  in which case nothing is known of it
     LeaseRequest(State& state, const std::string& slot, bool beside = false)
-        : lease{new_id(), {}, beside}, state_{&state}, slot_{slot} {
-        lead_ = Lead{std::make_shared<larder::detail::Flight<V>>()};
+        : lease{new_id(), {}, beside},
+          state_{&state},
+          slot_{slot},
+          lead_{std::make_shared<larder::detail::Flight<V>>()} {
         state.leases.add({lease.id, beside, slot}, lead_.flight());
     }
     LeaseRequest(LeaseRequest&& other) noexcept
