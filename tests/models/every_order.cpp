@@ -279,6 +279,7 @@ constexpr auto changes_and_says_nothing = [](auto& world) { world.history().writ
 
 }  // namespace
 
+// Rules S1, S2 and S3.
 TEST_CASE("two readers and a writer, in every order, with one thing going wrong") {
     for (const AfterWrite after : {AfterWrite::drop, AfterWrite::replace}) {
         for (const Slot slot : {Slot::empty, Slot::holds_a_copy}) {
@@ -292,6 +293,7 @@ TEST_CASE("two readers and a writer, in every order, with one thing going wrong"
     }
 }
 
+// Rules S4 and T1.
 TEST_CASE("two readers, a writer, an invalidation and a tag's, in every order") {
     explore("a reader, a writer, an invalidation", memory(Slot::holds_a_copy), [](auto& cast) {
         cast.reader({Flaw::load_throws, Flaw::dies});
@@ -341,6 +343,7 @@ TEST_CASE("a refresh, a reader and a writer or an invalidation, in every order")
             });
 }
 
+// Rules S5 and S6.
 TEST_CASE("a reload, a reader and an invalidation, in every order") {
     for (const Slot slot : {Slot::empty, Slot::holds_a_copy}) {
         explore("a reload, a reader, an invalidation", memory(slot), [](auto& cast) {
@@ -363,6 +366,7 @@ TEST_CASE("a read whose task is thrown away, in every order") {
     });
 }
 
+// Rule S8.
 TEST_CASE("tickets that end before their writes, in every order") {
     explore("a reader, a writer, time", memory(), [](auto& cast) {
         cast.reader({Flaw::load_throws, Flaw::dies});
