@@ -67,6 +67,7 @@ public:
         }
     }
 
+    // Rule S12.
     void carry_out() noexcept override {
         Lead<Fetched<Value>> lead = this->take_lead();
         try {
