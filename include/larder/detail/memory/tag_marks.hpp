@@ -28,7 +28,7 @@ public:
     TagMarks(std::vector<std::shared_ptr<TagVersion>> tags, std::uint64_t since) noexcept
         : tags_{std::move(tags)}, since_{since} {}
 
-    // Rule T1.
+    /// True while none of the tags was invalidated after the lease or the ticket. Rule T1.
     [[nodiscard]] bool stand() const noexcept {
         return std::all_of(tags_.begin(), tags_.end(), [this](const auto& version) {
             return version->load(std::memory_order_acquire) <= since_;

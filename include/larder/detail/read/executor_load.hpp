@@ -67,7 +67,7 @@ public:
         }
     }
 
-    // Rule S12.
+    // By the executor, or by whoever waits and may not wait for that. Rule S12.
     void carry_out() noexcept override {
         Lead<Fetched<Value>> lead = this->take_lead();
         try {

@@ -134,7 +134,7 @@ private:
         }
     }
 
-    // Rule W7.
+    // Until the one to blame stands alone. Rule W7.
     void split(Claims claims, const std::exception_ptr& failure) {
         if (claims.size() > 1) {
             const std::size_t half = claims.size() / 2;
@@ -146,7 +146,7 @@ private:
         }
     }
 
-    // Rule W6.
+    // Only now does the journal forget them. Rule W6.
     void settle(Claims claims, const std::vector<bool>& applied) {
         std::vector<Claimed<Key, Value>> written;
         for (std::size_t i = 0; i < claims.size(); ++i) {

@@ -165,7 +165,7 @@ private:
         bool answered = true;
     };
 
-    // Rule W3.
+    // A journal that cannot be asked is not skipped. Rule W3.
     template <class Question>
     Asked ask(Question&& question) const {
         try {
@@ -181,7 +181,7 @@ private:
         return ask([&] { return journal().pending(key); });
     }
 
-    // Rule W2.
+    // What it throws leaves the change unacknowledged. Rule W2.
     void record(Change<Key, Value> change) const {
         if (!try_record(change)) {
             signal().raise_urgent();
