@@ -22,6 +22,7 @@
 #include "support/history.hpp"
 #include "support/leading.hpp"
 
+#include <larder/detail/flight/waiting.hpp>
 #include <larder/larder.hpp>
 
 #include <algorithm>
@@ -1347,7 +1348,7 @@ void history_contract(Rig<S>& rig) {
             case Slot::hit: return b.number(*opening.copy->entry.value);
             case Slot::lead: return load(opening, n, false);
             case Slot::join:
-                opening.flight->wait({}, {});
+                static_cast<void>(larder::detail::BlockedThread{*opening.flight}.wait({}));
                 return opening.flight->result() != nullptr
                            ? b.number(*opening.flight->result()->value)
                            : -1;

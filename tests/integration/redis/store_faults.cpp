@@ -11,6 +11,7 @@
 #include "support/redis_server.hpp"
 
 #include <larder/codec/raw.hpp>
+#include <larder/detail/flight/waiting.hpp>
 #include <larder/redis.hpp>
 
 #include <array>
@@ -300,8 +301,9 @@ TEST_CASE("whoever has joined a load whose lease was lost on the way is sent on"
     until([&] { return server.run("EXISTS", "n:1") == "1"; });
     const auto second = store.open("1");
     REQUIRE(second.slot == Slot::join);
-    CHECK(second.flight->wait(std::chrono::steady_clock::now() + 1min, {}) ==
-          larder::detail::Arrival::over);
+    CHECK(larder::detail::wait_for(*second.flight,
+                                   {.deadline = std::chrono::steady_clock::now() + 1min}) ==
+          larder::detail::WaitEnd::over);
     CHECK(second.flight->result() == nullptr);
     CHECK(first.get() == larder::Errc::store_failed);
     faults.disarm();
