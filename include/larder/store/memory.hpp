@@ -9,6 +9,7 @@
 #include <larder/clock.hpp>
 #include <larder/concepts.hpp>
 #include <larder/detail/flight/in_flight.hpp>
+#include <larder/detail/flight/lead.hpp>
 #include <larder/detail/memory/hashed_key.hpp>
 #include <larder/detail/memory/shards.hpp>
 #include <larder/detail/memory/tag_marks.hpp>

@@ -49,6 +49,7 @@ def own_faults(header, homes, forward):
     local = set(re.findall(r"\b(?:class|struct|enum|typename|using|concept)\s+(\w+)", header.code))
     local |= {word for parameters in re.findall(r"template <([^{};]*?)>\s*(?:class|struct|requires|\w)", header.code)
               for word in re.findall(r"\b\w+ (?:\.\.\.)?(\w+)\b", parameters)}
+    local |= set(re.findall(r"\busing typename [\w:<>, ]*::(\w+);", header.code))
     seen = set()
     for match in re.finditer(r"(?<![\w.>:])\w+(?:::\w+)*", header.code):
         name = next((part for part in match.group().split("::") if part[0].isupper()), "")

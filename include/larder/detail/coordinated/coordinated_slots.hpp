@@ -11,6 +11,7 @@
 #include <larder/detail/coordinated/slot_step.hpp>
 #include <larder/detail/coordinated/stripes.hpp>
 #include <larder/detail/flight/in_flight.hpp>
+#include <larder/detail/flight/lead.hpp>
 #include <larder/detail/slot/begun_writes.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/detail/slot/state_machine.hpp>

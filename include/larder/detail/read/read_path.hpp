@@ -13,6 +13,7 @@
 #include <larder/detail/read/read_run.hpp>
 #include <larder/detail/read/read_steps.hpp>
 #include <larder/detail/read/refresh.hpp>
+#include <larder/detail/support/policy_counters.hpp>
 #include <larder/detail/support/saturating_time.hpp>
 #include <larder/entry.hpp>
 #include <larder/version.hpp>

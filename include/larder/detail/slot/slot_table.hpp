@@ -7,6 +7,7 @@
 #define LARDER_DETAIL_SLOT_SLOT_TABLE_HPP
 
 #include <larder/detail/flight/in_flight.hpp>
+#include <larder/detail/flight/lead.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/detail/slot/state_machine.hpp>
 #include <larder/entry.hpp>
