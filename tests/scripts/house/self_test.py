@@ -49,6 +49,8 @@ private:
     std::vector<Price> all_;
     int n_{0};
 };
+template <class K>
+Shelf(K, ...) -> Shelf<K>;
 }
 """,
     "detail/till.hpp": """

@@ -149,7 +149,7 @@ def parse(header):
         name = function_name(plain)
         if not name or name.isupper() or plain.startswith("friend"):
             return
-        if "->" in head and re.match(r"(explicit )?\w+ ?\(", plain) and scope.kind == "namespace":
+        if "->" in head and re.match(r"(template )*(explicit )?\w+ *\(", plain) and scope.kind == "namespace":
             return  # a deduction guide
         first = begin + len(head) - len(head.lstrip())
         header.functions.append(Function(
