@@ -25,6 +25,7 @@ concept Clock = std::copy_constructible<C> && requires(const C& clock) {
 
 /// The machine's monotonic clock.
 struct SteadyClock {
+    /// The time since an arbitrary start, the same for the whole machine.
     [[nodiscard]] std::chrono::steady_clock::time_point now() const noexcept {
         return std::chrono::steady_clock::now();
     }
@@ -43,6 +44,7 @@ class ManualClock {
 public:
     using duration = std::chrono::steady_clock::duration;
 
+    /// The sum of all steps so far; copies of a clock show the same time.
     [[nodiscard]] std::chrono::steady_clock::time_point now() const noexcept {
         return std::chrono::steady_clock::time_point{
             duration{since_start_->load(std::memory_order_acquire)}};

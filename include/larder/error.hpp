@@ -95,6 +95,7 @@ LARDER_NS_BEGIN
 /// What a loader or a repository throws passes through as it is.
 class Error : public std::system_error {
 public:
+    /// @param what  what failed; the text of the exception is this after `larder: `
     Error(Errc code, const std::string& what) : std::system_error{code, "larder: " + what} {}
 };
 
@@ -102,6 +103,8 @@ public:
 class StoreError : public Error {
 public:
     using Error::Error;
+
+    /// With the code `store_failed`: what a store of your own throws.
     explicit StoreError(const std::string& what) : Error{Errc::store_failed, what} {}
 };
 
@@ -109,6 +112,8 @@ public:
 class CodecError : public Error {
 public:
     using Error::Error;
+
+    /// With the code `codec_failed`: what a codec of your own throws.
     explicit CodecError(const std::string& what) : Error{Errc::codec_failed, what} {}
 };
 
@@ -140,6 +145,8 @@ enum class Written {
 template <class K>
 class PartialWrite : public Error {
 public:
+    /// @param keys   what became of each
+    /// @param cause  what the repository threw, or null
     PartialWrite(std::vector<std::pair<K, Written>> keys, std::exception_ptr cause)
         : Error{Errc::partial_write, text(keys)},
           keys_{std::make_shared<const std::vector<std::pair<K, Written>>>(std::move(keys))},

@@ -169,6 +169,10 @@ public:
         }};
     }
 
+    /// Your own: called with each task, from any thread; it may run it later, or at once.
+    ///
+    /// @param f  if it gives a bool: false when it refuses the task, in which case it never runs it. What
+    ///           it throws is a refusal, too
     template <class F>
         requires(!std::same_as<std::remove_cvref_t<F>, Executor>) &&
                 std::invocable<std::decay_t<F>&, Task> && std::copy_constructible<std::decay_t<F>>

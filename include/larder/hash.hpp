@@ -41,6 +41,7 @@ concept HashesQuietly = StdHashable<K> && requires(const K& key) {
 /// own that is looked up often, specialise std::hash: a text takes memory.
 template <class K>
 struct Hash {
+    /// @throws whatever the key's own hash or `to_key` throws
     [[nodiscard]] std::size_t operator()(const K& key) const noexcept(detail::HashesQuietly<K>) {
         static_assert(
             detail::StdHashable<K> || detail::NamesItself<K>,
@@ -61,13 +62,16 @@ template <>
 struct Hash<std::string> {
     using is_transparent = void;
 
+    /// The same for a string and for a view of it.
     [[nodiscard]] std::size_t operator()(std::string_view key) const noexcept {
         return detail::mix(std::hash<std::string_view>{}(key));
     }
 };
 
+/// The parts' hashes, in their order.
 template <class... T>
 struct Hash<std::tuple<T...>> {
+    /// @throws whatever a part's hash throws
     [[nodiscard]] std::size_t operator()(const std::tuple<T...>& key) const {
         return std::apply(
             [](const T&... part) {
@@ -79,15 +83,19 @@ struct Hash<std::tuple<T...>> {
     }
 };
 
+/// That of the tuple of both.
 template <class A, class B>
 struct Hash<std::pair<A, B>> {
+    /// @throws whatever a part's hash throws
     [[nodiscard]] std::size_t operator()(const std::pair<A, B>& key) const {
         return detail::mix(detail::mix(2 ^ Hash<A>{}(key.first)) ^ Hash<B>{}(key.second));
     }
 };
 
+/// The elements' hashes, in their order.
 template <class T, std::size_t N>
 struct Hash<std::array<T, N>> {
+    /// @throws whatever an element's hash throws
     [[nodiscard]] std::size_t operator()(const std::array<T, N>& key) const {
         std::size_t hash = N;
         for (const T& part : key) {

@@ -59,6 +59,7 @@ public:
     using key_type = typename cache_type::key_type;
     using value_type = typename cache_type::value_type;
 
+    /// @throws std::invalid_argument  an option makes no sense; it names field and value
     Memoized(S store, F function, Options options)
         : cache_{std::move(store), Loader{std::move(function)}, std::move(options)} {}
 
@@ -77,6 +78,9 @@ public:
     }
 
     /// Forgets the value for these arguments.
+    ///
+    /// @return true if there was one
+    /// @throws StoreError  it may still be given: a lost invalidation must not be silent
     template <class... Args>
         requires std::constructible_from<key_type, const Args&...>
     bool forget(const Args&... args) {
@@ -128,6 +132,8 @@ private:
 /// ```
 ///
 /// The function must depend on its arguments alone. Callers that ask at once share one computation.
+///
+/// @throws std::invalid_argument  an option makes no sense; it names field and value
 template <class S, class F>
 [[nodiscard]] Memoized<S, F> memoize(S store, F function, Options options = {}) {
     return {std::move(store), std::move(function), std::move(options)};

@@ -72,6 +72,7 @@ class Sequence {
                   "larder: a Sequence needs a floor that can be called and gives a whole number");
 
 public:
+    /// In this process. Nothing is asked yet.
     explicit Sequence(Floor floor)
         requires std::default_initializable<Counter>
         : floor_{std::move(floor)} {}

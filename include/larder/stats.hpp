@@ -295,6 +295,7 @@ template <class = void>
 [[nodiscard]] std::string to_prometheus(std::span<const NamedStats> caches) {
     return detail::Exposition<NamedStats>{caches}.text();
 }
+/// @copydoc to_prometheus
 template <class = void>
 [[nodiscard]] std::string to_prometheus(std::initializer_list<NamedStats> caches) {
     return to_prometheus(std::span<const NamedStats>{caches.begin(), caches.size()});

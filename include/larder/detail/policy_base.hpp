@@ -10,7 +10,6 @@
 #include <larder/detached.hpp>
 #include <larder/detail/coherent.hpp>
 #include <larder/detail/core.hpp>
-#include <larder/detail/policy_in_hand.hpp>
 #include <larder/detail/read/loads.hpp>
 #include <larder/detail/read/read_many.hpp>
 #include <larder/detail/read/read_path.hpp>
@@ -29,7 +28,6 @@
 #include <larder/stats.hpp>
 #include <larder/version.hpp>
 
-#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <initializer_list>
@@ -49,7 +47,6 @@ namespace detail {
 ///
 /// Thread safety: all members may run concurrently, except that a policy is moved, assigned and
 /// destroyed by one thread alone. A policy that was moved from may only be destroyed or assigned.
-/// The destructor waits for loads and refreshes that have begun, and does not throw.
 template <class S, class L, AfterWrite After>
 class PolicyBase {
     using Store = Coherent<S>;
@@ -61,6 +58,8 @@ public:
     using loader_type = L;
 
     PolicyBase(PolicyBase&&) noexcept = default;
+
+    /// Ends this policy as its destructor does, then takes the other's place.
     PolicyBase& operator=(PolicyBase&& other) noexcept {
         if (this != &other) {
             close();
@@ -70,6 +69,8 @@ public:
     }
     PolicyBase(const PolicyBase&) = delete;
     PolicyBase& operator=(const PolicyBase&) = delete;
+
+    /// Waits for loads and refreshes that have begun.
     ~PolicyBase() { close(); }
 
     /// The value of `key`: the fresh copy, or what the loader says, which is then kept.
@@ -81,12 +82,7 @@ public:
     template <class Q = key_type>
         requires KeyFor<Q, key_type>
     [[nodiscard]] std::optional<value_type> get(const Q& key) const {
-        std::optional<value_type> value;
-        Lookup lookup{core_->query()};
-        if (reads().hit(as_lookup_key<key_type>(key), lookup, into(value))) [[likely]] {
-            return value;
-        }
-        return reads().miss(as_key<key_type>(key), lookup, Read{}, own_load()).value;
+        return reads().get(key, own_load());
     }
 
     /// The same with a deadline, a stop token, or a freshness of this call's own.
@@ -96,7 +92,7 @@ public:
     template <class Q = key_type>
         requires KeyFor<Q, key_type>
     [[nodiscard]] std::optional<value_type> get(const Q& key, const Read& how) const {
-        return fetch_with(key, how, own_load()).value;
+        return reads().fetch(key, how, own_load()).value;
     }
 
     /// The same with a loader for this call. The call returns only when a load that it began has
@@ -113,7 +109,7 @@ public:
     template <class Q = key_type>
         requires KeyFor<Q, key_type>
     [[nodiscard]] Fetched<value_type> fetch(const Q& key, const Read& how = {}) const {
-        return fetch_with(key, how, own_load());
+        return reads().fetch(key, how, own_load());
     }
 
     /// @copydoc fetch
@@ -124,11 +120,11 @@ public:
             using Given = typename std::remove_cvref_t<F>::loader_type;
             const GivenLoad<Core, Given> load{
                 core_.get(), std::make_shared<Given>(std::forward<F>(loader).loader)};
-            return fetch_with(key, how, load);
+            return reads().fetch(key, how, load);
         } else {
             const LentLoad<Core, std::remove_reference_t<F>> load{core_.get(),
                                                                   std::addressof(loader)};
-            return fetch_with(key, how, load);
+            return reads().fetch(key, how, load);
         }
     }
 
@@ -166,6 +162,8 @@ public:
     [[nodiscard]] std::vector<std::optional<value_type>> get_many(R&& keys) const {
         return get_many(std::span<const key_type>{as_keys<key_type>(keys)});
     }
+
+    /// @copydoc get_many
     [[nodiscard]] std::vector<std::optional<value_type>> get_many(
         std::initializer_list<key_type> keys) const {
         return get_many(std::span<const key_type>{keys.begin(), keys.size()});
@@ -196,6 +194,8 @@ public:
         }
         writes().put_many(std::move(changes));
     }
+
+    /// @copydoc put_many
     void put_many(std::initializer_list<std::pair<key_type, value_type>> pairs) const
         requires RepositoryFor<L, Store>
     {
@@ -239,7 +239,10 @@ public:
         return core_->store.erase(mine);
     }
 
-    /// Drops many copies, in one round trip where the store can; answers how many were there.
+    /// Drops many copies, in one round trip where the store can.
+    ///
+    /// @return how many were there
+    /// @throws StoreError  as `invalidate`: any of the copies may still be there
     std::size_t invalidate_many(std::span<const key_type> keys) const {
         for (const key_type& key : keys) {
             core_->end_back_off(key);
@@ -253,6 +256,8 @@ public:
     std::size_t invalidate_many(R&& keys) const {
         return invalidate_many(std::span<const key_type>{as_keys<key_type>(keys)});
     }
+
+    /// @copydoc invalidate_many
     std::size_t invalidate_many(std::initializer_list<key_type> keys) const {
         return invalidate_many(std::span<const key_type>{keys.begin(), keys.size()});
     }
@@ -286,6 +291,8 @@ public:
             return timed_many(core, batch);
         });
     }
+
+    /// @copydoc warm
     WarmReport<key_type> warm(std::initializer_list<key_type> keys,
                               const WarmOptions& how = {}) const {
         return warm(std::span<const key_type>{keys.begin(), keys.size()}, how);
@@ -307,6 +314,8 @@ public:
             }
         });
     }
+
+    /// @copydoc warm
     template <class F>
         requires BulkLoaderFor<F, Store>
     WarmReport<key_type> warm(std::initializer_list<key_type> keys, F&& loader,
@@ -346,7 +355,6 @@ public:
 protected:
     friend struct Inspect;
     using Core = detail::Core<Store, L>;
-
     PolicyBase(S store, L loader, Options options)
         : core_{std::make_shared<Core>(coherent(std::move(store)), std::move(loader),
                                        std::move(options))} {}
@@ -362,44 +370,9 @@ private:
         }
     }
 
-    using Lookup = detail::Lookup<Core>;
-
     [[nodiscard]] ReadPath<Core> reads() const noexcept { return ReadPath<Core>{*core_}; }
     [[nodiscard]] WritePath<Core> writes() const noexcept { return WritePath<Core>{*core_, After}; }
     [[nodiscard]] OwnLoad<Core> own_load() const noexcept { return {core_.get()}; }
-
-    static auto into(std::optional<value_type>& value) {
-        return [&value](const value_type* found, Remaining, Ttl) {
-            if (found != nullptr) {
-                value.emplace(*found);
-            }
-        };
-    }
-
-    template <class Q, class Load>
-    Fetched<value_type> fetch_with(const Q& key, const Read& how, const Load& load) const {
-        if (how.from == From::source) {
-            return reads().reload(as_key<key_type>(key), how, load);
-        }
-        Fetched<value_type> fetched;
-        const Ttl usual = core_->options.ttl;
-        Lookup lookup{core_->query(true)};
-        const auto take = [&](const value_type* found, Remaining remaining, Ttl life) {
-            if (found != nullptr) {
-                fetched.value.emplace(*found);
-            }
-            fetched.source = lookup.source;
-            if (lookup.source == Source::hit) {
-                fetched.remaining = whole(remaining);
-                fetched.age = (std::max)((life > Ttl::zero() ? life : usual) - fetched.remaining,
-                                         Ttl::zero());
-            }
-        };
-        if (reads().hit(as_lookup_key<key_type>(key), lookup, take)) {
-            return fetched;
-        }
-        return reads().miss(as_key<key_type>(key), lookup, how, load);
-    }
 
     template <class R, class Load>
     WarmReport<key_type> warm_with(R& keys, const WarmOptions& how, const Load& load) const {

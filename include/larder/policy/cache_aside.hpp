@@ -46,6 +46,8 @@ class CacheAside : detail::RequiresStore<S>,
     using Base = detail::PolicyBaseOf<S, L, detail::AfterWrite::drop>;
 
 public:
+    /// A policy over this store and this loader, which it keeps.
+    ///
     /// @throws std::invalid_argument  an option makes no sense; it names field and value
     CacheAside(S store, L loader, Options options = {})
         : Base{std::move(store), std::move(loader), std::move(options)} {}

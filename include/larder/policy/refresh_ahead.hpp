@@ -41,6 +41,8 @@ class RefreshAhead : detail::RequiresStore<S>,
     using Base = detail::PolicyBaseOf<S, L, detail::AfterWrite::drop>;
 
 public:
+    /// A policy over this store and this loader, which it keeps.
+    ///
     /// @throws std::invalid_argument  an option makes no sense; it names field and value
     RefreshAhead(S store, L loader, Options options = {})
         : Base{std::move(store), std::move(loader), ahead(std::move(options))} {}

@@ -104,15 +104,20 @@ public:
     /// @throws StoreError  the entries may still be served: a lost invalidation must not be silent
     void invalidate_tag(const std::string& tag) const { invalidate_tags({&tag, 1}); }
 
-    /// The same for any of several, in one step.
+    /// The same for any of several tags, in one step.
+    ///
+    /// @throws as `invalidate_tag`
     void invalidate_tags(std::span<const std::string> tags) const {
         this->core().store.invalidate_tags(tags);
     }
+    /// @copydoc invalidate_tags
     void invalidate_tags(std::initializer_list<std::string> tags) const {
         invalidate_tags(std::span<const std::string>{tags.begin(), tags.size()});
     }
 
     /// Makes every entry of Tagged policies on this store a miss, known absences too.
+    ///
+    /// @throws as `invalidate_tag`
     void invalidate_all() const { invalidate_tag(detail::everything_tag()); }
 
 private:

@@ -18,6 +18,7 @@ LARDER_NS_BEGIN
 template <class R>
 class Unfenced {
 public:
+    /// @param repository  or a std::reference_wrapper of one
     explicit Unfenced(R repository) : repository_{std::move(repository)} {}
 
     /// The repository itself: policies call nothing else.
@@ -35,6 +36,8 @@ private:
 /// ```cpp
 /// larder::WriteBehind cache{store, larder::unfenced(Table{db}), journal};
 /// ```
+///
+/// @return the repository, wrapped: it is written without versions
 template <class R>
 [[nodiscard]] Unfenced<R> unfenced(R repository) {
     return Unfenced<R>{std::move(repository)};

@@ -105,6 +105,8 @@ public:
     using value_type = typename Base::value_type;
     using journal_type = J;
 
+    /// A policy with a journal of its own, in memory unless its store says otherwise.
+    ///
     /// @throws std::invalid_argument  an option makes no sense; it names field and value
     WriteBehind(S store, R repository, Options options = {}, WriteBehindOptions behind = {})
         : WriteBehind{store, std::move(repository), journal_beside(store), std::move(options),
@@ -121,6 +123,7 @@ public:
           flusher_{std::make_unique<Flusher>(this->core())} {}
 
     WriteBehind(WriteBehind&&) noexcept = default;
+    /// Ends this policy as its destructor does, then takes the other's place.
     WriteBehind& operator=(WriteBehind&& other) noexcept {
         if (this != &other) {
             flusher_ = std::move(other.flusher_);
@@ -151,11 +154,16 @@ public:
     std::size_t flush(Ttl within) const { return flusher_->flush(within); }
 
     /// The changes that the database would not take.
+    ///
+    /// @throws StoreError  the journal cannot be asked
     [[nodiscard]] std::vector<DeadLetter<key_type, value_type>> dead_letters() const {
         return journal().dead_letters();
     }
 
-    /// Tries a dead letter again, unless a newer change has taken it away; true if it was there.
+    /// Tries a dead letter again, unless a newer change has taken it away.
+    ///
+    /// @return true if it was there
+    /// @throws StoreError  the journal cannot be asked; nothing has changed
     bool revive(const key_type& key) const {
         const bool revived = journal().revive(key);
         if (revived) {
@@ -165,9 +173,13 @@ public:
         return revived;
     }
 
-    /// Forgets a dead letter; true if it was there.
+    /// Forgets a dead letter.
+    ///
+    /// @return true if it was there
+    /// @throws StoreError  the journal cannot be asked; nothing has changed
     bool discard(const key_type& key) const { return journal().discard(key); }
 
+    /// The journal: what waits, how much and for how long.
     [[nodiscard]] J& journal() const noexcept { return this->core().loader.journal(); }
 
     /// The policy's counters, and what waits for the database.

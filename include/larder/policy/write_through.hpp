@@ -42,6 +42,8 @@ class WriteThrough : detail::RequiresStore<S>,
     using Base = detail::PolicyBaseOf<S, L, detail::AfterWrite::replace>;
 
 public:
+    /// A policy over this store and this loader, which it keeps.
+    ///
     /// @throws std::invalid_argument  an option makes no sense; it names field and value
     WriteThrough(S store, L loader, Options options = {})
         : Base{std::move(store), std::move(loader), std::move(options)} {}

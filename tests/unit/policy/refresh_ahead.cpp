@@ -105,6 +105,38 @@ TEST_CASE("no more refreshes at once than the cap", "[refresh]") {
     CHECK(cache.stats().refreshes == 6);
 }
 
+TEST_CASE("an invalidation ends the back-off, of one key and of many", "[refresh]") {
+    World w;
+    w.table.set(1, 10);
+    RefreshAhead cache{w.store,
+                       std::ref(w.table),
+                       {.ttl = 100s, .refresh_backoff = 5s, .executor = w.executor.handle()}};
+    larder::CacheAside other{w.store, [](int) { return 20; }, {.ttl = 4s}};
+    REQUIRE(cache.get(1) == 10);
+    w.clock.advance(85s);
+    w.table.hooks.before_load = [](int) { throw std::runtime_error{"down"}; };
+    CHECK(cache.get(1) == 10);
+    w.executor.run_all();
+    REQUIRE(cache.stats().refresh_failures == 1);
+
+    std::size_t begun = 1;
+    SECTION("none") {
+        w.store.erase(1);  // past the policy
+        begun = 0;
+    }
+    SECTION("of one") {
+        CHECK(cache.invalidate(1));
+    }
+    SECTION("of many") {
+        CHECK(cache.invalidate_many({1, 2}) == 1);
+    }
+    CHECK(other.get(1) == 20);
+    w.clock.advance(3500ms);
+    CHECK(cache.get(1) == 20);  // near its end, within the back-off
+    CHECK(w.executor.pending() == begun);
+    w.executor.run_all();
+}
+
 TEST_CASE("a refresh that failed is not tried again within the back-off", "[refresh]") {
     World w;
     w.table.set(1, 10);
