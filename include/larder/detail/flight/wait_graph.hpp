@@ -165,7 +165,7 @@ private:
         }
     };
 
-    [[nodiscard]] static WaitingThread* take() {
+    [[nodiscard]] static WaitingThread* find_place() {
         Registry& registry = Registry::instance();
         const std::scoped_lock lock{registry.mutex};
         WaitingThread* thread = registry.free;
@@ -202,7 +202,7 @@ inline WaitingThread& this_waiting_thread() {
     // Without a destructor of its own: a thread may still load while its other variables go.
     thread_local WaitingThread* mine = nullptr;
     if (mine == nullptr) [[unlikely]] {
-        mine = WaitGraph::take();
+        mine = WaitGraph::find_place();
         thread_local const WaitGraph::Place place{mine};
     }
     return *mine;

@@ -93,7 +93,7 @@ public:
             take_in(load(keys));
         } catch (...) {
             for (LeasedLoad<E>& lease : leases_) {
-                lease.fail(std::current_exception());
+                lease.load_failed(std::current_exception());
             }
             return;
         }
@@ -105,9 +105,9 @@ private:
         for (std::size_t i = 0; i < leases_.size(); ++i) {
             const KeyFrame<Key> frame{&core_, leases_[i].key()};
             try {
-                leases_[i].load({std::move(rows[i])});
+                leases_[i].loaded({std::move(rows[i])});
             } catch (...) {
-                leases_[i].fail(std::current_exception());
+                leases_[i].load_failed(std::current_exception());
             }
         }
     }

@@ -27,7 +27,7 @@ LARDER_NS_BEGIN
 namespace detail {
 
 /// A lease in hand, until it is filled, withdrawn or given back; its destruction gives it back, and
-/// sends whoever has joined on. Its steps are called in turn: `load` or `fail`, then `fill` or
+/// sends whoever has joined on. Its steps are called in turn: `loaded` or `load_failed`, then `fill` or
 /// `give_back`, and after a fill `close_reload` and `undo_fill` as `ReadSteps` says, then `complete`.
 ///
 /// Of one thread at a time. The key must outlive it.
@@ -71,14 +71,13 @@ public:
     /// Takes in what a load has brought.
     ///
     /// @throws whatever the policy's tags throw
-    void load(Sourced<Value> sourced) {
-        Loaded<Value>& loaded = sourced.loaded;
-        CopyTerms terms =
-            core_->copy_terms(*key_, loaded.value, loaded.ttl, std::move(loaded.tags));
-        row_.emplace(Row{std::move(loaded.value), sourced.source, std::move(terms)});
+    void loaded(Sourced<Value> sourced) {
+        Loaded<Value>& row = sourced.loaded;
+        CopyTerms terms = core_->copy_terms(*key_, row.value, row.ttl, std::move(row.tags));
+        row_.emplace(Row{std::move(row.value), sourced.source, std::move(terms)});
     }
     /// The load has thrown.
-    void fail(std::exception_ptr why) noexcept { failure_ = std::move(why); }
+    void load_failed(std::exception_ptr why) noexcept { failure_ = std::move(why); }
 
     /// Why the load failed; null if it has not.
     [[nodiscard]] const std::exception_ptr& failure() const noexcept { return failure_; }

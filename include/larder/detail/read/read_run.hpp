@@ -298,7 +298,7 @@ private:
         try {
             if (act == ReadAct::load_leased) {
                 const KeyFrame<Key> frame{&core_, key_};
-                leased_->load(timed(core_, key_, load_));
+                leased_->loaded(timed(core_, key_, load_));
             } else if (act == ReadAct::load_bypass) {
                 loaded_.emplace((*bypass_)(load_));
             } else {
@@ -311,7 +311,7 @@ private:
             return steps_.loaded(act);
         }
         if (act == ReadAct::load_leased) {
-            leased_->fail(failure_);
+            leased_->load_failed(failure_);
         }
         return steps_.load_failed(act);
     }
