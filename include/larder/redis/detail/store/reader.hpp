@@ -222,11 +222,10 @@ private:
     // The commands of `add_time_read`.
     static constexpr std::size_t time_reads = 2;
 
-    // PTTL first: after GET, a stale value could borrow its successor's.
+    // PTTL first: after GET, a stale value could borrow its successor's. Rule R2.
     static void add_time_read(Pipeline& pipeline, const std::string& slot) {
         pipeline.command("PTTL", slot).command("GET", slot);
     }
-    // Rule R2.
     [[nodiscard]] Reading read_with_time(const std::string& slot, const Query& query) const {
         std::array<Reply, time_reads> replies;
         Pipeline pipeline;
