@@ -49,6 +49,7 @@ struct RawCodec {
 
     static constexpr bool textual = true;
 
+    /// The bytes of a string, the digits of a number, `true` or `false`.
     [[nodiscard]] std::string encode(const V& value) const {
         if constexpr (std::same_as<V, bool>) {
             return value ? "true" : "false";

@@ -120,6 +120,7 @@ public:
 
     static constexpr bool textual = false;
 
+    /// With the options as they are.
     Compressed() : Compressed{CompressedOptions{}} {}
 
     /// @throws std::invalid_argument  a level that zstd does not have, or `max_bytes` 0

@@ -15,6 +15,7 @@ LARDER_NS_BEGIN
 /// A journal that is known not to be shared. Made by `unshared`.
 template <class J>
 struct Unshared : J {
+    /// As `unshared` does.
     explicit Unshared(J journal) : J{std::move(journal)} {}
 
     static constexpr bool unshared = true;
