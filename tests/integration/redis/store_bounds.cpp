@@ -322,7 +322,7 @@ TEST_CASE(
     CHECK_THROWS_AS(store.open_refresh("3", true), StoreError);
 }
 
-TEST_CASE("a user with the rights that the README lists can do everything", "[redis]") {
+TEST_CASE("a user with the rights that the page of Redis lists can do everything", "[redis]") {
     const RedisServer server;
     server.run("ACL", "SETUSER", "shop", "on", ">secret", "~n:*", "~~clock:n", "~~tag:n:*",
                "~~refresh:n:*", "-@all", "+get", "+mget", "+set", "+del", "+pttl", "+pexpire",

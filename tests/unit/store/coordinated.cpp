@@ -577,7 +577,7 @@ TEST_CASE("a refresh that was dropped while the store is down cannot be closed i
 }
 
 TEST_CASE("a plain store that adds a life to its clock keeps an endless one", "[coordinated]") {
-    // As in the README: no store of a user's need know of endless lives.
+    // As on the page of stores: no store of a user's need know of endless lives.
     larder_test::PlainStore<int, int> plain;
     Coordinated store{plain};
     constexpr Lifetime endless{(larder::Ttl::max)(), (larder::Ttl::max)()};
