@@ -30,7 +30,6 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -136,9 +135,9 @@ struct Core {
             fresh = (std::max)(fresh, Ttl{1});
         }
         if (tags_of) {
-            Tags more = tags_of(key, value);
-            tags.insert(tags.end(), std::make_move_iterator(more.begin()),
-                        std::make_move_iterator(more.end()));
+            for (std::string& tag : tags_of(key, value)) {
+                tags.push_back(std::move(tag));
+            }
         }
         // A known absence has no stale form: there is nothing to serve.
         return {{fresh, value ? options.grace : Ttl::zero()}, std::move(tags), own_ttl.has_value()};
