@@ -64,7 +64,7 @@ enum class Errc {
                 case Errc::cancelled: return "cancelled";
                 case Errc::recursive_load: return "recursive load";
                 case Errc::store_failed: return "the store failed";
-                case Errc::store_full: return "too many missed invalidations";
+                case Errc::store_full: return "too many queued invalidations";
                 case Errc::codec_failed: return "the codec failed";
                 case Errc::tags_unsupported: return "the store cannot keep tags";
                 case Errc::bad_batch: return "a batch of the wrong size";

@@ -140,7 +140,8 @@ inline constexpr Metric counters[] = {
 
 /// What goes up and down, in every store.
 inline constexpr Metric gauges[] = {
-    {"queued_invalidations", "Drops that the store has missed.", &Stats::queued_invalidations},
+    {"queued_invalidations", "Invalidations that the store has missed.",
+     &Stats::queued_invalidations},
     {"pending", "Changes not yet in the database.", &Stats::pending},
 };
 

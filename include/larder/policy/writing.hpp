@@ -39,10 +39,10 @@ class PolicyBase;
 /// ```
 ///
 /// Thread safety: one guard belongs to one thread at a time.
-template <class E>
+template <class C>
 class [[nodiscard]] Writing {
 public:
-    using key_type = typename E::Key;
+    using key_type = typename C::Key;
 
     Writing(Writing&&) noexcept = default;
     Writing& operator=(Writing&&) = delete;
@@ -60,10 +60,10 @@ private:
     template <class, class, detail::AfterWrite>
     friend class detail::PolicyBase;
 
-    Writing(std::shared_ptr<E> core, std::vector<key_type> keys)
+    Writing(std::shared_ptr<C> core, std::vector<key_type> keys)
         : core_{std::move(core)},
           keys_{std::move(keys)},
-          writes_{detail::WritePath<E>{*core_, detail::AfterWrite::drop}.begin_many(keys_)} {
+          writes_{detail::WritePath<C>{*core_, detail::AfterWrite::drop}.begin_many(keys_)} {
         for (auto& write : writes_) {
             write.saving();
         }
@@ -76,9 +76,9 @@ private:
         }
     }
 
-    std::shared_ptr<E> core_;  // the guard may outlive the policy
+    std::shared_ptr<C> core_;  // the guard may outlive the policy
     std::vector<key_type> keys_;
-    std::vector<detail::OpenWrite<E>> writes_;
+    std::vector<detail::OpenWrite<C>> writes_;
 };
 
 LARDER_NS_END

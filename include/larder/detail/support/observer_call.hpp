@@ -16,7 +16,7 @@ namespace detail {
 /// that reads through the policy would else be told of that read's failure, and read again.
 class ObserverCall {
 public:
-    /// @param whom  the engine whose observer it is
+    /// @param whom  the core whose observer it is
     explicit ObserverCall(const void* whom) noexcept
         : whom_{whom}, outer_{innermost()}, first_{!is_told(whom)} {
         innermost() = this;
