@@ -94,7 +94,6 @@ concept CoherentStore =
             s.finish_write(key, ticket, detail::Finish::nothing, std::move(value), terms)
         } -> std::same_as<bool>;
         { s.open_refresh(key, true) } -> std::same_as<detail::Opening<typename S::value_type>>;
-        s.close_refresh(key, lease);
         { s.clock() } -> Clock;
         { S::keeps_tags } -> std::convertible_to<bool>;
         { S::fallible } -> std::convertible_to<bool>;

@@ -1109,58 +1109,6 @@ void refresh_contract(Rig<S>& rig) {
         CHECK(b.is_free());
     }
 
-    // Rule S5.
-    SECTION("close, Value: Absent") {
-        const auto lease = b.lead_refresh(true);
-        store.erase(b.k);
-        b.put(1);
-        CHECK_FALSE(b.fill(lease, 2));
-        store.close_refresh(b.k, lease);
-        CHECK(b.is_free());
-    }
-    SECTION("close, Value+Refreshing of another: its value goes, its lease stands") {
-        b.put(1);
-        const auto lease = b.lead_refresh(true);
-        b.put(2);
-        const auto other = b.lead_refresh();
-        CHECK_FALSE(b.fill(lease, 3));
-        store.close_refresh(b.k, lease);
-        CHECK(b.absent());
-        CHECK(b.slot() == Slot::join);
-        CHECK(b.fill(other, 4));
-        CHECK(b.has(4));
-    }
-    SECTION("close, Loading of another: nothing") {
-        const auto lease = b.lead_refresh(true);
-        store.erase(b.k);
-        const auto other = b.lead();
-        store.close_refresh(b.k, lease);
-        CHECK(b.slot() == Slot::join);
-        CHECK(b.fill(other, 1));
-        CHECK(b.has(1));
-    }
-    SECTION("close, Writing: nothing") {
-        const auto lease = b.lead_refresh(true);
-        const Ticket ticket = b.begin();
-        store.close_refresh(b.k, lease);
-        CHECK(b.slot() == Slot::bypass);
-        CHECK(b.finish(ticket, 1));
-        CHECK(b.has(1));
-    }
-    SECTION("close, its own lease: nothing") {
-        b.put(1);
-        const auto lease = b.lead_refresh(true);
-        store.close_refresh(b.k, lease);
-        CHECK(b.has(1));
-        CHECK(b.fill(lease, 2));
-        CHECK(b.has(2));
-    }
-    SECTION("close, Absent: nothing") {
-        const auto lease = b.lead_refresh(true);
-        store.erase(b.k);
-        store.close_refresh(b.k, lease);
-        CHECK(b.is_free());
-    }
     SECTION("of all who refresh in the background at once, one leads") {
         for (int round = 0; round < 20; ++round) {
             b.put(round);
@@ -1328,7 +1276,7 @@ void history_contract(Rig<S>& rig) {
         const bool kept =
             store.fill(b.k, opening.lease, b.value(version), {minute_with_grace}).kept;
         if (forced && !kept) {
-            store.close_refresh(b.k, opening.lease);
+            store.erase(b.k);
         }
         opening.lead.complete(larder::Fetched<V>{b.value(version), {}, {}, {}});
         return version;

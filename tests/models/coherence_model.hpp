@@ -162,19 +162,6 @@ public:
         return Answer::lead;
     }
 
-    // The end of refresh(l, v), when its fill was dropped.
-    void close_refresh(std::uint64_t l) {
-        if (stands(l) || slot != Kind::value) {
-            return;
-        }
-        const std::uint64_t other = lease;
-        to_absent();
-        if (other != 0) {
-            slot = Kind::loading;
-            lease = other;
-        }
-    }
-
 private:
     void to_absent() {
         slot = Kind::absent;

@@ -357,6 +357,23 @@ TEST_CASE("a reload, a reader and an invalidation, in every order") {
             cast.once(changes_and_says_nothing);
         });
     }
+    explore("a reload, a writer, a change", memory(Slot::holds_a_copy), [](auto& cast) {
+        cast.reader({Flaw::dies, Flaw::not_kept}, ReadKind::reload);
+        cast.writer(AfterWrite::replace, {Flaw::dies});
+        cast.once(changes_and_says_nothing);
+    });
+    explore("two reloads, a change", memory(Slot::holds_a_copy), [](auto& cast) {
+        cast.reader({Flaw::dies}, ReadKind::reload);
+        cast.reader({Flaw::dies}, ReadKind::reload);
+        cast.once(changes_and_says_nothing);
+    });
+    explore("a reload, a reader, an invalidation, a change", memory(Slot::holds_a_copy),
+            [](auto& cast) {
+                cast.reader({}, ReadKind::reload);
+                cast.reader();
+                cast.once(invalidates);
+                cast.once(changes_and_says_nothing);
+            });
 }
 
 TEST_CASE("a read whose task is thrown away, in every order") {

@@ -162,12 +162,6 @@ private:
                 }
                 break;
             case 7:
-                if (const auto lease = pick(leases_)) {
-                    note("close_refresh lease " + std::to_string(lease->mine));
-                    model_.close_refresh(lease->mine);
-                    store_.close_refresh(key, lease->theirs);
-                }
-                break;
             case 8:
                 if (const auto lease = pick(leases_)) {
                     note("withdraw lease " + std::to_string(lease->mine));

@@ -322,7 +322,7 @@ public:
     [[nodiscard]] bool unknown() const noexcept { return unknown_; }
 
     void step() override {
-        if (late_) {
+        if (done_) {
             late_ = false;
             commit();
             return;

@@ -312,14 +312,6 @@ public:
     void withdraw(const K& key, const detail::Lease& lease) {
         fill(key, lease, std::nullopt, detail::CopyTerms{});
     }
-    /// The fill of a forced refresh was dropped: nothing that is older than the refresh stays.
-    void close_refresh(const K& key, const detail::Lease& lease) {
-        const std::string name = slots().of(key);
-        static_cast<void>(state_->step(redis::detail::SlotScripts::instance().close_refresh,
-                                       {name, redis::detail::SlotNames::side(name)},
-                                       {redis::detail::hex(lease.id)}));
-    }
-
     /// Opens a write.
     ///
     /// @throws StoreError  the server cannot be told

@@ -266,13 +266,6 @@ public:
     void withdraw(const K& key, const detail::Lease& lease) {
         end_lease(key, [&](auto& state, detail::Held) { return state.withdraw(lease.id); });
     }
-    /// The fill of a refresh by name was refused: no older value may be served any more.
-    void close_refresh(const K& key, const detail::Lease& lease) {
-        end_lease(key, [&](auto& state, detail::Held held) {
-            return state.close_refresh(lease.id, held);
-        });
-    }
-
     /// A writer begins: whatever copy there is goes.
     [[nodiscard]] detail::Ticket begin_write(const K& key, Ttl life) {
         const detail::Ticket ticket{shards_->next_id(), shards_->tags.now()};

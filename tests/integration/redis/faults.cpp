@@ -467,7 +467,6 @@ TEST_CASE("a user without rights of administration can do everything", "[redis][
     CHECK(store.remote_lease(5, beside.lease));
     store.release(5, beside.lease);
     const auto forced = store.open_refresh(5, true);
-    store.close_refresh(5, forced.lease);
     CHECK(store.fill(5, forced.lease, 50, {{1h}, {}}).kept);
     store.put(7, 70, {1h});
     CHECK(store.find(7)->value == 70);

@@ -339,7 +339,7 @@ TEST_CASE("a user with the rights that the page of Redis lists can do everything
     store.erase("1");
     store.put("1", "put", {1h, 1h});
     CHECK_FALSE(store.fill("1", forced.lease, "forced", tagged).kept);
-    store.close_refresh("1", forced.lease);
+    store.erase("1");
     CHECK_FALSE(store.find("1"));
     const Ticket ticket = store.begin_write("1", 30s);
     CHECK(store.finish_write("1", ticket, Finish::value, "written", tagged));

@@ -200,7 +200,7 @@ std::vector<Verb> verbs() {
         {"a refresh by name", old_copies,
          [](Bench& b) {
              const auto opening = b.here.open_refresh("1", true);
-             b.here.close_refresh("1", opening.lease);
+             b.here.release("1", opening.lease);
          },
          [](Bench& b) {
              until([&] { return b.here.open_refresh("1", true).slot == Slot::lead; });

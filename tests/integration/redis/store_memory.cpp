@@ -110,7 +110,6 @@ std::vector<Verb> verbs() {
          [](Store& s) {
              const auto opening = s.open_refresh(one, true);
              s.withdraw(one, opening.lease);
-             s.close_refresh(one, opening.lease);
          }},
         {"a write", true, [](Store& s) { end(s, one, s.begin_write(one, 30min)); }},
         {"writes", true,

@@ -565,17 +565,6 @@ TEST_CASE("a handle that goes while its store is down ends its replay", "[coordi
     CHECK(plain.faults().erases == erases);
 }
 
-TEST_CASE("a refresh that was dropped while the store is down cannot be closed in silence",
-          "[coordinated]") {
-    FlakyStore plain;
-    Coordinated store{plain};
-    store.put(1, 10, minute);
-    const Lease lease = store.open_refresh(1, true).lease;
-    store.put(1, 11, minute);
-    plain.down(true);
-    CHECK_THROWS_AS(store.close_refresh(1, lease), StoreError);
-}
-
 TEST_CASE("a plain store that adds a life to its clock keeps an endless one", "[coordinated]") {
     // As on the page of stores: no store of a user's need know of endless lives.
     larder_test::PlainStore<int, int> plain;

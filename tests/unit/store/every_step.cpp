@@ -164,12 +164,6 @@ std::vector<Verb<Store>> verbs() {
         {"release", reloading, [](T& t) { t.store.release(t.key, t.opening.lease); }},
         {"withdraw", reloading, [](T& t) { t.store.withdraw(t.key, t.opening.lease); },
          Old::must_go},
-        {"close_refresh",
-         [refreshing](T& t) {
-             refreshing(t);
-             t.old_copy();
-         },
-         [](T& t) { t.store.close_refresh(t.key, t.opening.lease); }, Old::must_go},
         {"begin_write, absent", nothing, begin},
         {"begin_write, over a copy", old_copy, begin, Old::must_go},
         {"begin_write, while it is written",

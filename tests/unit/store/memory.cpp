@@ -286,7 +286,6 @@ TEST_CASE("a key that does not equal itself costs nothing", "[memory]") {
         CHECK_FALSE(store.fill(nan, opening.lease, round, {hour}).kept);
         const auto forced = store.open_refresh(nan, true);
         store.withdraw(nan, forced.lease);
-        store.close_refresh(nan, forced.lease);
         store.release(nan, forced.lease);
         const Ticket ticket = store.begin_write(nan, 30s);
         CHECK(store.finish_write(nan, ticket, Finish::value, round, {hour}));

@@ -139,16 +139,6 @@ public:
             step.erase_or_queue();
         }
     }
-    /// The fill of a refresh by name was refused: no older value may be served any more.
-    void close_refresh(const Key& key, const Lease& lease) {
-        Step step{*stripes_, key, Create::no};
-        const Held held = step.find() ? Held::fresh : Held::nothing;
-        step->expire(held, stripes_->clock.now());
-        if (step->close_refresh(lease.id, held) == Effect::erase) {
-            step.erase();
-        }
-    }
-
     /// The plain store's copy goes before the database is touched: it may outlive this process.
     /// Rule S14.
     [[nodiscard]] Ticket begin_write(const Key& key, Ttl life) {

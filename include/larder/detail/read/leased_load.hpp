@@ -119,9 +119,10 @@ public:
         }
     }
 
-    /// A reload whose fill was refused leaves no older copy. Never throws: see `fill`. Rule S5.
+    /// A reload whose fill was refused is an invalidation: whatever copy there is, or is being made, may
+    /// be older than what it returns. Never throws: see `fill`. Rule S5.
     void close_reload() noexcept {
-        attempt([&] { core_->store.close_refresh(*key_, lease_); });
+        attempt([&] { core_->store.erase(*key_); });
     }
 
     /// What the load brought could not be stored. An older copy that is still served goes: the source

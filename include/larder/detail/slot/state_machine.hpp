@@ -201,17 +201,6 @@ public:
         return Slot::lead;
     }
 
-    /// The fill of a refresh by name was refused: no older value may be served any more. Rule S5.
-    Effect close_refresh(std::uint64_t lease, Held held) {
-        if (held == Held::nothing || writing() || stands(lease)) {
-            return Effect::keep;
-        }
-        if (refreshing()) {
-            kind_ = Kind::loading;  // whose load began after that of `lease`
-        }
-        return Effect::erase;
-    }
-
     /// A value from outside of the protocol.
     Effect put() {
         if (writing()) {

@@ -58,20 +58,6 @@ if kind == 'V' then put(KEYS[2], ARGV[1] .. mark(v), ARGV[2]) return '+' end
 put(KEYS[1], ARGV[3], ARGV[2])
 return 'L')"};
 
-    /// No value that is older than a refresh by name stays. Slot, side; lease.
-    Script close_refresh{prelude() + beside() + R"(
-local v, kind = inspect(KEYS[1])
-if kind ~= 'V' then return 0 end
-local s = beside(v)
-if s and string.sub(s, 1, 16) == ARGV[1] then return 0 end
-if s then
-  put(KEYS[1], '\1\1L' .. string.sub(s, 1, 16), redis.call('PTTL', KEYS[2]))
-  redis.call('DEL', KEYS[2])
-else
-  redis.call('DEL', KEYS[1])
-end
-return 1)"};
-
     /// Fills: {lease found, kept, tags stand}. What is not kept (life 0, no room, tags that do not
     /// stand) leaves nothing: no older value may hide what the source has said.
     /// Slot; loading bytes, life ms, value.
