@@ -1062,6 +1062,7 @@ void refresh_contract(Rig<S>& rig) {
         CHECK(b.fill(lease, 1));
         CHECK(b.has(1));
     }
+    // Rule S5.
     SECTION("by name, Loading: the older load is fenced, and nobody joins it") {
         const auto old = store.open(b.k);
         const auto forced = store.open_refresh(b.k, true);
