@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <exception>
 #include <filesystem>
+#include <future>
 #include <latch>
 #include <optional>
 #include <stdexcept>
@@ -403,6 +404,32 @@ TEST_CASE("the connections of one call have one connect_timeout", "[redis][fault
     const auto took = time_of([&] { CHECK_THROWS_AS(client.command("GET", "k"), TimeoutError); });
     CHECK(took >= 1s);
     CHECK(took < 1600ms);
+}
+
+TEST_CASE("who waits while others connect has the time of a command afterwards",
+          "[redis][faults]") {
+    const FakeServer server{[](const Peer& peer) {
+        for (std::string bytes = peer.read(); !bytes.empty(); bytes = peer.read()) {
+            if (has(bytes, "SELECT")) {
+                peer.drip("+OK\r\n", 300ms, 5);
+            } else {
+                for (std::size_t at = bytes.find("GET"); at != std::string::npos;
+                     at = bytes.find("GET", at + 1)) {
+                    peer.write("$1\r\nx\r\n");
+                }
+            }
+        }
+    }};
+    ClientOptions options = options_for(server, 100ms);
+    options.database = 1;
+    options.connect_timeout = 5s;
+    const Client client{options};
+    auto first = std::async(std::launch::async, [&] { return client.command("GET", "small"); });
+    wait_for_calls(client, 1);
+    auto second = std::async(std::launch::async, [&] { return client.command("GET", "small"); });
+    CHECK(first.get().text() == "x");
+    CHECK(second.get().text() == "x");
+    CHECK(client.stats().connects == 1);
 }
 
 TEST_CASE("what a server may have seen is not reported as not sent", "[redis][faults]") {
