@@ -37,7 +37,7 @@ public:
     [[nodiscard]] bool hit() const { return slot == Kind::value && valid(epoch); }
     [[nodiscard]] bool leased() const { return lease != 0 && (slot == Kind::loading || hit()); }
 
-    // The Invalidator.
+    // An invalidation.
     void invalidate() {
         least = most = ++clock;
         missing = false;
