@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""links.py ROOT: every link of the pages leads somewhere, and every file that a page names exists.
+"""links.py ROOT: every link of the pages leads somewhere, and every file and every name in code that a page names exists.
 
 A link is `[text](path#heading)`; addresses with a scheme are not asked. A name is `some/file.hpp` in backticks, with
 an ending of the kinds below: it must be the end of a path in the tree, or be under a folder that the page's own is in.
-Names in code blocks are not looked at.
+Any other word of four letters or more in backticks must stand in some source file. Code blocks are not looked at.
 """
 import re
 import subprocess
@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 ENDINGS = "hpp|cpp|sh|py|pml|md|cmake|svg|txt|yml"
-MADE_UP = {"quick.cpp"}  # what a reader is to write
+SOURCES = {".hpp", ".cpp", ".sh", ".py", ".pml", ".cmake", ".txt"}
+MADE_UP = {"quick.cpp", "PascalCase", "snake_case"}  # what a reader is to write
 
 
 def without_blocks(text):
@@ -50,6 +51,9 @@ def main():
     files = {path.relative_to(root).as_posix() for path in root.rglob("*")
              if path.is_file() and path.relative_to(root).parts[0] not in skipped}
     ends = {"/".join(parts[i:]) for parts in (name.split("/") for name in files) for i in range(len(parts))}
+    known = {word for name in files if Path(name).suffix in SOURCES
+             for word in re.findall(r"\w+", (root / name).read_text(encoding="utf-8", errors="replace"))}
+    known |= {Path(name).stem for name in files} | MADE_UP
     faults, links, names = [], 0, 0
     for page in pages:
         here = page.relative_to(root).as_posix()
@@ -70,9 +74,14 @@ def main():
             names += 1
             if match.group(1) not in ends | MADE_UP:
                 faults.append(f"{here}:{line_of(match.start())}: no file is named {match.group(1)}")
+        for match in re.finditer(r"`([^`\n]+)`", whole):
+            for word in re.findall(r"(?<!\w)(?:-D)?([A-Za-z]\w{3,})", match.group(1)):
+                names += 1
+                if word not in known:
+                    faults.append(f"{here}:{line_of(match.start())}: nothing is named {word}")
     for fault in faults:
         print(fault)
-    print(f"{len(pages)} pages, {links} links, {names} names of files, {len(faults)} faults")
+    print(f"{len(pages)} pages, {links} links, {names} names, {len(faults)} faults")
     sys.exit(bool(faults))
 
 
