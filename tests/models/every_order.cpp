@@ -252,9 +252,13 @@ auto memory(Slot slot = Slot::empty, larder::Options options = {}) {
 }
 
 /// The same over a plain store, of whose first calls one fails, or two in turn.
-auto failing(std::size_t calls, larder::OnStoreFailure on = larder::OnStoreFailure::proceed) {
-    return [calls, on](Choices& choices) {
+auto failing(std::size_t calls, larder::OnStoreFailure on = larder::OnStoreFailure::proceed,
+             Slot slot = Slot::empty) {
+    return [calls, on, slot](Choices& choices) {
         auto state = std::make_shared<FailingPlain::State>();
+        if (slot == Slot::holds_a_copy) {
+            state->entry = larder::Entry<int>{1, std::chrono::minutes{1}};
+        }
         larder::Options options;
         options.on_store_failure = on;
         auto world = std::make_unique<OrderWorld<Plain>>(Plain{FailingPlain{state}}, options);
@@ -411,6 +415,12 @@ TEST_CASE("a store of which a call fails or a reply is lost, in every order") {
             cast.reader();
             cast.reader({}, ReadKind::reload);
         });
+        explore("a reload, a reader, a change, a store that fails",
+                failing(6, on, Slot::holds_a_copy), [](auto& cast) {
+                    cast.reader({Flaw::not_kept}, ReadKind::reload);
+                    cast.reader();
+                    cast.once(changes_and_says_nothing);
+                });
         explore("a reader, an invalidation, a store that fails", failing(6, on), [](auto& cast) {
             cast.reader({Flaw::dies});
             cast.outsider(invalidates);

@@ -62,6 +62,7 @@ ReadStep tell(ReadSteps& steps, ReadAct act, const Answer& answer) {
         case ReadAct::load_alone: return answer.other ? steps.load_failed(act) : steps.loaded(act);
         case ReadAct::fill: return steps.filled(answer.yes, answer.other);
         case ReadAct::close_reload: return steps.closed(answer.other);
+        case ReadAct::invalidate: return steps.invalidated();
         case ReadAct::undo_fill: return steps.undone();
         case ReadAct::give_back: return steps.gave_back();
         default: break;
@@ -139,6 +140,10 @@ public:
         : start_{start}, stale_{start.stale && start.kind == ReadKind::miss} {}
 
     void answered(ReadAct act, const Answer& answer) {
+        if (act == ReadAct::invalidate) {
+            invalidated_ = true;  // and what it gives is what it was to give
+            return;
+        }
         last_ = answer;
         after_ = act;
         switch (act) {
@@ -212,6 +217,7 @@ public:
             case ReadAct::close_reload:
                 CHECK((after_ == ReadAct::fill && !last_.yes && start_.kind == ReadKind::reload));
                 break;
+            case ReadAct::invalidate: CHECK((!lease_ && start_.kind == ReadKind::reload)); break;
             case ReadAct::give_back: CHECK((lease_ && !loaded_)); break;
             default: break;
         }
@@ -266,6 +272,8 @@ private:
             CHECK(act != ReadAct::give_hit);
             CHECK(act != ReadAct::give_stale);
             CHECK((act != ReadAct::give_joined || after_ == ReadAct::wait_bypass));
+            CHECK(invalidated_ ==
+                  (act == ReadAct::give_joined || (act == ReadAct::give_loaded && without_lease_)));
         }
         if (start_.kind == ReadKind::refresh) {
             CHECK_FALSE(without_lease_);
@@ -302,6 +310,7 @@ private:
     bool own_ = false;
     bool remote_ended_ = false;
     bool without_lease_ = false;
+    bool invalidated_ = false;
     std::size_t joined_ = 0;
     std::size_t waits_for_others_ = 0;
     std::size_t bypassed_ = 0;
@@ -624,7 +633,17 @@ TEST_CASE("a reload and a refresh", "[read][steps]") {
         {"a reload within a batch that loads the key takes the lease",
          {.kind = ReadKind::reload, .may = MayWait::deadlock},
          {open_reload},
-         {{bypasses, bypassed(join_bypass)}, {yes, {load_bypass}}, {done, {give_loaded}}}},
+         {{bypasses, bypassed(join_bypass)},
+          {yes, {load_bypass}},
+          {done, {invalidate}},
+          {done, {give_loaded}}}},
+        {"a reload without a lease ends as an invalidation, whoever has loaded",
+         reload,
+         {open_reload},
+         {{bypasses, bypassed(join_bypass)},
+          {no, {wait_bypass}},
+          {value, {invalidate}},
+          {done, {give_joined}}}},
         {"a reload with a deadline",
          limited_reload,
          {queue_reload},

@@ -49,7 +49,8 @@ enum class ReadAct : std::uint8_t {
     load_alone,   ///< load for nobody else, without a lease: `loaded`, `load_failed`
 
     fill,          ///< fill the slot, or withdraw the lease: `filled`
-    close_reload,  ///< drop the older copy that a reload whose fill was refused has left: `closed`
+    close_reload,  ///< a reload whose fill was refused: invalidate the key: `closed`
+    invalidate,    ///< the same, of a reload that has no lease: `invalidated`
     undo_fill,     ///< what could not be stored: give the lease back, drop an older copy: `undone`
     give_back,     ///< give the lease back, tell the waiters why: `gave_back`
 
@@ -206,6 +207,9 @@ public:
         if (brought == FlightEnd::failure) {
             return {stale_ ? ReadAct::give_stale : ReadAct::throw_failure};
         }
+        if (without_lease) {
+            return unfilled(ReadAct::give_joined);
+        }
         return {waited_for == ReadAct::wait_queued && own_ ? ReadAct::give_queued
                                                            : ReadAct::give_joined};
     }
@@ -231,8 +235,10 @@ public:
 
     /// @param load  the step that loaded
     [[nodiscard]] ReadStep loaded(ReadAct load) noexcept {
-        return {load == ReadAct::load_leased ? ReadAct::fill : ReadAct::give_loaded};
+        return load == ReadAct::load_leased ? ReadStep{ReadAct::fill}
+                                            : unfilled(ReadAct::give_loaded);
     }
+    [[nodiscard]] ReadStep invalidated() const noexcept { return {give_}; }
     /// @param load  the step that loaded
     [[nodiscard]] ReadStep load_failed(ReadAct load) noexcept {
         failed_ = true;
@@ -266,6 +272,12 @@ private:
         return {ReadAct::join_bypass, ReadCount::bypassed};
     }
 
+    // What fills nothing is given; but a reload ends as an invalidation.
+    [[nodiscard]] ReadStep unfilled(ReadAct give) noexcept {
+        give_ = give;
+        return {start_.kind == ReadKind::reload ? ReadAct::invalidate : give};
+    }
+
     // The flight has ended without an answer: its leader has gone, or what it brought was invalidated.
     [[nodiscard]] ReadStep look_again(ReadAct waited_for, FlightEnd brought) const noexcept {
         switch (waited_for) {
@@ -297,6 +309,7 @@ private:
     bool own_ = false;           // the queued load
     bool remote_ended_ = false;  // a load of another process has been waited for to its end
     bool failed_ = false;        // the load
+    ReadAct give_ = ReadAct::give_loaded;  // once a reload without a lease has invalidated
 };
 
 }  // namespace detail
