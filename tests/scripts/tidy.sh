@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# tidy.sh INCLUDE: what clang-tidy finds in larder's headers; .clang-tidy says which checks are left out, and why.
+# tidy.sh [INCLUDE]: what clang-tidy finds in larder's headers; .clang-tidy says which checks are left out, and why.
 # Headers of optional components are left out where their dependency is not installed; where clang-tidy is not, this
 # says so and ends with 77, which CTest counts as skipped.
 set -uo pipefail
-include=$(cd "$1" && pwd)
+include=$(cd "${1:-$(dirname "$0")/../../include}" && pwd)
 command -v clang-tidy >/dev/null || { echo "skipped: clang-tidy is not installed (apt install clang-tidy)"; exit 77; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
