@@ -8,7 +8,7 @@ with_progress() {
         started=$SECONDS
         # A wait that leaves no sleep behind when it is killed; who reads our output would wait for that.
         while kill -0 $$ 2>/dev/null && ! read -rt 30 _ <> <(:); do
-            at=$(tail -n 100 "$log" | grep -aoE '^\[ *[0-9]+(/[0-9]+|%)\]|^ *[0-9]+/[0-9]+ Test ' | tail -1 | grep -oE '[0-9]+(/[0-9]+|%)')
+            at=$(tail -n 100 "$log" | grep -aoE '^\[ *[0-9]+(/[0-9]+|%)\]|^ *[0-9]+/[0-9]+ Test ' | tail -1 | grep -oE '[0-9]+(/[0-9]+|%)') || true
             echo "   … ${at:-under way} after $((SECONDS - started)) s"
         done
     ) &
