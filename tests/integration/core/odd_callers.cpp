@@ -688,7 +688,8 @@ TEST_CASE("a refresh that another has overtaken leaves no older copy", "[odd][re
     CHECK_FALSE(policy.peek(1));
     second_may = true;
     second.join();
-    CHECK(policy.peek(1) == 3);
+    CHECK_FALSE(
+        policy.peek(1));  // its lease went with the first's end: it may have loaded before that
     CHECK(nothing_in_hand(policy));
 }
 
