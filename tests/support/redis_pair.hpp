@@ -21,7 +21,7 @@
 namespace larder_test {
 
 /// Two stores over one server that know nothing of each other: each has connections, leases and a
-/// queue of missed drops of its own, as each of two processes has. And the table that both load
+/// queue of missed invalidations of its own, as each of two processes has. And the table that both load
 /// from, in which key k has the row 10 * k to begin with.
 struct RedisPair {
     using Store = larder::RedisStore<int, int>;

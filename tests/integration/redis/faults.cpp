@@ -143,7 +143,7 @@ TEST_CASE("a drop that a frozen server missed is replayed, and until then its co
     CHECK(there.fetch(2).source == Source::hit);
 }
 
-TEST_CASE("a copy whose drop is queued is not served, even while the server answers",
+TEST_CASE("a copy whose invalidation is queued is not served, even while the server answers",
           "[redis][faults]") {
     RedisServer server;
     RedisPair w{hasty(server)};

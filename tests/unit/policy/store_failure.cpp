@@ -31,7 +31,7 @@ using larder_test::Table;
 
 namespace {
 
-// Reads until the missed drop has been replayed; the replay backs off in real time.
+// Reads until the missed invalidation has been replayed; the replay backs off in real time.
 template <class Cache>
 larder::Fetched<int> fetch_when_back(Cache& cache, int key) {
     const auto deadline = std::chrono::steady_clock::now() + 10s;

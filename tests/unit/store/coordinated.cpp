@@ -230,7 +230,8 @@ TEST_CASE("a put that fails takes the copy with it where an erase gets through",
     CHECK(store.open(1).slot == Slot::lead);
 }
 
-TEST_CASE("a key whose drop is queued is not served, and its load is fenced", "[coordinated]") {
+TEST_CASE("a key whose invalidation is queued is not served, and its load is fenced",
+          "[coordinated]") {
     FlakyStore plain;
     Coordinated store{plain};
     store.put(1, 10, minute);
@@ -262,7 +263,7 @@ TEST_CASE("a key whose drop is queued is not served, and its load is fenced", "[
     CHECK(has(store, 2, 20));
 }
 
-TEST_CASE("a queued drop is shared by all copies of the handle", "[coordinated]") {
+TEST_CASE("a queued invalidation is shared by all copies of the handle", "[coordinated]") {
     FlakyStore plain;
     Coordinated store{plain};
     Coordinated other{store};
@@ -295,7 +296,7 @@ TEST_CASE("the queue of drops is bounded", "[coordinated]") {
     CHECK(store.queued_invalidations() == 3);
 }
 
-TEST_CASE("an erase or a put that gets through settles a queued drop", "[coordinated]") {
+TEST_CASE("an erase or a put that gets through ends a queued invalidation", "[coordinated]") {
     FlakyStore plain;
     Coordinated store{plain};
     store.put(1, 10, minute);
