@@ -110,10 +110,10 @@ TEST_CASE("two writers that overtake each other leave no copy, so the database d
 TEST_CASE("a background refresh that meets a write does not bring the old value back", "[race]") {
     World w;
     w.table.set(1, 10);
+    Stop loaded;  // outlives the reload, which the cache waits for
     RefreshAhead cache{w.store, std::ref(w.table), {.ttl = 100s}};
     REQUIRE(cache.get(1) == 10);
     w.clock.advance(85s);  // under 20 % left
-    Stop loaded;
     w.table.hooks.after_load = [&](int) { loaded.pause(); };
 
     CHECK(cache.get(1) == 10);  // served at once; one reload begins
