@@ -26,7 +26,7 @@
 #include <cstddef>
 #include <exception>
 #include <functional>
-#include <list>
+#include <memory>
 #include <optional>
 #include <span>
 #include <unordered_map>
@@ -163,7 +163,7 @@ private:
             if (answers_[at].known) {
                 continue;
             }
-            Part& part = parts_.emplace_back(core_, keys_[at], load_, at);
+            Part& part = *parts_.emplace_back(std::make_unique<Part>(core_, keys_[at], load_, at));
             Lookup<E> lookup{core_.query()};
             if (!stale.empty()) {
                 lookup.stale = std::move(stale[at]);
@@ -213,10 +213,10 @@ private:
     // False: nobody waits.
     bool wait_in_turn() {
         bool waited = false;
-        for (Part& part : parts_) {
-            if (part.waits()) {
+        for (const auto& part : parts_) {
+            if (part->waits()) {
                 waited = true;
-                go_on(part, [&] { return part.run.carry_out(part.step); });
+                go_on(*part, [&] { return part->run.carry_out(part->step); });
             }
         }
         return waited;
@@ -276,9 +276,9 @@ private:
 
     [[nodiscard]] std::vector<Part*> parts_at(ReadAct act) {
         std::vector<Part*> all;
-        for (Part& part : parts_) {
-            if (part.step.act == act) {
-                all.push_back(&part);
+        for (const auto& part : parts_) {
+            if (part->step.act == act) {
+                all.push_back(part.get());
             }
         }
         return all;
@@ -317,7 +317,7 @@ private:
     const OwnLoad<E> load_;
     std::vector<Key> keys_{};
     std::vector<Answer> answers_{};
-    std::list<Part> parts_{};
+    std::vector<std::unique_ptr<Part>> parts_{};  // of the keys that had no fresh copy
 };
 
 }  // namespace detail
