@@ -128,10 +128,12 @@ public:
                 leased_->close_reload();
                 return steps_.closed(leased_->filled().failure != nullptr);
             }
-            case ReadAct::invalidate:
+            case ReadAct::invalidate: {
+                const KeyFrame<Key> frame{&core_, key_};
                 // Where even that cannot be, the next read fails as well.
                 static_cast<void>(core_.invalidate(key_));
                 return steps_.invalidated();
+            }
             case ReadAct::undo_fill: {
                 const KeyFrame<Key> frame{&core_, key_};
                 leased_->undo_fill();

@@ -238,6 +238,7 @@ public:
         return load == ReadAct::load_leased ? ReadStep{ReadAct::fill}
                                             : unfilled(ReadAct::give_loaded);
     }
+    /// Gives what the reload without a lease has brought.
     [[nodiscard]] ReadStep invalidated() const noexcept { return {give_}; }
     /// @param load  the step that loaded
     [[nodiscard]] ReadStep load_failed(ReadAct load) noexcept {
