@@ -283,7 +283,7 @@ private:
 
     // What may come: too late, or a load that would wait for itself, or a write that was refused.
     template <class F>
-    void guarded(F&& f) {
+    [[gnu::noinline]] void guarded(F&& f) {
         try {
             f();
         } catch (const larder::NotWritten&) {

@@ -156,11 +156,12 @@ TEST_CASE("a task may be mutable", "[executor]") {
 }
 
 TEST_CASE("a default executor gives each policy threads of its own", "[executor]") {
+    std::latch let_go{1};  // ahead of the threads that wait for them
+    std::latch hang{static_cast<std::ptrdiff_t>(Executor::default_threads)};
+    std::promise<void> ran;
     const Executor executor;
     const Executor one = executor.bound();
     const Executor other = executor.bound();
-    std::latch let_go{1};
-    std::latch hang{static_cast<std::ptrdiff_t>(Executor::default_threads)};
     for (std::size_t i = 0; i < Executor::default_threads; ++i) {
         REQUIRE(one.submit([&] {
             hang.count_down();
@@ -168,7 +169,6 @@ TEST_CASE("a default executor gives each policy threads of its own", "[executor]
         }));
     }
     hang.wait();
-    std::promise<void> ran;
     REQUIRE(other.submit([&] { ran.set_value(); }));
     CHECK(ran.get_future().wait_for(std::chrono::seconds{30}) == std::future_status::ready);
     let_go.count_down();
@@ -187,10 +187,12 @@ TEST_CASE("copies of one handle share its threads", "[executor]") {
 
 TEST_CASE("the pool has a thread for each task, up to its most", "[executor]") {
     constexpr std::size_t most = Executor::default_threads;
-    Pool pool{most};
     std::latch all_run{most};
     std::latch let_go{1};
+    std::latch one_more{1};
     std::atomic<std::size_t> ran{0};
+    std::atomic<bool> too_early{false};
+    Pool pool{most};
     for (std::size_t i = 0; i < most; ++i) {
         pool.submit([&] {
             all_run.count_down();
@@ -199,8 +201,6 @@ TEST_CASE("the pool has a thread for each task, up to its most", "[executor]") {
         });
     }
     all_run.wait();  // hangs if any waits for another
-    std::latch one_more{1};
-    std::atomic<bool> too_early{false};
     pool.submit([&] {
         too_early = ran == 0;
         one_more.count_down();
@@ -211,9 +211,9 @@ TEST_CASE("the pool has a thread for each task, up to its most", "[executor]") {
 }
 
 TEST_CASE("a task that waits for a later one does not block the pool", "[executor]") {
-    Pool pool{Executor::default_threads};
     std::promise<void> later;
     std::promise<void> done;
+    Pool pool{Executor::default_threads};
     pool.submit([&] {
         pool.submit([&] { later.set_value(); });
         later.get_future().get();

@@ -36,6 +36,7 @@ struct Answer {
     bool yes = false;    // there is one, it is this read's, it was kept
     bool other = false;  // a stale copy, one ahead, a failure
     bool due = true;
+    bool ours = true;
     Slot slot = Slot::bypass;
     WaitEnd end = WaitEnd::over;
     FlightEnd brought = FlightEnd::nothing;
@@ -47,7 +48,8 @@ ReadStep tell(ReadSteps& steps, ReadAct act, const Answer& answer) {
         case ReadAct::find_underway: return steps.found(answer.yes);
         case ReadAct::open:
         case ReadAct::open_reload:
-        case ReadAct::open_refresh: return steps.opened(answer.slot, answer.other, answer.due);
+        case ReadAct::open_refresh:
+            return steps.opened(answer.slot, answer.other, answer.due, answer.ours);
         case ReadAct::queue:
         case ReadAct::queue_reload: return steps.queued(answer.yes);
         case ReadAct::join_bypass: return steps.joined_bypass(answer.yes, answer.other);
@@ -95,6 +97,7 @@ std::vector<Answer> answers_to(ReadAct act, const ReadStart& start) {
                     }
                 }
             }
+            all.push_back({.ours = false, .slot = Slot::bypass});
             return all;
         case ReadAct::wait_underway:
         case ReadAct::wait_flight:
@@ -153,6 +156,7 @@ public:
                 CHECK_FALSE(lease_);
                 lease_ = answer.slot == Slot::lead;
                 stale_ = answer.other && start_.kind == ReadKind::miss;
+                ours_ = answer.ours;
                 break;
             case ReadAct::load_leased:
                 loaded_ = !answer.other;
@@ -272,8 +276,8 @@ private:
             CHECK(act != ReadAct::give_hit);
             CHECK(act != ReadAct::give_stale);
             CHECK((act != ReadAct::give_joined || after_ == ReadAct::wait_bypass));
-            CHECK(invalidated_ ==
-                  (act == ReadAct::give_joined || (act == ReadAct::give_loaded && without_lease_)));
+            CHECK(invalidated_ == (ours_ && (act == ReadAct::give_joined ||
+                                             (act == ReadAct::give_loaded && without_lease_))));
         }
         if (start_.kind == ReadKind::refresh) {
             CHECK_FALSE(without_lease_);
@@ -311,6 +315,7 @@ private:
     bool remote_ended_ = false;
     bool without_lease_ = false;
     bool invalidated_ = false;
+    bool ours_ = true;
     std::size_t joined_ = 0;
     std::size_t waits_for_others_ = 0;
     std::size_t bypassed_ = 0;
@@ -644,6 +649,12 @@ TEST_CASE("a reload and a refresh", "[read][steps]") {
           {no, {wait_bypass}},
           {value, {invalidate}},
           {done, {give_joined}}}},
+        {"but leaves alone what is not the store's to touch",
+         reload,
+         {open_reload},
+         {{{.ours = false, .slot = Slot::bypass}, bypassed(join_bypass)},
+          {yes, {load_bypass}},
+          {done, {give_loaded}}}},
         {"a reload with a deadline",
          limited_reload,
          {queue_reload},

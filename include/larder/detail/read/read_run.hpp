@@ -218,7 +218,8 @@ public:
         flight_ = std::move(opening.flight);
         const bool hit = opening.slot == Slot::hit;
         (hit ? copy_ : stale_) = std::move(opening.copy);
-        return counted(steps_.opened(opening.slot, !hit && stale_, due));
+        const bool ours = opening.slot != Slot::bypass || opening.writing || store_failed_;
+        return counted(steps_.opened(opening.slot, !hit && stale_, due, ours));
     }
 
     /// Tells that the load of the lease is over, and whether it has failed.
@@ -282,6 +283,7 @@ private:
             if (act == ReadAct::open_refresh) {
                 throw;
             }
+            store_failed_ = true;
             core_.count(Count::store_errors);
             if (act == ReadAct::open) {
                 core_.report(EventKind::store_failed, key_, std::current_exception());
@@ -340,6 +342,7 @@ private:
     typename E::Store::Query query_;
     Patience patience_{};
 
+    bool store_failed_ = false;  // at `open`
     std::optional<Copy<Value>> stale_{};
     std::optional<Copy<Value>> copy_{};        // the hit of `open`
     std::shared_ptr<Flight<Value>> flight_{};  // what is waited for

@@ -159,7 +159,10 @@ public:
     ///
     /// @param stale  a stale copy is there
     /// @param due    of a refresh: the copy is near its end, so that nobody else has refreshed it
-    [[nodiscard]] ReadStep opened(Slot slot, bool stale, bool due = true) noexcept {
+    /// @param ours   false: the slot holds what is not the store's to touch, such as another type
+    [[nodiscard]] ReadStep opened(Slot slot, bool stale, bool due = true,
+                                  bool ours = true) noexcept {
+        ours_ = ours;
         stale_ = stale && start_.kind == ReadKind::miss;
         if (start_.kind == ReadKind::refresh) {
             return slot != Slot::lead ? ReadStep{ReadAct::give_nothing}
@@ -273,10 +276,10 @@ private:
         return {ReadAct::join_bypass, ReadCount::bypassed};
     }
 
-    // What fills nothing is given; but a reload ends as an invalidation.
+    // What fills nothing is given; but a reload ends as an invalidation, where there may be a copy.
     [[nodiscard]] ReadStep unfilled(ReadAct give) noexcept {
         give_ = give;
-        return {start_.kind == ReadKind::reload ? ReadAct::invalidate : give};
+        return {start_.kind == ReadKind::reload && ours_ ? ReadAct::invalidate : give};
     }
 
     // The flight has ended without an answer: its leader has gone, or what it brought was invalidated.
@@ -307,6 +310,7 @@ private:
 
     ReadStart start_{};
     bool stale_ = false;         // a stale copy may stand in for what a load does not bring
+    bool ours_ = true;           // the slot
     bool own_ = false;           // the queued load
     bool remote_ended_ = false;  // a load of another process has been waited for to its end
     bool failed_ = false;        // the load
