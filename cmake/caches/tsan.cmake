@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # cmake -C cmake/caches/tsan.cmake -B build/tsan: by g++, optimised: the tests that have threads with
-# ThreadSanitizer, what fails every step without, and all others compiled, not run.
+# ThreadSanitizer, what walks the protocol and fails its steps without, and all others compiled, not run.
 set(CMAKE_CXX_COMPILER g++ CACHE STRING "")
 set(CMAKE_BUILD_TYPE Release CACHE STRING "")
 # Functions have names in a report; lines are not worth their time. What only an optimiser believes to see, wrongly
