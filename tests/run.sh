@@ -4,7 +4,8 @@
 # those of one configuration:
 #
 #   asan   AddressSanitizer and UndefinedBehaviorSanitizer: every test, by clang++ (g++ where there is none)
-#   tsan   g++, optimised: the tests that have threads with ThreadSanitizer; the others are compiled, not run
+#   tsan   g++, optimised: the tests that have threads with ThreadSanitizer, those that walk the protocol
+#          without; the others are compiled, not run
 #   clang  clang++ (g++ where there is none), optimised: the tests that race; and what is needed once: compile
 #          errors by both compilers, consumers, pages, include cost, format, clang-tidy, layers and sizes,
 #          models, examples; the benchmarks are built
