@@ -86,6 +86,7 @@ template <class S, class L>
 class WriteThrough;
 template <class S, class L>
 class RefreshAhead;
+// Without J only where the policy's own header is included.
 template <class S, class R, class J = typename detail::JournalBeside<S>::type>
 class WriteBehind;
 template <class P>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 /// @file
-/// The contract of open_refresh and close_refresh.
+/// The contract of open_refresh.
 
 #ifndef LARDER_TESTS_CONTRACT_REFRESH_HPP
 #define LARDER_TESTS_CONTRACT_REFRESH_HPP

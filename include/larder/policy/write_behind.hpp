@@ -42,6 +42,12 @@ struct JournalBeside {
     using type = MemoryJournal<typename Unwrapped<S>::key_type, typename Unwrapped<S>::value_type,
                                typename Coherent<S>::clock_type>;
 };
+// Of what is no store: any, so that the policy says what is missing.
+template <class S>
+    requires(!store_ok<S>)
+struct JournalBeside<S> {
+    using type = MemoryJournal<int, int>;
+};
 
 template <class S>
 concept shared_between_processes = requires { requires Coherent<S>::shared; };

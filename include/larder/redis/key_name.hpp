@@ -9,21 +9,41 @@
 #include <larder/detail/support/key_text.hpp>
 #include <larder/version.hpp>
 
+#include <array>
 #include <concepts>
+#include <cstddef>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <tuple>
+#include <utility>
 
 LARDER_NS_BEGIN
 
 namespace redis {
+
+namespace detail {
+
+/// It, or a part of it, is a floating point number: two that are equal may be written differently, and
+/// one that is none is not equal to itself.
+template <class K>
+inline constexpr bool has_floating_part = std::floating_point<K>;
+template <class A, class B>
+inline constexpr bool has_floating_part<std::pair<A, B>> =
+    has_floating_part<A> || has_floating_part<B>;
+template <class... T>
+inline constexpr bool has_floating_part<std::tuple<T...>> = (has_floating_part<T> || ...);
+template <class T, std::size_t N>
+inline constexpr bool has_floating_part<std::array<T, N>> = has_floating_part<T>;
+
+}  // namespace detail
 
 /// What can be a key: integers, enumerations, strings, tuples and pairs of these, and whatever
 /// `std::string to_key(const K&)` in the key's own namespace names.
 ///
 /// Two keys that differ must have names that differ.
 template <class K>
-concept Nameable = larder::detail::TextualKey<K> && !std::floating_point<K>;
+concept Nameable = larder::detail::TextualKey<K> && !detail::has_floating_part<K>;
 
 /// How the key is named: `42`, `name`, `1:name` for a tuple; see detail/support/key_text.hpp.
 template <class K>

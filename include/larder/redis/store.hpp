@@ -271,10 +271,7 @@ public:
                                                  const Query& query = {.remaining = true}) {
         std::vector<Opening> openings(keys.size());
         const redis::detail::TrustedSlots trusted = slots().trusted(keys);
-        std::vector<Opening> opened = acquirer().open_many(trusted.slots, query);
-        for (std::size_t i = 0; i < opened.size(); ++i) {
-            openings[trusted.places[i]] = std::move(opened[i]);
-        }
+        acquirer().open_many(trusted.slots, query, openings, trusted.places);
         return openings;
     }
 

@@ -25,6 +25,8 @@ TEST_CASE("keys that differ have names that differ", "[redis]") {
     CHECK(key_name(Pair{"", "x"}) != key_name(Pair{"x", ""}));
     CHECK(key_name(std::tuple{1, std::string{"x"}}) == "1:x");
     static_assert(!larder::redis::Nameable<double>);
+    static_assert(!larder::redis::Nameable<std::pair<int, double>>);
+    static_assert(!larder::redis::Nameable<std::tuple<std::array<float, 2>, int>>);
 }
 
 TEST_CASE("a namespace that could meet another's keys is refused", "[redis]") {

@@ -296,7 +296,6 @@ private:
     }
 
     ReadStep join_bypass() {
-        bypass_.reset();
         bypass_.emplace(core_, key_);
         flight_ = bypass_->awaited();
         return steps_.joined_bypass(bypass_->leads(), flight_ != nullptr);

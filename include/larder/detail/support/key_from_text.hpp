@@ -91,7 +91,8 @@ template <NumberFromText K>
     const char* end = text.data() + text.size();
     const auto read = std::from_chars(text.data(), end, number);
     key = static_cast<K>(number);
-    return read.ec == std::errc{} && read.ptr == end;
+    const bool equals_itself = number == number;  // else it is found by nobody
+    return read.ec == std::errc{} && read.ptr == end && equals_itself;
 }
 
 template <InvertibleKey K>

@@ -28,12 +28,14 @@ namespace detail {
 template <class Q, class K>
 concept KeyFor = std::same_as<Q, K> || LookupKey<Q, K> || std::convertible_to<const Q&, K>;
 
-/// A range of things that convert to T.
+/// A range of things that convert to T. A text is one of characters only: whoever writes "7" for an int
+/// does not mean 55.
 template <class R, class T>
-concept RangeOf = requires(R&& range) {
-    { *std::begin(range) } -> std::convertible_to<T>;
-    std::end(range);
-};
+concept RangeOf =
+    (!std::convertible_to<R&&, std::string_view> || std::same_as<T, char>)&&requires(R&& range) {
+        { *std::begin(range) } -> std::convertible_to<T>;
+        std::end(range);
+    };
 
 /// What `detached` holds; anything else as it is.
 template <class F>

@@ -72,15 +72,13 @@ public:
         return acquire(slot, query);
     }
 
-    /// The lease of each slot that is empty, in one round trip; others as `open`. All are given back
-    /// if it throws.
-    [[nodiscard]] std::vector<Opening> open_many(std::span<const std::string> slots,
-                                                 const Query& query) {
-        std::vector<Opening> openings;
+    /// The lease of each slot that is empty, in one round trip; others as `open`. The answer of slot i
+    /// goes to `openings[places[i]]`. All are given back if it throws, as the move of a value may.
+    void open_many(std::span<const std::string> slots, const Query& query,
+                   std::span<Opening> openings, std::span<const std::size_t> places) {
         if (slots.empty()) {
-            return openings;
+            return;
         }
-        openings.reserve(slots.size());
         std::vector<Request> asked;
         asked.reserve(slots.size());
         Pipeline pipeline;
@@ -96,21 +94,23 @@ public:
             asked[i].answered(is_granted(of(i)));
         }
         std::optional<Epoch> made;  // where there is no clock: once for all
+        std::vector<Lease> leads(slots.size());
         try {
             for (std::size_t i = 0; i < slots.size(); ++i) {
-                openings.push_back(is_granted(of(i))
-                                       ? asked[i].hand_out(epoch_for(of(i)[0], made), std::nullopt)
-                                       : occupied(slots[i], of(i), query));
+                Opening opening = is_granted(of(i))
+                                      ? asked[i].hand_out(epoch_for(of(i)[0], made), std::nullopt)
+                                      : occupied(slots[i], of(i), query);
+                leads[i] = opening.slot == Slot::lead ? opening.lease : Lease{};
+                openings[places[i]] = std::move(opening);
             }
         } catch (...) {
-            for (std::size_t i = 0; i < openings.size(); ++i) {
-                if (openings[i].slot == Slot::lead) {
-                    state_.give_back(slots[i], openings[i].lease);
+            for (std::size_t i = 0; i < slots.size(); ++i) {
+                if (leads[i]) {
+                    state_.give_back(slots[i], leads[i]);
                 }
             }
             throw;
         }
-        return openings;
     }
 
     /// The lease beside a value, if that is as `wanted`.
