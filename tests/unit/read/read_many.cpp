@@ -161,3 +161,45 @@ TEST_CASE("put_many tells what became of each key", "[many]") {
     CHECK(cache.fetch(3).value == 3);
     CHECK(cache.fetch(3).source == larder::Source::hit);
 }
+
+TEST_CASE("load_timeout is for who has a stale copy, not for who has lost it", "[many][stale]") {
+    const bool many = GENERATE(false, true);
+    ManualClock clock;
+    Batches batches;
+    batches.rows[1] = 1;
+    std::function<void()> on_submit;
+    CacheAside cache{Store{{}, clock},
+                     std::ref(batches),
+                     {.ttl = 1s,
+                      .grace = 1h,
+                      .load_timeout = 0ms,
+                      .executor = larder::Executor{[&](larder::Task) {
+                          if (const auto act = std::exchange(on_submit, {})) {
+                              act();
+                          }
+                          return false;  // refused
+                      }}}};
+    CHECK(cache.get(1) == 1);
+    clock.advance(2s);
+    std::optional<decltype(cache.writing(1))> write;
+    std::promise<void> loading;
+    std::promise<void> ended;
+    std::future<std::optional<int>> other;
+    on_submit = [&] {  // the copy goes, and another loads without a lease
+        write.emplace(cache.writing(1));
+        other = std::async(std::launch::async, [&] {
+            return cache.get(1, [&](int) {
+                loading.set_value();
+                ended.get_future().wait_for(100ms);  // who does not wait for this load has ended
+                return std::optional<int>{7};
+            });
+        });
+        loading.get_future().wait();
+    };
+    std::optional<int> value;
+    CHECK_NOTHROW(value = many ? cache.get_many({1}).front() : cache.get(1));
+    ended.set_value();
+    CHECK(value == 1);
+    CHECK(other.get() == 7);
+    write->rollback();
+}

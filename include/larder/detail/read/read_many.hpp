@@ -305,11 +305,13 @@ private:
 
     void know(Part& part, std::optional<Value> value) {
         part.step = {ReadAct::give_nothing};
+        part.run.let_go();
         answers_[part.at].value = std::move(value);
     }
     // With what is being thrown.
     void fail(Part& part) noexcept {
         part.step = {ReadAct::give_nothing};
+        part.run.let_go();
         answers_[part.at].failure = std::current_exception();
     }
 

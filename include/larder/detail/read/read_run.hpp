@@ -71,27 +71,20 @@ public:
     ///
     /// @param lookup  what has been found; it is taken
     ReadStep begin(Lookup<E>&& lookup, Patience patience) {
+        own_patience_ = patience;
         query_ = std::move(lookup.query);
         stale_ = std::move(lookup.stale);
         if (Load::outlives_call && stale_ && core_.options.load_timeout) {
             const auto soon = later(std::chrono::steady_clock::now(), *core_.options.load_timeout);
             patience.deadline = patience.deadline ? (std::min)(*patience.deadline, soon) : soon;
         }
-        return begin(ReadKind::miss, std::move(patience));
+        return start(ReadKind::miss, std::move(patience));
     }
 
     /// The first step of any other read.
     ReadStep begin(ReadKind kind, Patience patience) {
-        patience_ = std::move(patience);
-        kind_ = kind;
-        ReadStart start;
-        start.kind = kind;
-        start.stale = stale_.has_value();
-        start.backs_off = stale_ && core_.loads().backs_off(key_, core_.now());
-        start.limited = !patience_.endless();
-        start.outlives_call = Load::outlives_call;
-        start.may = LoadFrame::any() ? LoadFrame::ask(&core_, key_) : MayWait::yes;
-        return counted(steps_.begin(start));
+        own_patience_ = patience;
+        return start(kind, std::move(patience));
     }
 
     /// Carries one step out, and says the next. A wait blocks, unless what it waits for is over.
@@ -181,6 +174,9 @@ public:
     /// block.
     [[nodiscard]] const Flight<Value>* awaited() const noexcept { return flight_.get(); }
 
+    /// It has ended: whoever waits for its load without a lease need not wait for its destruction.
+    void let_go() noexcept { bypass_.reset(); }
+
     /// Tells how a wait has ended, however it was waited, and says the next step.
     ReadStep waited(ReadAct waited_for, WaitEnd end) {
         FlightEnd brought = FlightEnd::nothing;
@@ -219,7 +215,11 @@ public:
         const bool hit = opening.slot == Slot::hit;
         (hit ? copy_ : stale_) = std::move(opening.copy);
         const bool ours = opening.slot != Slot::bypass || opening.writing || store_failed_;
-        return counted(steps_.opened(opening.slot, !hit && stale_, due, ours));
+        const ReadStep step = steps_.opened(opening.slot, !hit && stale_, due, ours);
+        if (!steps_.has_stale()) {
+            patience_ = own_patience_;  // `load_timeout` is for who can be served at its end
+        }
+        return counted(step);
     }
 
     /// Tells that the load of the lease is over, and whether it has failed.
@@ -236,6 +236,19 @@ public:
     }
 
 private:
+    ReadStep start(ReadKind kind, Patience patience) {
+        patience_ = std::move(patience);
+        kind_ = kind;
+        ReadStart known;
+        known.kind = kind;
+        known.stale = stale_.has_value();
+        known.backs_off = stale_ && core_.loads().backs_off(key_, core_.now());
+        known.limited = !patience_.endless();
+        known.outlives_call = Load::outlives_call;
+        known.may = LoadFrame::any() ? LoadFrame::ask(&core_, key_) : MayWait::yes;
+        return counted(steps_.begin(known));
+    }
+
     ReadStep counted(ReadStep step) noexcept {
         switch (step.count) {
             case ReadCount::nothing: break;
@@ -287,10 +300,7 @@ private:
             core_.count(Count::store_errors);
             if (act == ReadAct::open) {
                 core_.report(EventKind::store_failed, key_, std::current_exception());
-            } else {
-                // The copy there is older than what this call returns.
-                core_.queue_invalidation(key_, {.force = true});
-            }
+            }  // else it ends as an invalidation, and that is told of
             return {};
         }
     }
@@ -339,7 +349,8 @@ private:
     ReadSteps steps_{};
     ReadKind kind_ = ReadKind::miss;
     typename E::Store::Query query_;
-    Patience patience_{};
+    Patience own_patience_{};  // the caller's
+    Patience patience_{};      // no longer than that: `load_timeout`, while there is a stale copy
 
     bool store_failed_ = false;  // at `open`
     std::optional<Copy<Value>> stale_{};

@@ -270,6 +270,9 @@ public:
         return {stale_ ? ReadAct::give_stale : ReadAct::throw_failure};
     }
 
+    /// A stale copy may stand in for what a load does not bring in time.
+    [[nodiscard]] bool has_stale() const noexcept { return stale_; }
+
 private:
     [[nodiscard]] ReadStep bypass() noexcept {
         stale_ = false;
