@@ -209,3 +209,20 @@ TEST_CASE("a load in flight is fenced by a write that the store missed", "[failu
     CHECK(fetch_when_back(cache, 1).value == 11);
     CHECK(cache.get(1) == 11);
 }
+
+TEST_CASE("a refresh while the store is away owes it one invalidation", "[failure]") {
+    std::uint64_t told = 0;
+    {
+        const larder_test::FlakyStore plain;
+        const larder::CacheAside cache{
+            plain, [](int key) { return key * 10; }, {.observer = [&](const larder::Event& event) {
+                if (event.kind == larder::EventKind::invalidation_queued) {
+                    told += event.count;
+                }
+            }}};
+        plain.down(true);
+        CHECK(cache.refresh(1) == 10);
+        CHECK(cache.stats().queued_invalidations == 1);
+    }
+    CHECK(told == 1);
+}
