@@ -46,7 +46,8 @@ void history_contract(Rig<S>& rig) {
         if (forced && !kept) {
             store.erase(b.k);
         }
-        opening.lead.complete(larder::Fetched<V>{b.value(version), {}, {}, {}});
+        larder::detail::Lead<larder::Fetched<V>>{std::move(opening.lead)}.complete(
+            {b.value(version), {}, {}, {}});
         return version;
     };
     const auto query = [&](int n) {
@@ -65,8 +66,11 @@ void history_contract(Rig<S>& rig) {
             case Slot::lead: return load(opening, n, false);
             case Slot::join:
                 static_cast<void>(larder::detail::BlockedThread{*opening.flight}.wait({}));
-                return opening.flight->result() != nullptr
-                           ? b.number(*opening.flight->result()->value)
+                return opening.flight->brought()
+                           ? b.number(
+                                 *larder::detail::as_flight_of<larder::Fetched<V>>(*opening.flight)
+                                      .result()
+                                      ->value)
                            : -1;
             default: return row.load();
         }

@@ -52,7 +52,7 @@ struct Core {
     using Key = typename S::key_type;
     using Value = typename S::value_type;
     using Instant = std::chrono::steady_clock::time_point;
-    using Background = BackgroundWork<Key, Value>;
+    using Background = BackgroundWork<Key>;
 
     Core(S store_handle, L loader_given, Options options_given)
         : store{std::move(store_handle)},
@@ -74,7 +74,7 @@ struct Core {
     /// What a Tagged policy adds to each entry; empty function: nothing. Set before any load.
     std::function<Tags(const Key&, const std::optional<Value>&)> tags_of{};
 
-    [[nodiscard]] SingleFlight<Key, Value>& loads() const { return background->loads.get(); }
+    [[nodiscard]] SingleFlight<Key>& loads() const { return background->loads.get(); }
 
     /// The load of a key has failed: for a while no other is tried where there is a stale copy.
     void back_off(const Key& key) const noexcept {

@@ -20,11 +20,9 @@
 #include <larder/redis/detail/store/lease_acquirer.hpp>
 #include <larder/redis/detail/store/query.hpp>
 #include <larder/redis/detail/store/reader.hpp>
-#include <larder/redis/detail/store/scripts.hpp>
-#include <larder/redis/detail/store/slot_format.hpp>
-#include <larder/redis/detail/store/slot_names.hpp>
 #include <larder/redis/detail/store/slot_view.hpp>
-#include <larder/redis/detail/store/state.hpp>
+#include <larder/redis/detail/store/value_slots.hpp>
+#include <larder/redis/detail/store/values.hpp>
 #include <larder/redis/detail/store/writer.hpp>
 #include <larder/redis/key_name.hpp>
 #include <larder/redis/pipeline.hpp>
@@ -87,9 +85,11 @@ class RedisStore {
 
     using Flight = detail::Flight<V>;
     using Remaining = detail::Remaining;
-    using State = redis::detail::StoreState<V, C>;
-    using Reader = redis::detail::SlotReader<V, C>;
-    using View = redis::detail::SlotView<V>;
+    using Acquirer = redis::detail::LeaseAcquirer;
+    using FoundCopy = redis::detail::FoundCopy;
+    using Reader = redis::detail::SlotReader;
+    using State = redis::detail::ValueState<V, C>;
+    using Values = redis::detail::ValueSlots<V, C>;
 
 public:
     using key_type = K;
@@ -116,13 +116,15 @@ public:
     template <class Q = K>
     [[nodiscard]] std::optional<Entry<V>> find(const Q& key) const {
         const std::string name = slots().of(key);
-        if (!state_->distrusts(name)) {
-            redis::detail::SlotReading<V> seen = reader().read(name, Query{.remaining = true});
-            if (seen.slot.copy) {
-                return std::move(seen.slot.copy->entry);
-            }
+        if (state_->distrusts(name)) {
+            return std::nullopt;
         }
-        return std::nullopt;
+        std::optional<Entry<V>> entry;
+        Query query{.remaining = true};
+        values().read(name, query, [&](const FoundCopy& copy, std::optional<V>& value) {
+            entry.emplace(Values::entry_of(copy, value));
+        });
+        return entry;
     }
 
     /// Stores, unless a write of the key is in flight; a life of zero or less erases, and so does a
@@ -131,7 +133,7 @@ public:
     void put(const K& key, const std::optional<V>& value, Lifetime life) {
         redis::Pipeline pipeline;
         const std::string name = slots().of(key);
-        writer().add_put(pipeline, name, value, life);
+        writer().add_put(pipeline, name, bytes_of(value), life);
         writer().put(pipeline, std::span{&name, 1});
     }
 
@@ -145,8 +147,10 @@ public:
     /// Their copies, in one round trip, in the order of the keys.
     [[nodiscard]] std::vector<std::optional<Entry<V>>> find_many(std::span<const K> keys) const {
         std::vector<std::optional<Entry<V>>> entries(keys.size());
-        read_many(keys, Query{.remaining = true},
-                  [&](std::size_t i, View& view) { entries[i] = std::move(view.copy->entry); });
+        values().read_many(slots().trusted(keys), keys.size(), Query{.remaining = true},
+                           [&](std::size_t i, const FoundCopy& copy, std::optional<V>& value) {
+                               entries[i] = Values::entry_of(copy, value);
+                           });
         return entries;
     }
 
@@ -156,7 +160,7 @@ public:
         std::vector<std::string> names;
         names.reserve(pairs.size());
         for (const auto& [key, value] : pairs) {
-            writer().add_put(pipeline, names.emplace_back(slots().of(key)), value, life);
+            writer().add_put(pipeline, names.emplace_back(slots().of(key)), bytes_of(value), life);
         }
         writer().put(pipeline, names);
     }
@@ -195,12 +199,10 @@ public:
             return false;
         }
         try {
-            const redis::detail::SlotReading<V> seen = reader().read(name, query);
-            Reader::note(seen.slot, query);
-            if (seen.slot.copy) {
-                show(*seen.slot.copy, see);
-            }
-            return seen.slot.copy.has_value();
+            return values().read(name, query,
+                                 [&](const FoundCopy& copy, const std::optional<V>& value) {
+                                     show(copy, value, see);
+                                 });
         } catch (const StoreError&) {
             state_->failed();
             query.seen = Query::Seen::failure;
@@ -218,12 +220,14 @@ public:
     template <class See>
     void peek_many(std::span<const K> keys, See&& see, Query query = {.remaining = true}) const {
         try {
-            read_many(keys, query, [&](std::size_t i, const View& view) {
-                show(*view.copy,
-                     [&](const V* value, Remaining remaining, Ttl life, bool refreshing) {
-                         see(i, value, remaining, life, refreshing);
-                     });
-            });
+            values().read_many(
+                slots().trusted(keys), keys.size(), query,
+                [&](std::size_t i, const FoundCopy& copy, const std::optional<V>& found) {
+                    show(copy, found,
+                         [&](const V* value, Remaining remaining, Ttl life, bool refreshing) {
+                             see(i, value, remaining, life, refreshing);
+                         });
+                });
         } catch (const StoreError&) {
             state_->failed();
         }
@@ -231,27 +235,14 @@ public:
 
     /// The flight of a load in this process, if the slot still shows its lease.
     [[nodiscard]] std::shared_ptr<Flight> underway(const K& key) {
-        const std::string name = slots().of(key);
-        if (state_->distrusts(name)) {
-            return nullptr;
-        }
-        try {
-            for (auto& [lease, flight] : state_->leases.under_way(name)) {
-                if (reader().left_of(name, {lease.id, {}, lease.beside})) {
-                    return std::move(flight);
-                }
-            }
-        } catch (const StoreError&) {
-            state_->failed();
-        }
-        return nullptr;
+        return std::static_pointer_cast<Flight>(Reader::underway(*state_, slots().of(key)));
     }
 
     /// How long a lease has left, if the slot still shows it.
     ///
     /// @throws StoreError  the server cannot be asked
     [[nodiscard]] std::optional<Ttl> remote_lease(const K& key, const detail::Lease& lease) const {
-        return reader().left_of(slots().of(key), lease);
+        return Reader::left_of(*state_, slots().of(key), lease);
     }
 
     /// The lease, or what the slot holds instead. The query says what `peek` has seen.
@@ -259,7 +250,7 @@ public:
     /// @throws StoreError  the server cannot be asked
     [[nodiscard]] Opening open(const K& key, Query& query) {
         const std::string& name = slots().of(key, query);
-        return state_->distrusts(name) ? Opening{} : acquirer().open(name, query);
+        return values().open(name, [&](Acquirer& acquirer) { return acquirer.open(name, query); });
     }
     /// The same, for whoever has not peeked.
     [[nodiscard]] Opening open(const K& key) {
@@ -270,8 +261,7 @@ public:
     [[nodiscard]] std::vector<Opening> open_many(std::span<const K> keys,
                                                  const Query& query = {.remaining = true}) {
         std::vector<Opening> openings(keys.size());
-        const redis::detail::TrustedSlots trusted = slots().trusted(keys);
-        acquirer().open_many(trusted.slots, query, openings, trusted.places);
+        values().open_many(slots().trusted(keys), query, openings);
         return openings;
     }
 
@@ -281,9 +271,10 @@ public:
     [[nodiscard]] Opening open_refresh(const K& key, bool force) {
         using redis::detail::Beside;
         const std::string name = slots().of(key);
-        return state_->distrusts(name) ? Opening{}
-               : force                 ? acquirer().force(name)
-                                       : acquirer().open_beside(name, Query{}, Beside::fresh);
+        return values().open(name, [&](Acquirer& acquirer) {
+            return force ? acquirer.force(name)
+                         : acquirer.open_beside(name, Query{}, Beside::fresh);
+        });
     }
 
     /// Keeps what a load gave if the slot still shows its lease; what is not to be kept is withdrawn.
@@ -292,12 +283,20 @@ public:
     /// @throws anything    what the codec throws
     detail::Filled fill(const K& key, const detail::Lease& lease, const std::optional<V>& value,
                         const detail::CopyTerms& terms) {
-        return filler().fill(slots().of(key), lease, value, terms);
+        return filler().fill(slots().of(key), lease, bytes_of(value), terms);
     }
     /// The same in one round trip; a value that cannot be encoded fails alone.
     [[nodiscard]] std::vector<detail::Filled> fill_many(
         std::span<const detail::FillRequest<K, V>> rows) {
-        return filler().fill_many(rows, [this](const K& key) { return slots().of(key); });
+        std::vector<redis::detail::SlotFill> fills;
+        fills.reserve(rows.size());
+        for (const auto& row : rows) {
+            fills.push_back({slots().of(*row.key), row.lease, row.terms});
+        }
+        redis::detail::Encoder values{
+            state_->codec,
+            [rows](std::size_t i) -> const std::optional<V>& { return *rows[i].value; }};
+        return filler().fill_many(fills, values);
     }
     /// The load failed.
     void release(const K& key, const detail::Lease& lease) {
@@ -327,7 +326,7 @@ public:
     /// Ends a write; false if its ticket was not there any more.
     bool finish_write(const K& key, const detail::Ticket& ticket, detail::Finish how,
                       const std::optional<V>& value, const detail::CopyTerms& terms) {
-        return writer().finish_write(slots().of(key), ticket, how, value, terms);
+        return writer().finish_write(slots().of(key), ticket, how, bytes_of(value), terms);
     }
 
     /// Remembers an invalidation that the server missed. Loads in flight here will not fill. One that
@@ -353,28 +352,21 @@ public:
     [[nodiscard]] detail::InHand in_hand() const { return {state_->leases.count(), 0}; }
 
 private:
-    [[nodiscard]] auto slots() const noexcept { return redis::detail::KeySlots<K, V, C>{*state_}; }
-    [[nodiscard]] Reader reader() const noexcept { return Reader{*state_}; }
-    [[nodiscard]] auto acquirer() const noexcept {
-        return redis::detail::LeaseAcquirer<V, C>{*state_};
-    }
-    [[nodiscard]] auto filler() const noexcept { return redis::detail::SlotFiller<V, C>{*state_}; }
-    [[nodiscard]] auto writer() const noexcept { return redis::detail::SlotWriter<V, C>{*state_}; }
+    [[nodiscard]] auto slots() const noexcept { return redis::detail::KeySlots<K>{*state_}; }
+    [[nodiscard]] Values values() const noexcept { return Values{*state_}; }
+    [[nodiscard]] auto filler() const noexcept { return redis::detail::SlotFiller{*state_}; }
+    [[nodiscard]] auto writer() const noexcept { return redis::detail::SlotWriter{*state_}; }
 
-    // Copies of keys that may be served; `found(i, view)` for each.
-    template <class Found>
-    void read_many(std::span<const K> keys, const Query& query, Found&& found) const {
-        const redis::detail::TrustedSlots trusted = slots().trusted(keys);
-        reader().read_many(trusted.slots, query, [&](std::size_t i, View& view) {
-            if (view.copy) {
-                found(trusted.places[i], view);
-            }
-        });
+    // Its bytes, once they are asked for.
+    [[nodiscard]] auto bytes_of(const std::optional<V>& value) const noexcept {
+        return redis::detail::Encoder{
+            state_->codec, [&value](std::size_t) -> const std::optional<V>& { return value; }};
     }
+
     template <class See>
-    static void show(const detail::Copy<V>& copy, See&& see) {
-        const V* const value = copy.entry.value ? std::addressof(*copy.entry.value) : nullptr;
-        see(value, Remaining{copy.entry.remaining}, copy.fresh, copy.refreshing);
+    static void show(const FoundCopy& copy, const std::optional<V>& value, See&& see) {
+        see(copy.entry.value ? std::addressof(*value) : nullptr, Remaining{copy.entry.remaining},
+            copy.fresh, copy.refreshing);
     }
 
     std::shared_ptr<State> state_;

@@ -694,7 +694,7 @@ TEST_CASE("a refresh that another has overtaken leaves no older copy", "[odd][re
 }
 
 TEST_CASE("refreshes for which there is no place take no room", "[odd][refresh]") {
-    larder::detail::SingleFlight<int, int> loads;
+    larder::detail::SingleFlight<int> loads;
     const auto now = std::chrono::steady_clock::now();
     auto place = loads.begin_refresh(0, 1, now, now + 1s);
     REQUIRE(place);

@@ -19,12 +19,15 @@
 using namespace std::chrono_literals;
 using larder::Fetched;
 using larder::Source;
+using larder::detail::as_flight_of;
+using larder::detail::Lead;
 using larder::detail::QueuedLoad;
 using larder::detail::RemoteEnd;
 
 namespace {
 
-using Flights = larder::detail::SingleFlight<int, int>;
+using Flight = larder::detail::Flight<int>;
+using Flights = larder::detail::SingleFlight<int>;
 
 constexpr Flights::Instant now{1h};
 
@@ -36,8 +39,9 @@ Fetched<int> row(int value) {
     return {value, Source::bypassed, {}, {}};
 }
 
-struct Queued final : QueuedLoad<int> {
-    void carry_out() noexcept override { take_lead().complete(row(5)); }
+struct Queued final : QueuedLoad {
+    Queued() : QueuedLoad{std::make_shared<Flight>()} {}
+    void carry_out() noexcept override { Lead<Fetched<int>>{take_lead()}.complete(row(5)); }
 };
 
 }  // namespace
@@ -45,26 +49,26 @@ struct Queued final : QueuedLoad<int> {
 TEST_CASE("who comes while a load without a lease runs shares the next", "[flight]") {
     Flights flights;
     {
-        auto first = flights.join_bypass(one);
+        auto first = flights.join_bypass(one, std::make_shared<Flight>());
         REQUIRE(first.leads());
         CHECK(first.predecessor() == nullptr);
-        auto second = flights.join_bypass(one);
+        auto second = flights.join_bypass(one, std::make_shared<Flight>());
         REQUIRE(second.leads());
         CHECK(second.predecessor() == first.flight());
-        auto third = flights.join_bypass(one);
+        auto third = flights.join_bypass(one, std::make_shared<Flight>());
         CHECK_FALSE(third.leads());
         CHECK(third.flight() == second.flight());
-        CHECK(flights.join_bypass(two).leads());
+        CHECK(flights.join_bypass(two, std::make_shared<Flight>()).leads());
 
         first.complete(row(1));
         second.begin();
-        const auto fourth = flights.join_bypass(one);
+        const auto fourth = flights.join_bypass(one, std::make_shared<Flight>());
         CHECK(fourth.predecessor() == second.flight());
 
         SECTION("and gets what it brings") {
             second.complete(row(2));
-            REQUIRE(third.flight()->result() != nullptr);
-            CHECK(third.flight()->result()->value == 2);
+            REQUIRE(third.flight()->brought());
+            CHECK(as_flight_of<Fetched<int>>(*third.flight()).result()->value == 2);
         }
         SECTION("and its failure") {
             second.fail(std::make_exception_ptr(std::runtime_error{"no row"}));
@@ -76,14 +80,14 @@ TEST_CASE("who comes while a load without a lease runs shares the next", "[fligh
 
 TEST_CASE("a leader that goes sends its waiters on", "[flight]") {
     Flights flights;
-    std::optional<Flights::Bypass> first{flights.join_bypass(one)};
-    std::optional<Flights::Bypass> second{flights.join_bypass(one)};
-    const auto third = flights.join_bypass(one);
+    std::optional<Flights::Bypass> first{flights.join_bypass(one, std::make_shared<Flight>())};
+    std::optional<Flights::Bypass> second{flights.join_bypass(one, std::make_shared<Flight>())};
+    const auto third = flights.join_bypass(one, std::make_shared<Flight>());
     second.reset();
     CHECK(third.flight()->over());
-    CHECK(third.flight()->result() == nullptr);
+    CHECK_FALSE(third.flight()->brought());
     CHECK_FALSE(third.flight()->failure());
-    CHECK(flights.join_bypass(one).predecessor() == first->flight());
+    CHECK(flights.join_bypass(one, std::make_shared<Flight>()).predecessor() == first->flight());
     first.reset();
     CHECK(flights.size() == 0);
 }
@@ -91,12 +95,12 @@ TEST_CASE("a leader that goes sends its waiters on", "[flight]") {
 TEST_CASE("a batch leads only what nobody loads", "[flight]") {
     Flights flights;
     {
-        const auto mine = flights.join_idle_bypass(one);
+        const auto mine = flights.join_idle_bypass(one, std::make_shared<Flight>());
         CHECK(mine.leads());
-        CHECK_FALSE(flights.join_idle_bypass(one).leads());
+        CHECK_FALSE(flights.join_idle_bypass(one, std::make_shared<Flight>()).leads());
         CHECK(flights.busy() == 1);
     }
-    CHECK(flights.join_idle_bypass(one).leads());
+    CHECK(flights.join_idle_bypass(one, std::make_shared<Flight>()).leads());
     CHECK(flights.size() == 0);
 }
 

@@ -16,10 +16,10 @@ LARDER_NS_BEGIN
 namespace detail {
 
 /// Its tasks hold it, and it may outlive the policy. A forked child begins with nothing under way.
-template <class K, class V>
+template <class K>
 struct BackgroundWork {
     TaskScope scope{};
-    ForkLocal<SingleFlight<K, V>> loads{};
+    ForkLocal<SingleFlight<K>> loads{};
 };
 
 }  // namespace detail

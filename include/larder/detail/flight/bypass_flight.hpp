@@ -8,7 +8,6 @@
 
 #include <larder/detail/flight/in_flight.hpp>
 #include <larder/detail/flight/lead.hpp>
-#include <larder/entry.hpp>
 #include <larder/version.hpp>
 
 #include <exception>
@@ -21,9 +20,8 @@ namespace detail {
 
 /// The loads without a lease of one key: at most one runs, and those who come meanwhile share the next,
 /// since a load that began before them may miss what they must see. Rule S10.
-template <class V>
 struct BypassQueue {
-    using FlightPtr = std::shared_ptr<Flight<V>>;
+    using FlightPtr = std::shared_ptr<AnyFlight>;
 
     FlightPtr next{};
     FlightPtr current{};
@@ -60,10 +58,10 @@ struct BypassQueue {
 /// One caller's part in such a load, which begins after the call that got it. The key must outlive it.
 ///
 /// @tparam All  where the key's queue is: `SingleFlight`
-template <class All, class K, class V>
+template <class All, class K>
 class BypassFlight {
 public:
-    using FlightPtr = std::shared_ptr<Flight<V>>;
+    using FlightPtr = std::shared_ptr<AnyFlight>;
 
     /// A waiter of `flight`; of none: others are to be waited for.
     BypassFlight(All& all, const K& key, FlightPtr flight) noexcept
@@ -72,7 +70,7 @@ public:
     /// Its leader.
     ///
     /// @param predecessor  the one that it has to wait for, if any
-    BypassFlight(All& all, const K& key, Lead<Fetched<V>> lead, FlightPtr predecessor) noexcept
+    BypassFlight(All& all, const K& key, AnyLead lead, FlightPtr predecessor) noexcept
         : all_{&all},
           key_{&key},
           flight_{lead.flight()},
@@ -96,11 +94,15 @@ public:
     void begin() { all_->begin_bypass(*key_, flight_); }
 
     /// It has brought this. Only those who joined still hold it.
-    void complete(const Fetched<V>& fetched) noexcept {
+    ///
+    /// @tparam R  what the flight brings
+    template <class R>
+    void complete(const R& brought) noexcept {
         forget();
         if (flight_.use_count() > 2) {  // ours, and our duty's
             try {
-                lead_.complete(Fetched<V>{fetched});
+                R shared{brought};
+                Lead<R>{std::move(lead_)}.complete(std::move(shared));
             } catch (...) {
                 lead_.fail(std::current_exception());  // a copy that throws
             }
@@ -123,7 +125,7 @@ private:
     const K* key_;
     FlightPtr flight_;
     FlightPtr predecessor_{};
-    Lead<Fetched<V>> lead_{};
+    AnyLead lead_{};
 };
 
 }  // namespace detail

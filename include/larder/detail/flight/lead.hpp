@@ -20,17 +20,16 @@ namespace detail {
 
 /// The duty to end what is in flight, in the hands of one thread at a time. Waiters that are left
 /// without an answer when it goes are sent on: to look again. Rule S13.
-template <class R>
-class Lead {
+class AnyLead {
 public:
-    Lead() = default;
+    AnyLead() = default;
 
     /// This thread carries it.
-    explicit Lead(std::shared_ptr<InFlight<R>> flight) : flight_{std::move(flight)} { carry(); }
+    explicit AnyLead(std::shared_ptr<AnyFlight> flight) : flight_{std::move(flight)} { carry(); }
 
     /// No thread carries it yet: it is queued for one.
-    [[nodiscard]] static Lead of_nobody(std::shared_ptr<InFlight<R>> flight) noexcept {
-        Lead lead;
+    [[nodiscard]] static AnyLead of_nobody(std::shared_ptr<AnyFlight> flight) noexcept {
+        AnyLead lead;
         lead.flight_ = std::move(flight);
         return lead;
     }
@@ -40,9 +39,9 @@ public:
         carried_ = true;
     }
 
-    Lead(Lead&& other) noexcept
+    AnyLead(AnyLead&& other) noexcept
         : flight_{std::exchange(other.flight_, nullptr)}, carried_{other.carried_} {}
-    Lead& operator=(Lead&& other) noexcept {
+    AnyLead& operator=(AnyLead&& other) noexcept {
         if (this != &other) {
             end();
             flight_ = std::exchange(other.flight_, nullptr);
@@ -50,28 +49,17 @@ public:
         }
         return *this;
     }
-    ~Lead() { end(); }
+    ~AnyLead() { end(); }
 
     /// There is something to end.
     explicit operator bool() const noexcept { return flight_ != nullptr; }
 
     /// What it is to end; null if that has ended.
-    [[nodiscard]] const std::shared_ptr<InFlight<R>>& flight() const noexcept { return flight_; }
+    [[nodiscard]] const std::shared_ptr<AnyFlight>& flight() const noexcept { return flight_; }
 
     /// Somebody else holds it, too. Once nobody can come any more: somebody waits.
     [[nodiscard]] bool awaited() const noexcept { return flight_ && flight_.use_count() > 1; }
 
-    /// It brought this. The waiters go on.
-    void complete(R result) noexcept {
-        if (flight_) {
-            try {
-                flight_->result_.emplace(std::move(result));
-            } catch (...) {
-                flight_->failure_ = std::current_exception();  // a move that throws
-            }
-            end();
-        }
-    }
     /// It failed. The waiters go on.
     void fail(std::exception_ptr why) noexcept {
         if (flight_) {
@@ -80,10 +68,10 @@ public:
         }
     }
 
-private:
+protected:
     void end() noexcept {
         if (flight_) {
-            const std::shared_ptr<InFlight<R>> flight = std::exchange(flight_, nullptr);
+            const std::shared_ptr<AnyFlight> flight = std::exchange(flight_, nullptr);
             if (carried_) {
                 flight->let_go();
             }
@@ -93,8 +81,35 @@ private:
         }
     }
 
-    std::shared_ptr<InFlight<R>> flight_{};
+private:
+    std::shared_ptr<AnyFlight> flight_{};
     bool carried_ = false;
+};
+
+/// The same of a flight that brings an R.
+template <class R>
+class Lead : public AnyLead {
+public:
+    Lead() = default;
+
+    /// This thread carries it.
+    explicit Lead(std::shared_ptr<InFlight<R>> flight) : AnyLead{std::move(flight)} {}
+
+    /// What was handed on without its type.
+    explicit Lead(AnyLead&& lead) noexcept : AnyLead{std::move(lead)} {}
+
+    /// No thread carries it yet: it is queued for one.
+    [[nodiscard]] static Lead of_nobody(std::shared_ptr<InFlight<R>> flight) noexcept {
+        return Lead{AnyLead::of_nobody(std::move(flight))};
+    }
+
+    /// It brought this. The waiters go on.
+    void complete(R result) noexcept {
+        if (*this) {
+            static_cast<InFlight<R>&>(*flight()).bring(std::move(result));
+            end();
+        }
+    }
 };
 
 }  // namespace detail

@@ -8,7 +8,6 @@
 
 #include <larder/detail/flight/in_flight.hpp>
 #include <larder/detail/flight/lead.hpp>
-#include <larder/entry.hpp>
 #include <larder/version.hpp>
 
 #include <atomic>
@@ -24,16 +23,16 @@ namespace detail {
 /// executor throws it away, by nobody; then its waiters are sent on.
 ///
 /// Thread safety: all members may run concurrently.
-template <class V>
 class QueuedLoad {
 public:
-    QueuedLoad() = default;
+    /// @param flight  what its waiters wait for
+    explicit QueuedLoad(std::shared_ptr<AnyFlight> flight) noexcept : flight_{std::move(flight)} {}
     QueuedLoad(const QueuedLoad&) = delete;
     QueuedLoad& operator=(const QueuedLoad&) = delete;
     virtual ~QueuedLoad() = default;
 
     /// What its waiters wait for.
-    [[nodiscard]] const std::shared_ptr<Flight<V>>& flight() const noexcept { return flight_; }
+    [[nodiscard]] const std::shared_ptr<AnyFlight>& flight() const noexcept { return flight_; }
 
     /// It is being carried out, has been, or will not be.
     [[nodiscard]] bool begun() const noexcept { return begun_.load(std::memory_order_acquire); }
@@ -48,7 +47,7 @@ public:
     void abandon() noexcept {
         if (begin()) {
             abandoned_.store(true, std::memory_order_release);
-            Lead<Fetched<V>>{std::move(lead_)};
+            AnyLead{std::move(lead_)};
         }
     }
     /// It was never carried out.
@@ -60,24 +59,22 @@ public:
     [[nodiscard]] bool awaited() const noexcept { return waiters_.load() > 0; }
 
 protected:
-    Lead<Fetched<V>> take_lead() noexcept { return std::move(lead_); }
+    AnyLead take_lead() noexcept { return std::move(lead_); }
 
 private:
-    template <class>
     friend class QueuedWaiter;
 
-    const std::shared_ptr<Flight<V>> flight_ = std::make_shared<Flight<V>>();
-    Lead<Fetched<V>> lead_ = Lead<Fetched<V>>::of_nobody(flight_);
+    const std::shared_ptr<AnyFlight> flight_;
+    AnyLead lead_ = AnyLead::of_nobody(flight_);
     std::atomic<std::size_t> waiters_{0};
     std::atomic<bool> begun_{false};
     std::atomic<bool> abandoned_{false};
 };
 
 /// Somebody who waits for a queued load. What nobody waits for is abandoned when it could begin.
-template <class V>
 class QueuedWaiter {
 public:
-    explicit QueuedWaiter(std::shared_ptr<QueuedLoad<V>> load) noexcept : load_{std::move(load)} {
+    explicit QueuedWaiter(std::shared_ptr<QueuedLoad> load) noexcept : load_{std::move(load)} {
         load_->waiters_.fetch_add(1);
     }
     QueuedWaiter(QueuedWaiter&& other) noexcept = default;
@@ -89,13 +86,13 @@ public:
     }
 
     /// What it waits for.
-    [[nodiscard]] QueuedLoad<V>& load() const noexcept { return *load_; }
+    [[nodiscard]] QueuedLoad& load() const noexcept { return *load_; }
 
     /// The caller goes on without it, and yet it is to be carried out: for the next.
     void leave_for_the_next() noexcept { load_->waiters_.fetch_add(1); }
 
 private:
-    std::shared_ptr<QueuedLoad<V>> load_;
+    std::shared_ptr<QueuedLoad> load_;
 };
 
 }  // namespace detail

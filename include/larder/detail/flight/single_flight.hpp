@@ -15,7 +15,6 @@
 #include <larder/detail/flight/remote_watch.hpp>
 #include <larder/detail/flight/waiting.hpp>
 #include <larder/detail/support/process.hpp>
-#include <larder/entry.hpp>
 #include <larder/version.hpp>
 
 #include <atomic>
@@ -36,21 +35,22 @@ namespace detail {
 /// room sooner.
 ///
 /// Thread safety: all members may run concurrently.
-template <class K, class V>
+template <class K>
 class SingleFlight {
 public:
-    using Bypass = BypassFlight<SingleFlight, K, V>;
-    using Queued = std::shared_ptr<QueuedLoad<V>>;
+    using Bypass = BypassFlight<SingleFlight, K>;
+    using Queued = std::shared_ptr<QueuedLoad>;
     using Watch = RemoteWatch<SingleFlight, K>;
     using Refresh = RefreshPlace<SingleFlight, K>;
     using Instant = std::chrono::steady_clock::time_point;
 
     /// A part in the next load without a lease: the caller leads it, or waits for whoever does.
-    [[nodiscard]] Bypass join_bypass(const K& key) {
-        auto made = std::make_shared<Flight<V>>();
-        Lead<Fetched<V>> lead{made};
+    ///
+    /// @param made  the flight of the caller's, if it leads
+    [[nodiscard]] Bypass join_bypass(const K& key, std::shared_ptr<AnyFlight> made) {
+        AnyLead lead{made};
         const Locked locked{keys_, key, Make::yes};
-        BypassQueue<V>& queue = locked->bypass;
+        BypassQueue& queue = locked->bypass;
         if (auto next = queue.joinable()) {
             return {*this, key, std::move(next)};
         }
@@ -60,11 +60,10 @@ public:
     }
 
     /// The same where nobody has to be waited for; who does not lead has to wait for others.
-    [[nodiscard]] Bypass join_idle_bypass(const K& key) {
-        auto made = std::make_shared<Flight<V>>();
-        Lead<Fetched<V>> lead{made};
+    [[nodiscard]] Bypass join_idle_bypass(const K& key, std::shared_ptr<AnyFlight> made) {
+        AnyLead lead{made};
         const Locked locked{keys_, key, Make::yes};
-        BypassQueue<V>& queue = locked->bypass;
+        BypassQueue& queue = locked->bypass;
         if (queue.busy()) {
             return {*this, key, nullptr};
         }
@@ -76,20 +75,20 @@ public:
     /// there is none.
     ///
     /// @return the waiter, and whether it waits for `made`
-    [[nodiscard]] std::pair<QueuedWaiter<V>, bool> queue(const K& key, Queued made) {
+    [[nodiscard]] std::pair<QueuedWaiter, bool> queue(const K& key, Queued made) {
         Queued there;  // destroyed without the lock
         const Locked locked{keys_, key, Make::yes};
         there = locked->queued.lock();
         if (there && !there->begun()) {
-            return {QueuedWaiter<V>{std::move(there)}, false};
+            return {QueuedWaiter{std::move(there)}, false};
         }
         locked->queued = made;
-        return {QueuedWaiter<V>{std::move(made)}, true};
+        return {QueuedWaiter{std::move(made)}, true};
     }
     /// A queued load is about to begin: nobody joins it any more.
     ///
     /// @return false if nobody waits for it: it need not be carried out
-    [[nodiscard]] bool dequeue(const K& key, const QueuedLoad<V>& load) {
+    [[nodiscard]] bool dequeue(const K& key, const QueuedLoad& load) {
         Queued there;
         const Locked locked{keys_, key, Make::no};
         if (KeyState* const state = locked.state()) {
@@ -195,8 +194,8 @@ private:
     friend Watch;
 
     struct KeyState {
-        BypassQueue<V> bypass{};
-        std::weak_ptr<QueuedLoad<V>> queued{};  // whoever is to carry it out, or waits, holds it
+        BypassQueue bypass{};
+        std::weak_ptr<QueuedLoad> queued{};  // whoever is to carry it out, or waits, holds it
         std::shared_ptr<InFlight<RemoteEnd>> watch{};
         std::uint64_t watched = 0;
         std::weak_ptr<Refresh> refresh{};
@@ -213,13 +212,13 @@ private:
     using Locked = typename Keys::Locked;
     using Make = typename Keys::Make;
 
-    void begin_bypass(const K& key, const std::shared_ptr<Flight<V>>& flight) {
+    void begin_bypass(const K& key, const std::shared_ptr<AnyFlight>& flight) {
         const Locked locked{keys_, key, Make::no};
         if (KeyState* const state = locked.state()) {
             state->bypass.begin(flight);
         }
     }
-    void forget_bypass(const K& key, const std::shared_ptr<Flight<V>>& flight) noexcept {
+    void forget_bypass(const K& key, const std::shared_ptr<AnyFlight>& flight) noexcept {
         find(key, [&](KeyState& state) { state.bypass.forget(flight); });
     }
     void forget_watch(const K& key, const std::shared_ptr<InFlight<RemoteEnd>>& watch) noexcept {

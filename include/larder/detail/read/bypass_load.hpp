@@ -47,14 +47,16 @@ public:
 
     /// Joins the next one.
     BypassLoad(E& core, const Key& key)
-        : core_{core}, key_{key}, flight_{core.loads().join_bypass(key)} {}
+        : core_{core},
+          key_{key},
+          flight_{core.loads().join_bypass(key, std::make_shared<Flight<Value>>())} {}
 
     /// It is this read's to carry out.
     [[nodiscard]] bool leads() const noexcept { return flight_.leads(); }
 
     /// What is to be waited for first: the one ahead for a leader, the load itself for the others. Null:
     /// nothing.
-    [[nodiscard]] const std::shared_ptr<Flight<Value>>& awaited() const noexcept {
+    [[nodiscard]] const std::shared_ptr<AnyFlight>& awaited() const noexcept {
         return leads() ? flight_.predecessor() : flight_.flight();
     }
 
@@ -79,7 +81,7 @@ public:
 private:
     E& core_;
     const Key& key_;
-    typename SingleFlight<Key, Value>::Bypass flight_;
+    typename SingleFlight<Key>::Bypass flight_;
 };
 
 }  // namespace detail

@@ -31,7 +31,7 @@ namespace detail {
 
 /// A load for the executor. Its flight ends whatever becomes of the task: run, refused, or thrown away.
 template <class E>
-class ExecutorLoad final : public QueuedLoad<typename E::Value> {
+class ExecutorLoad final : public QueuedLoad {
 public:
     using Key = typename E::Key;
     using Value = typename E::Value;
@@ -39,7 +39,11 @@ public:
 
     /// @param go  reads the key, in whatever thread
     ExecutorLoad(E& core, Key key, Go go)
-        : core_{core}, background_{core.background}, key_{std::move(key)}, go_{std::move(go)} {}
+        : QueuedLoad{std::make_shared<Flight<Value>>()},
+          core_{core},
+          background_{core.background},
+          key_{std::move(key)},
+          go_{std::move(go)} {}
 
     /// As a task: only with a pass, and if somebody still waits for it.
     void run() noexcept {
@@ -69,7 +73,7 @@ public:
 
     // By the executor, or by whoever waits and may not wait for that. Rule S12.
     void carry_out() noexcept override {
-        Lead<Fetched<Value>> lead = this->take_lead();
+        Lead<Fetched<Value>> lead{this->take_lead()};
         try {
             lead.carry();
             lead.complete(go_(core_, key_));
@@ -120,8 +124,7 @@ void submit(E& core, std::shared_ptr<ExecutorLoad<E>> load) noexcept {
 /// Waits for a load that the executor is to carry out. A thread that has a load in hand keeps others
 /// waiting, maybe the executor itself: it gives the executor a moment to begin, and then carries the
 /// load out by itself. Rule S12.
-template <class V>
-WaitEnd wait_for(QueuedLoad<V>& load, const Patience& patience) {
+inline WaitEnd wait_for(QueuedLoad& load, const Patience& patience) {
     if (this_waiting_thread().carries.load(std::memory_order_relaxed) != 0) {
         const auto moment = std::chrono::steady_clock::now() + std::chrono::milliseconds{10};
         if (!patience.deadline || moment < *patience.deadline) {

@@ -66,7 +66,7 @@ public:
     ~LeasedLoad() { release(); }
 
     [[nodiscard]] const Key& key() const noexcept { return *key_; }
-    [[nodiscard]] InFlight<Fetched<Value>>& flight() const noexcept { return *lead_.flight(); }
+    [[nodiscard]] AnyFlight& flight() const noexcept { return *lead_.flight(); }
 
     /// Takes in what a load has brought.
     ///

@@ -7,6 +7,7 @@
 #define LARDER_DETAIL_READ_READ_MANY_HPP
 
 #include <larder/detail/core.hpp>
+#include <larder/detail/flight/in_flight.hpp>
 #include <larder/detail/flight/single_flight.hpp>
 #include <larder/detail/flight/waiting.hpp>
 #include <larder/detail/read/leased_batch.hpp>
@@ -225,7 +226,7 @@ private:
     // What has no lease: one more batch, which fills nothing. A key that others are loading so is
     // waited for, and not in this batch.
     void bypass_together() {
-        using Bypass = typename SingleFlight<Key, Value>::Bypass;
+        using Bypass = typename SingleFlight<Key>::Bypass;
         const std::vector<Part*> all = parts_at(ReadAct::join_bypass);
         std::vector<Key> keys;
         std::vector<Bypass> flights;
@@ -234,7 +235,8 @@ private:
         flights.reserve(all.size());
         mine.reserve(all.size());
         for (Part* const part : all) {
-            Bypass flight = core_.loads().join_idle_bypass(keys_[part->at]);
+            Bypass flight =
+                core_.loads().join_idle_bypass(keys_[part->at], std::make_shared<Flight<Value>>());
             if (flight.leads()) {
                 flight.flight()->among_others(true);
                 flights.push_back(std::move(flight));

@@ -146,9 +146,9 @@ public:
             case ReadAct::give_stale:
                 core_.count(Count::stale_hits);
                 return as_fetched(core_, std::move(*stale_), Source::stale);
-            case ReadAct::give_queued: return *flight_->result();
+            case ReadAct::give_queued: return *as_flight_of<Fetched<Value>>(*flight_).result();
             case ReadAct::give_joined: {
-                Fetched<Value> fetched = *flight_->result();
+                Fetched<Value> fetched = *as_flight_of<Fetched<Value>>(*flight_).result();
                 if (fetched.source == Source::loaded) {
                     fetched.source = Source::joined;
                 }
@@ -172,7 +172,7 @@ public:
 
     /// What a wait waits for; null for the lease of another process. A wait for what is over does not
     /// block.
-    [[nodiscard]] const Flight<Value>* awaited() const noexcept { return flight_.get(); }
+    [[nodiscard]] const AnyFlight* awaited() const noexcept { return flight_.get(); }
 
     /// It has ended: whoever waits for its load without a lease need not wait for its destruction.
     void let_go() noexcept { bypass_.reset(); }
@@ -181,7 +181,7 @@ public:
     ReadStep waited(ReadAct waited_for, WaitEnd end) {
         FlightEnd brought = FlightEnd::nothing;
         if (end == WaitEnd::over) {
-            if (flight_->result() != nullptr) {
+            if (flight_->brought()) {
                 brought = FlightEnd::value;
             } else if (flight_->failure()) {
                 brought = FlightEnd::failure;
@@ -354,11 +354,11 @@ private:
 
     bool store_failed_ = false;  // at `open`
     std::optional<Copy<Value>> stale_{};
-    std::optional<Copy<Value>> copy_{};        // the hit of `open`
-    std::shared_ptr<Flight<Value>> flight_{};  // what is waited for
-    Lease remote_{};                           // the same, of another process
+    std::optional<Copy<Value>> copy_{};    // the hit of `open`
+    std::shared_ptr<AnyFlight> flight_{};  // what is waited for
+    Lease remote_{};                       // the same, of another process
     std::chrono::steady_clock::time_point remote_since_{};
-    std::optional<QueuedWaiter<Value>> queued_{};
+    std::optional<QueuedWaiter> queued_{};
     std::optional<BypassLoad<E>> bypass_{};
     std::optional<LeasedLoad<E>> own_lease_{};
     LeasedLoad<E>* leased_ = nullptr;

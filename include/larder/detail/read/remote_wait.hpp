@@ -94,7 +94,7 @@ private:
     const Lease lease_;
     RemoteSteps steps_;
     const Patience patience_;
-    std::optional<typename SingleFlight<Key, Value>::Watch> watch_{};
+    std::optional<typename SingleFlight<Key>::Watch> watch_{};
 };
 
 }  // namespace detail

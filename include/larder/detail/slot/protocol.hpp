@@ -98,11 +98,11 @@ struct Opening {
     /// `lead`: the caller's. `join`, `remote`: the holder's.
     Lease lease{};
 
-    /// `lead`: the caller's duty towards whoever joins. The lease ends with it, at the latest.
-    Lead<Fetched<V>> lead{};
+    /// `lead`: the caller's duty towards whoever joins a Flight<V>. The lease ends with it, at the latest.
+    AnyLead lead{};
 
-    /// `join`: what to wait for.
-    std::shared_ptr<Flight<V>> flight{};
+    /// `join`: what to wait for, a Flight<V>.
+    std::shared_ptr<AnyFlight> flight{};
 
     /// `bypass`: a write is in flight. Else the store has failed, or the slot is not ours to touch.
     bool writing = false;

@@ -29,7 +29,7 @@ template <class K, class V, class KeyHash, class KeyEqual>
 class SlotTable {
     struct Row {
         SlotState state{};
-        std::shared_ptr<Flight<V>> flight{};
+        std::shared_ptr<AnyFlight> flight{};
 
         // Time ends tickets; a lease ends with its load, whatever became of that.
         void expire(Held held, SlotState::Instant now) {
@@ -83,8 +83,9 @@ public:
 
         /// The flight of the lease that the slot shows, if it shows one. Rule S10.
         [[nodiscard]] std::shared_ptr<Flight<V>> flight() const {
-            return at_ != table_.end() && at_->second.state.lease() != 0 ? at_->second.flight
-                                                                         : nullptr;
+            return at_ != table_.end() && at_->second.state.lease() != 0
+                       ? std::static_pointer_cast<Flight<V>>(at_->second.flight)
+                       : nullptr;
         }
 
         /// Asks the slot as `ask(state, held, id)` for a lease, and hands out what it answers.
@@ -94,7 +95,7 @@ public:
         /// @param lead     its flight, likewise
         /// @param opening  says the rest
         template <class Ask>
-        void hand_out(Held held, const Lease& lease, Lead<Fetched<V>>&& lead, Ask&& ask,
+        void hand_out(Held held, const Lease& lease, AnyLead&& lead, Ask&& ask,
                       Opening<V>& opening) {
             opening.slot = ask(state(), held, lease.id);
             switch (opening.slot) {

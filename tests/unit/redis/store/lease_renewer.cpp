@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-using LeaseRenewer = larder::redis::detail::LeaseRenewer<int>;
+using larder::redis::detail::LeaseRenewer;
 using Flight = larder::detail::Flight<int>;
 using Lead = larder::detail::Lead<larder::Fetched<int>>;
 

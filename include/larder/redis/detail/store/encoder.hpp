@@ -10,6 +10,7 @@
 #include <larder/entry.hpp>
 #include <larder/redis/detail/store/slot_format.hpp>
 #include <larder/redis/detail/store/state.hpp>
+#include <larder/redis/detail/store/values.hpp>
 #include <larder/version.hpp>
 
 #include <algorithm>
@@ -22,18 +23,17 @@ LARDER_NS_BEGIN
 namespace redis::detail {
 
 /// Values as the bytes of a slot. A thin view of a store's state: make one where it is needed.
-template <class V, class C>
 class SlotEncoder {
 public:
     using CopyTerms = larder::detail::CopyTerms;
-    using State = StoreState<V, C>;
+    using State = StoreState;
 
     explicit SlotEncoder(const State& state) noexcept : state_{state} {}
 
     /// Empty, and counted, if it is too large to be kept.
     ///
     /// @throws anything  what the codec throws
-    [[nodiscard]] std::optional<std::string> encode(const std::optional<V>& value,
+    [[nodiscard]] std::optional<std::string> encode(const ValueSource& value,
                                                     const CopyTerms& terms,
                                                     const Epoch& epoch) const {
         std::optional<std::string> bytes = framed(value, terms, epoch);
@@ -53,16 +53,13 @@ public:
     }
 
 private:
-    std::optional<std::string> framed(const std::optional<V>& value, const CopyTerms& terms,
+    std::optional<std::string> framed(const ValueSource& value, const CopyTerms& terms,
                                       const Epoch& epoch) const {
-        std::optional<std::string> body;
-        if (value) {
-            body = state_.codec.encode(*value);
-            if (body->size() > state_.options.max_value_bytes) {
-                return std::nullopt;
-            }
+        std::optional<std::string> body = value.encode();
+        if (body && body->size() > state_.options.max_value_bytes) {
+            return std::nullopt;
         }
-        const bool plain = C::textual && body && terms.tags.empty() && !terms.own_life &&
+        const bool plain = state_.values.textual && body && terms.tags.empty() && !terms.own_life &&
                            terms.life.grace <= Ttl::zero() &&
                            (body->empty() || body->front() != SlotBytes::magic);
         if (plain) {

@@ -13,6 +13,7 @@
 #include <larder/redis/detail/store/slot_format.hpp>
 #include <larder/redis/detail/store/slot_names.hpp>
 #include <larder/redis/detail/store/state.hpp>
+#include <larder/redis/detail/store/values.hpp>
 #include <larder/redis/pipeline.hpp>
 #include <larder/redis/reply.hpp>
 #include <larder/redis/script.hpp>
@@ -32,14 +33,20 @@ LARDER_NS_BEGIN
 
 namespace redis::detail {
 
+/// One fill of many.
+struct SlotFill {
+    std::string slot{};
+    larder::detail::Lease lease{};
+    const larder::detail::CopyTerms* terms = nullptr;
+};
+
 /// The fills of one store. A thin view of its state: make one where it is needed.
-template <class V, class C>
 class SlotFiller {
 public:
     using CopyTerms = larder::detail::CopyTerms;
     using Filled = larder::detail::Filled;
     using Lease = larder::detail::Lease;
-    using State = StoreState<V, C>;
+    using State = StoreState;
 
     explicit SlotFiller(State& state) noexcept : state_{state}, encoder_{state} {}
 
@@ -47,7 +54,7 @@ public:
     ///
     /// @throws StoreError  the server cannot be told
     /// @throws anything    what the codec throws
-    Filled fill(const std::string& slot, const Lease& lease, const std::optional<V>& value,
+    Filled fill(const std::string& slot, const Lease& lease, const ValueSource& value,
                 const CopyTerms& terms) {
         if (!lease) {
             return {};
@@ -65,30 +72,29 @@ public:
 
     /// The same in one round trip; a value that cannot be encoded fails alone.
     ///
-    /// @param name_of  gives the slot of a key
+    /// @param values  by the places of the rows
     /// @throws StoreError  the server cannot be told
-    template <class K, class NameOf>
-    [[nodiscard]] std::vector<Filled> fill_many(
-        std::span<const larder::detail::FillRequest<K, V>> rows, NameOf&& name_of) {
+    [[nodiscard]] std::vector<Filled> fill_many(std::span<const SlotFill> rows,
+                                                ValueSource& values) {
         std::vector<Filled> all(rows.size());
-        std::vector<std::pair<std::size_t, std::string>> asked;  // row, slot
-        asked.reserve(rows.size());
         Pipeline pipeline;
         pipeline.repeatable();
         for (std::size_t i = 0; i < rows.size(); ++i) {
-            const auto& [key, lease, value, terms] = rows[i];
+            const auto& [slot, lease, terms] = rows[i];
             if (lease) {
-                const std::string& slot = asked.emplace_back(i, name_of(*key)).second;
+                values.turn_to(i);
                 add_fill(pipeline, slot, lease, *terms,
-                         bytes_of(slot, lease, *value, *terms, all[i].failure));
+                         bytes_of(slot, lease, values, *terms, all[i].failure));
             }
         }
         const std::vector<Reply> replies = state_.run(pipeline);
-        for (std::size_t i = 0; i < asked.size(); ++i) {
-            const auto& [row, slot] = asked[i];
-            Filled filled = filled_by(replies[i], slot, rows[row].lease);
-            filled.failure = std::move(all[row].failure);
-            all[row] = std::move(filled);
+        std::size_t at = 0;
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            if (rows[i].lease) {
+                Filled filled = filled_by(replies[at++], rows[i].slot, rows[i].lease);
+                filled.failure = std::move(all[i].failure);
+                all[i] = std::move(filled);
+            }
         }
         return all;
     }
@@ -96,7 +102,7 @@ public:
 private:
     // Empty if nothing is to be stored.
     std::optional<std::string> bytes_of(const std::string& slot, const Lease& lease,
-                                        const std::optional<V>& value, const CopyTerms& terms,
+                                        const ValueSource& value, const CopyTerms& terms,
                                         std::exception_ptr& failure) {
         try {
             if (terms.kept() && !state_.distrusts(slot)) {
@@ -141,7 +147,7 @@ private:
     }
 
     State& state_;
-    SlotEncoder<V, C> encoder_;
+    SlotEncoder encoder_;
 };
 
 }  // namespace redis::detail

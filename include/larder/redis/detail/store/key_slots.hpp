@@ -31,10 +31,10 @@ struct TrustedSlots {
 };
 
 /// Names the slots of one store's keys. A thin view of its state: make one where it is needed.
-template <class K, class V, class C>
+template <class K>
 class KeySlots {
 public:
-    explicit KeySlots(StoreState<V, C>& state) noexcept : state_{state} {}
+    explicit KeySlots(StoreState& state) noexcept : state_{state} {}
 
     /// The name of the key's slot. What is looked up by need not be a key.
     template <class Q>
@@ -86,7 +86,7 @@ public:
     }
 
 private:
-    StoreState<V, C>& state_;
+    StoreState& state_;
 };
 
 }  // namespace redis::detail

@@ -18,6 +18,7 @@
 #include <larder/redis/detail/store/slot_view.hpp>
 #include <larder/redis/detail/store/state.hpp>
 #include <larder/redis/detail/store/tag_clock.hpp>
+#include <larder/redis/detail/store/values.hpp>
 #include <larder/redis/error.hpp>
 #include <larder/redis/pipeline.hpp>
 #include <larder/redis/reply.hpp>
@@ -45,17 +46,30 @@ namespace redis::detail {
 /// Whether a reload beside a value is of one that is fresh, in the background, or of one that is not.
 enum class Beside : bool { fresh, stale };
 
+/// Gives back the leases among what slots have answered, each at its place.
+inline void give_back(StoreState& state, std::span<const std::string> slots,
+                      std::span<const std::size_t> places,
+                      std::span<const SlotOpening> openings) noexcept {
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+        const SlotOpening& one = openings[places[i]];
+        if (one.slot == larder::detail::Slot::lead) {
+            state.give_back(slots[i], one.lease);
+        }
+    }
+}
+
 /// The leases of one store. A thin view of its state: make one where it is needed.
 ///
 /// Each step throws StoreError if the server cannot be asked, or answers with an error.
-template <class V, class C>
 class LeaseAcquirer {
 public:
     using Lease = larder::detail::Lease;
-    using Opening = larder::detail::Opening<V>;
-    using State = StoreState<V, C>;
+    using Opening = SlotOpening;
+    using State = StoreState;
 
-    explicit LeaseAcquirer(State& state) noexcept : state_{state}, reader_{state} {}
+    /// @param values  take the values that are found
+    LeaseAcquirer(State& state, ValueSink& values) noexcept
+        : state_{state}, values_{values}, reader_{state, values} {}
 
     /// For a reader without a fresh copy; the query may know what it saw.
     Opening open(const std::string& slot, Query& query) {
@@ -73,7 +87,7 @@ public:
     }
 
     /// The lease of each slot that is empty, in one round trip; others as `open`. The answer of slot i
-    /// goes to `openings[places[i]]`. All are given back if it throws, as the move of a value may.
+    /// goes to `openings[places[i]]`. All are given back if it throws.
     void open_many(std::span<const std::string> slots, const Query& query,
                    std::span<Opening> openings, std::span<const std::size_t> places) {
         if (slots.empty()) {
@@ -94,21 +108,16 @@ public:
             asked[i].answered(is_granted(of(i)));
         }
         std::optional<Epoch> made;  // where there is no clock: once for all
-        std::vector<Lease> leads(slots.size());
         try {
             for (std::size_t i = 0; i < slots.size(); ++i) {
+                values_.turn_to(places[i]);
                 Opening opening = is_granted(of(i))
                                       ? asked[i].hand_out(epoch_for(of(i)[0], made), std::nullopt)
                                       : occupied(slots[i], of(i), query);
-                leads[i] = opening.slot == Slot::lead ? opening.lease : Lease{};
                 openings[places[i]] = std::move(opening);
             }
         } catch (...) {
-            for (std::size_t i = 0; i < slots.size(); ++i) {
-                if (leads[i]) {
-                    state_.give_back(slots[i], leads[i]);
-                }
-            }
+            give_back(state_, slots, places, openings);
             throw;
         }
     }
@@ -174,8 +183,8 @@ public:
     }
 
 private:
-    using Copy = std::optional<larder::detail::Copy<V>>;
-    using Request = LeaseRequest<V, C>;
+    using Copy = std::optional<FoundCopy>;
+    using Request = LeaseRequest;
     using ScriptReplies = std::array<Reply, 2>;
     using Slot = larder::detail::Slot;
 
@@ -278,8 +287,8 @@ private:
         if (query.steps > 0 && is_old_server(opened[2])) {
             return acquire(slot, query.again());
         }
-        SlotView<V> seen = view_of(slot, opened[2], opened[1].integer(), query);
-        if (seen.kind == SlotView<V>::Kind::copy && !seen.copy->stale()) {
+        SlotView seen = view_of(slot, opened[2], opened[1].integer(), query);
+        if (seen.kind == SlotView::Kind::copy && !seen.copy->stale()) {
             return {Slot::hit, std::move(seen.copy), {}, {}, nullptr};
         }
         if (query.steps == 0) {
@@ -312,9 +321,9 @@ private:
         return opening;
     }
 
-    SlotView<V> view_of(const std::string& slot, ReplyView bytes, std::int64_t pttl,
-                        const Query& query) const {
-        SlotView<V> view = reader_.judge(slot, bytes, pttl, query);
+    SlotView view_of(const std::string& slot, ReplyView bytes, std::int64_t pttl,
+                     const Query& query) const {
+        SlotView view = reader_.judge(slot, bytes, pttl, query);
         reader_.judge_tags(std::span{&view, 1});
         return view;
     }
@@ -324,7 +333,8 @@ private:
     }
 
     State& state_;
-    SlotReader<V, C> reader_;
+    ValueSink& values_;
+    SlotReader reader_;
 };
 
 }  // namespace redis::detail

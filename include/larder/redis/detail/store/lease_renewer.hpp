@@ -46,10 +46,9 @@ struct LeasePlace {
 /// and so does the timer. A forked child holds none of its parent's.
 ///
 /// Thread safety: all members may run concurrently.
-template <class V>
 class LeaseRenewer {
 public:
-    using Flight = larder::detail::Flight<V>;
+    using Flight = larder::detail::AnyFlight;
 
     /// What is to be done about leases from time to time.
     struct Due {
@@ -187,8 +186,7 @@ private:
         bool ticking = false;
     };
 
-    static typename Table::iterator locate(ProcessLeases& own, const std::string& slot,
-                                           std::uint64_t id) {
+    static Table::iterator locate(ProcessLeases& own, const std::string& slot, std::uint64_t id) {
         const auto [begin, end] = own.held.equal_range(slot);
         const auto at = std::find_if(
             begin, end, [&](const auto& held) { return held.second.held.lease.id == id; });
@@ -202,7 +200,7 @@ private:
         if (own == nullptr) {
             return false;
         }
-        typename Table::node_type out;
+        Table::node_type out;
         const std::scoped_lock lock{own->mutex};
         const auto [begin, end] = own->held.equal_range(slot);
         const auto at =
@@ -235,7 +233,7 @@ private:
 
     // False if none is held. Rule R7.
     bool gather(Due& due, Clock::duration step) {
-        std::vector<typename Table::node_type> gone;  // die without the lock
+        std::vector<Table::node_type> gone;  // die without the lock
         ProcessLeases& own = own_.get();
         const std::scoped_lock lock{own.mutex};
         const auto now = Clock::now();

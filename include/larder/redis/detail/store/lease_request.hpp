@@ -6,10 +6,10 @@
 #ifndef LARDER_REDIS_DETAIL_STORE_LEASE_REQUEST_HPP
 #define LARDER_REDIS_DETAIL_STORE_LEASE_REQUEST_HPP
 
-#include <larder/detail/flight/in_flight.hpp>
+#include <larder/detail/flight/lead.hpp>
 #include <larder/detail/slot/protocol.hpp>
-#include <larder/entry.hpp>
 #include <larder/redis/detail/store/ids.hpp>
+#include <larder/redis/detail/store/slot_view.hpp>
 #include <larder/redis/detail/store/state.hpp>
 #include <larder/version.hpp>
 
@@ -25,19 +25,18 @@ namespace redis::detail {
 
 /// A lease that is asked for, known here before the slot can show it: others may join at once. Unless
 /// it is handed to the caller, its end gives back what the server may have granted.
-template <class V, class C>
 class LeaseRequest {
 public:
-    using Copy = std::optional<larder::detail::Copy<V>>;
-    using Opening = larder::detail::Opening<V>;
-    using State = StoreState<V, C>;
+    using Copy = std::optional<FoundCopy>;
+    using Opening = SlotOpening;
+    using State = StoreState;
 
     /// @throws std::bad_alloc  in which case nothing is known of it
     LeaseRequest(State& state, const std::string& slot, bool beside = false)
         : lease{new_id(), {}, beside},
           state_{&state},
           slot_{slot},
-          lead_{std::make_shared<larder::detail::Flight<V>>()} {
+          lead_{state.values.make_flight()} {
         state.leases.add({lease.id, beside, slot}, lead_.flight());
     }
     LeaseRequest(LeaseRequest&& other) noexcept
@@ -74,14 +73,12 @@ public:
     larder::detail::Lease lease;
 
 private:
-    using Lead = larder::detail::Lead<Fetched<V>>;
-
     enum class Grant : std::uint8_t { unknown, refused, granted };
 
     State* state_;
     std::string slot_;
     Grant grant_ = Grant::unknown;
-    Lead lead_{};
+    larder::detail::AnyLead lead_{};
 };
 
 }  // namespace redis::detail

@@ -6,6 +6,7 @@
 #ifndef LARDER_REDIS_DETAIL_STORE_READER_HPP
 #define LARDER_REDIS_DETAIL_STORE_READER_HPP
 
+#include <larder/detail/flight/in_flight.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
@@ -16,6 +17,7 @@
 #include <larder/redis/detail/store/slot_names.hpp>
 #include <larder/redis/detail/store/slot_view.hpp>
 #include <larder/redis/detail/store/state.hpp>
+#include <larder/redis/detail/store/values.hpp>
 #include <larder/redis/pipeline.hpp>
 #include <larder/redis/reply.hpp>
 #include <larder/redis/store_options.hpp>
@@ -26,6 +28,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -38,14 +41,14 @@ LARDER_NS_BEGIN
 namespace redis::detail {
 
 /// The reads of one store. A thin view of its state: make one where it is needed.
-template <class V, class C>
 class SlotReader {
 public:
-    using State = StoreState<V, C>;
-    using View = SlotView<V>;
-    using Reading = SlotReading<V>;
+    using State = StoreState;
+    using View = SlotView;
+    using Reading = SlotReading;
 
-    explicit SlotReader(const State& state) noexcept : state_{state} {}
+    /// @param values  take the values that are found
+    SlotReader(const State& state, ValueSink& values) noexcept : state_{state}, values_{values} {}
 
     /// Reads one slot, and then the tags of what is there: never the other way round.
     ///
@@ -56,13 +59,16 @@ public:
         return reading;
     }
 
-    /// The same for many, in one round trip. `found(i, view)` for each, which may take from it.
+    /// The same for many, in one round trip.
     ///
+    /// @param places  where the values of the slots go
+    /// @return the copy in each slot, if it has one
     /// @throws StoreError  the server cannot be asked
-    template <class Found>
-    void read_many(std::span<const std::string> slots, const Query& query, Found&& found) const {
+    [[nodiscard]] std::vector<std::optional<FoundCopy>> read_many(
+        std::span<const std::string> slots, std::span<const std::size_t> places,
+        const Query& query) const {
         if (slots.empty()) {
-            return;
+            return {};
         }
         Values values;  // what is seen looks into it
         std::vector<View> all;
@@ -70,18 +76,22 @@ public:
         if (!query.remaining) {
             values = read_values(slots);
             for (std::size_t i = 0; i < slots.size(); ++i) {
+                values_.turn_to(places[i]);
                 all.push_back(judge(slots[i], values[i], std::nullopt, query));
             }
         }
         if (query.remaining ||
             std::any_of(all.begin(), all.end(), [](const View& view) { return view.needs_time; })) {
             all.clear();
-            read_many_with_time(slots, query, values.replies, all);
+            read_many_with_time(slots, places, query, values.replies, all);
         }
         judge_tags(all);
-        for (std::size_t i = 0; i < all.size(); ++i) {
-            found(i, all[i]);
+        std::vector<std::optional<FoundCopy>> copies;
+        copies.reserve(all.size());
+        for (const View& view : all) {
+            copies.push_back(view.copy);
         }
+        return copies;
     }
 
     /// What a reply to GET says, and one to PTTL that was asked for ahead of it.
@@ -162,12 +172,30 @@ public:
         }
     }
 
+    /// The flight of a load in this process, if the slot still shows its lease.
+    [[nodiscard]] static std::shared_ptr<larder::detail::AnyFlight> underway(
+        State& state, const std::string& slot) {
+        if (state.distrusts(slot)) {
+            return nullptr;
+        }
+        try {
+            for (auto& [lease, flight] : state.leases.under_way(slot)) {
+                if (left_of(state, slot, {lease.id, {}, lease.beside})) {
+                    return std::move(flight);
+                }
+            }
+        } catch (const StoreError&) {
+            state.failed();
+        }
+        return nullptr;
+    }
+
     /// How long the lease has left, if the slot still shows it.
-    [[nodiscard]] std::optional<Ttl> left_of(const std::string& slot,
-                                             const larder::detail::Lease& lease) const {
+    [[nodiscard]] static std::optional<Ttl> left_of(const State& state, const std::string& slot,
+                                                    const larder::detail::Lease& lease) {
         std::int64_t left = -1;
         if (lease.beside) {
-            left = state_
+            left = state
                        .step(SlotScripts::instance().lease_left, {slot, SlotNames::side(slot)},
                              {hex(lease.id), loading_bytes(lease.id)})
                        .integer();
@@ -175,7 +203,7 @@ public:
             std::array<Reply, time_reads> replies;
             Pipeline pipeline;
             add_time_read(pipeline, slot);
-            state_.run(pipeline, replies);
+            state.run(pipeline, replies);
             if (replies[1].text() == loading_bytes(lease.id)) {
                 // That was asked before: it may be another's.
                 left = std::clamp(replies[0].integer(), std::int64_t{0},
@@ -254,7 +282,8 @@ private:
         }
         return view;
     }
-    void read_many_with_time(std::span<const std::string> slots, const Query& query,
+    void read_many_with_time(std::span<const std::string> slots,
+                             std::span<const std::size_t> places, const Query& query,
                              std::vector<Reply>& replies, std::vector<View>& all) const {
         Pipeline pipeline;
         for (const std::string& slot : slots) {
@@ -262,6 +291,7 @@ private:
         }
         replies = state_.client.run(pipeline);
         for (std::size_t i = 0; i < slots.size(); ++i) {
+            values_.turn_to(places[i]);
             all.push_back(judge_with_time(
                 slots[i], std::span{replies}.subspan(time_reads * i, time_reads), query));
         }
@@ -302,18 +332,14 @@ private:
         if (query.tagged && slot.tags.empty()) {
             return;  // nobody knows what it depends on
         }
-        std::optional<V> value;
+        std::optional<Elsewhere> value;
         if (slot.kind != SlotBytes::Kind::absence) {
-            try {
-                if (slot.kind == SlotBytes::Kind::plain && !C::textual) {
-                    undecodable();
-                    return;
-                }
-                value.emplace(state_.codec.decode(slot.body));
-            } catch (...) {
+            const bool readable = slot.kind != SlotBytes::Kind::plain || state_.values.textual;
+            if (!readable || !values_.decode(slot.body)) {
                 undecodable();
                 return;
             }
+            value.emplace();
         }
         Ttl remaining = longest_life;
         if (query.usual > Ttl::zero()) {
@@ -331,7 +357,7 @@ private:
         view.tags = std::move(slot.tags);
         view.epoch = slot.epoch;
         view.kind = View::Kind::copy;
-        view.copy.emplace(larder::detail::Copy<V>{{std::move(value), remaining}, slot.life, false});
+        view.copy.emplace(FoundCopy{{value, remaining}, slot.life, false});
     }
 
     void undecodable() const noexcept {
@@ -339,6 +365,7 @@ private:
     }
 
     const State& state_;
+    ValueSink& values_;
 };
 
 }  // namespace redis::detail

@@ -8,6 +8,7 @@
 
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/entry.hpp>
+#include <larder/redis/detail/store/values.hpp>
 #include <larder/redis/reply.hpp>
 #include <larder/version.hpp>
 
@@ -20,13 +21,18 @@ LARDER_NS_BEGIN
 
 namespace redis::detail {
 
+/// What is known of a copy beside its value.
+using FoundCopy = larder::detail::Copy<Elsewhere>;
+
+/// What a slot has answered to who opens it, beside the value.
+using SlotOpening = larder::detail::Opening<Elsewhere>;
+
 /// A slot as it was read. Views into the reply.
-template <class V>
 struct SlotView {
     enum class Kind : std::uint8_t { absent, copy, junk, loading, writing, untouchable };
 
     Kind kind = Kind::absent;
-    std::optional<larder::detail::Copy<V>> copy{};
+    std::optional<FoundCopy> copy{};
     std::uint64_t lease = 0;
     std::string_view bytes{};
     Ttl grace{0};
@@ -36,10 +42,9 @@ struct SlotView {
 };
 
 /// A slot, and the reply that its view looks into.
-template <class V>
 struct SlotReading {
     Reply reply{};
-    SlotView<V> slot{};
+    SlotView slot{};
 };
 
 }  // namespace redis::detail

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 /// @file
-/// What the handles of one RedisStore share: client, names, codec, counters, leases, and the
+/// What the handles of one RedisStore share: client, names, counters, leases, and the
 /// invalidations that the server has missed.
 
 #ifndef LARDER_REDIS_DETAIL_STORE_STATE_HPP
@@ -20,6 +20,7 @@
 #include <larder/redis/detail/store/scripts.hpp>
 #include <larder/redis/detail/store/slot_format.hpp>
 #include <larder/redis/detail/store/slot_names.hpp>
+#include <larder/redis/detail/store/values.hpp>
 #include <larder/redis/pipeline.hpp>
 #include <larder/redis/reply.hpp>
 #include <larder/redis/script.hpp>
@@ -42,14 +43,13 @@ LARDER_NS_BEGIN
 namespace redis::detail {
 
 /// Thread safety: all members may run concurrently.
-template <class V, class C>
 struct StoreState {
     using Replay = larder::detail::InvalidationReplay<std::string, Hash<std::string>, SteadyClock>;
 
-    StoreState(Client given, std::string name, const RedisStoreOptions& chosen, C c)
+    StoreState(Client given, std::string name, const RedisStoreOptions& chosen, ValueType type)
         : client{std::move(given)},
           options{checked(chosen)},
-          codec{std::move(c)},
+          values{type},
           names{std::move(name), options.schema},
           registration{client.namespaces(), names.slots()},
           leases{options.lease, [this](const auto& due) { this->tell_of(due); }} {}
@@ -192,7 +192,7 @@ struct StoreState {
 
     const Client client;
     const RedisStoreOptions options;
-    const C codec;
+    const ValueType values;
     const SlotNames names;
     const Namespaces::Registration registration;
     const SteadyClock clock{};
@@ -200,7 +200,7 @@ struct StoreState {
     mutable std::atomic<std::uint64_t> undecodable{0};
     mutable std::atomic<std::uint64_t> oversized{0};
     mutable std::atomic<bool> sets_with_get{true};  ///< SET … NX GET, since 7.0
-    LeaseRenewer<V> leases;                         // after the rest: its timer uses that
+    LeaseRenewer leases;                            // after the rest: its timer uses that
 
     /// Invalidations that the server has missed. Last: it owns no part of the rest, and ends first.
     Replay missed{clock,
@@ -214,7 +214,7 @@ private:
         return options;
     }
 
-    void tell_of(const typename LeaseRenewer<V>::Due& due) const {
+    void tell_of(const LeaseRenewer::Due& due) const {
         const SlotScripts& scripts = SlotScripts::instance();
         const std::string length = lease_ms();
         Pipeline pipeline;
@@ -233,7 +233,7 @@ private:
     }
 
     // What the server has missed: how writes ended, and that the copy goes.
-    void tell_of(std::span<const typename Replay::Invalidation> some) {
+    void tell_of(std::span<const Replay::Invalidation> some) {
         Pipeline pipeline;
         pipeline.repeatable();
         std::vector<std::string> slots;

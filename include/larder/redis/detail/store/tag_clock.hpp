@@ -22,8 +22,7 @@ LARDER_NS_BEGIN
 namespace redis::detail {
 
 /// The clock as it was read ahead of a lease or a ticket; made where there is none.
-template <class V, class C>
-[[nodiscard]] Epoch epoch_of(const StoreState<V, C>& state, ReplyView reply) {
+[[nodiscard]] inline Epoch epoch_of(const StoreState& state, ReplyView reply) {
     if (const auto epoch = to_epoch(reply.text())) {
         return *epoch;
     }

@@ -15,6 +15,7 @@
 #include <larder/redis/detail/store/slot_format.hpp>
 #include <larder/redis/detail/store/state.hpp>
 #include <larder/redis/detail/store/tag_clock.hpp>
+#include <larder/redis/detail/store/values.hpp>
 #include <larder/redis/error.hpp>
 #include <larder/redis/pipeline.hpp>
 #include <larder/redis/reply.hpp>
@@ -34,12 +35,11 @@ LARDER_NS_BEGIN
 namespace redis::detail {
 
 /// The writes of one store. A thin view of its state: make one where it is needed.
-template <class V, class C>
 class SlotWriter {
 public:
     using CopyTerms = larder::detail::CopyTerms;
     using Finish = larder::detail::Finish;
-    using State = StoreState<V, C>;
+    using State = StoreState;
     using Ticket = larder::detail::Ticket;
 
     explicit SlotWriter(State& state) noexcept : state_{state}, encoder_{state} {}
@@ -77,7 +77,7 @@ public:
     /// @throws StoreError  the server cannot be told
     /// @throws anything    what the codec throws
     bool finish_write(const std::string& slot, const Ticket& ticket, Finish how,
-                      const std::optional<V>& value, const CopyTerms& terms) {
+                      const ValueSource& value, const CopyTerms& terms) {
         const SlotScripts& scripts = SlotScripts::instance();
         const std::string id = hex(ticket.id);
         std::optional<std::string> bytes;
@@ -100,7 +100,7 @@ public:
     }
 
     /// Adds an unfenced put; of what is not to be kept, or is too large, an erase.
-    void add_put(Pipeline& pipeline, const std::string& slot, const std::optional<V>& value,
+    void add_put(Pipeline& pipeline, const std::string& slot, const ValueSource& value,
                  const Lifetime& life) const {
         const std::optional<std::string> bytes =
             life.fresh > Ttl::zero() ? encoder_.encode(value, {life, {}}, {}) : std::nullopt;
@@ -212,7 +212,7 @@ private:
     }
 
     State& state_;
-    SlotEncoder<V, C> encoder_;
+    SlotEncoder encoder_;
 };
 
 }  // namespace redis::detail

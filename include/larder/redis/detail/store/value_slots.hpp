@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// The steps over slots, for values of a type.
+
+#ifndef LARDER_REDIS_DETAIL_STORE_VALUE_SLOTS_HPP
+#define LARDER_REDIS_DETAIL_STORE_VALUE_SLOTS_HPP
+
+#include <larder/detail/slot/protocol.hpp>
+#include <larder/entry.hpp>
+#include <larder/redis/client.hpp>
+#include <larder/redis/detail/store/key_slots.hpp>
+#include <larder/redis/detail/store/lease_acquirer.hpp>
+#include <larder/redis/detail/store/query.hpp>
+#include <larder/redis/detail/store/reader.hpp>
+#include <larder/redis/detail/store/slot_view.hpp>
+#include <larder/redis/detail/store/state.hpp>
+#include <larder/redis/detail/store/values.hpp>
+#include <larder/redis/store_options.hpp>
+#include <larder/version.hpp>
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+LARDER_NS_BEGIN
+
+namespace redis::detail {
+
+/// What the handles of one store share, with what makes bytes of its values.
+template <class V, class C>
+struct ValueState final : StoreState {
+    ValueState(Client given, std::string name, const RedisStoreOptions& chosen, C c)
+        : StoreState{std::move(given), std::move(name), chosen, value_type_of<V, C>()},
+          codec{std::move(c)} {}
+
+    const C codec;
+};
+
+/// What reads and leases find, as values. All else is over names and bytes, and knows no V. A thin
+/// view of the store's state: make one where it is needed.
+template <class V, class C>
+class ValueSlots {
+public:
+    using Opening = larder::detail::Opening<V>;
+
+    explicit ValueSlots(ValueState<V, C>& state) noexcept : state_{state} {}
+
+    /// Reads one slot: `found(copy, value)`, if it has a copy.
+    ///
+    /// @throws StoreError  the server cannot be asked
+    template <class Found>
+    bool read(const std::string& slot, Query& query, Found&& found) const {
+        std::optional<V> value;
+        Decoder<V, C> values{state_.codec, std::span{&value, 1}};
+        const SlotReading seen = SlotReader{state_, values}.read(slot, query);
+        SlotReader::note(seen.slot, query);
+        if (seen.slot.copy) {
+            found(*seen.slot.copy, value);
+        }
+        return seen.slot.copy.has_value();
+    }
+
+    /// The same for many, in one round trip: `found(place, copy, value)`.
+    template <class Found>
+    void read_many(const TrustedSlots& some, std::size_t keys, const Query& query,
+                   Found&& found) const {
+        std::vector<std::optional<V>> values(keys);
+        Decoder<V, C> sink{state_.codec, values};
+        const auto copies = SlotReader{state_, sink}.read_many(some.slots, some.places, query);
+        for (std::size_t i = 0; i < copies.size(); ++i) {
+            if (copies[i]) {
+                found(some.places[i], *copies[i], values[some.places[i]]);
+            }
+        }
+    }
+
+    /// Opens one slot, as `ask(acquirer)` does.
+    ///
+    /// @throws StoreError  the server cannot be asked
+    template <class Ask>
+    [[nodiscard]] Opening open(const std::string& slot, const Ask& ask) {
+        Opening opening;
+        if (!state_.distrusts(slot)) {
+            std::optional<V> value;
+            Decoder<V, C> values{state_.codec, std::span{&value, 1}};
+            LeaseAcquirer acquirer{state_, values};
+            SlotOpening opened = ask(acquirer);
+            hand_over(std::span{&slot, 1}, std::array<std::size_t, 1>{}, std::span{&opened, 1},
+                      std::span{&value, 1}, std::span{&opening, 1});
+        }
+        return opening;
+    }
+
+    /// Opens many, in one round trip if they are empty; none is left open if it throws.
+    void open_many(const TrustedSlots& some, const Query& query, std::span<Opening> openings) {
+        std::vector<SlotOpening> opened(openings.size());
+        std::vector<std::optional<V>> found(openings.size());
+        Decoder<V, C> values{state_.codec, found};
+        LeaseAcquirer{state_, values}.open_many(some.slots, query, opened, some.places);
+        hand_over(some.slots, some.places, opened, found, openings);
+    }
+
+    /// A copy as an entry; the value is taken.
+    [[nodiscard]] static Entry<V> entry_of(const FoundCopy& copy, std::optional<V>& value) {
+        return {copy.entry.value ? std::move(value) : std::nullopt, copy.entry.remaining};
+    }
+
+private:
+    // What slots have answered, with the values that they hold. All leases are given back if the move
+    // of a value throws.
+    void hand_over(std::span<const std::string> slots, std::span<const std::size_t> places,
+                   std::span<SlotOpening> opened, std::span<std::optional<V>> values,
+                   std::span<Opening> openings) {
+        try {
+            for (const std::size_t at : places) {
+                auto& [slot, copy, lease, lead, flight, writing] = opened[at];
+                Opening& opening = openings[at];
+                opening.slot = slot;
+                opening.lease = lease;
+                opening.lead = std::move(lead);
+                opening.flight = std::move(flight);
+                opening.writing = writing;
+                if (copy) {
+                    opening.copy.emplace(larder::detail::Copy<V>{entry_of(*copy, values[at]),
+                                                                 copy->fresh, copy->refreshing});
+                }
+            }
+        } catch (...) {
+            give_back(state_, slots, places, opened);
+            throw;
+        }
+    }
+
+    ValueState<V, C>& state_;
+};
+
+}  // namespace redis::detail
+
+LARDER_NS_END
+
+#endif  // LARDER_REDIS_DETAIL_STORE_VALUE_SLOTS_HPP
