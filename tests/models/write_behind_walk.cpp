@@ -82,8 +82,9 @@ private:
         const int change = ++changes_;
         const std::uint64_t version = journal_.record({key, value_of(change)});
         note("record " + std::to_string(change) + " of key " + std::to_string(key));
-        expect(version > last_version_, "a version that grows");
-        last_version_ = version;
+        std::uint64_t& last = last_version_[static_cast<std::size_t>(key)];
+        expect(version > last, "a version that grows");
+        last = version;
         model(key).record(change, version, now_);
     }
 
@@ -245,7 +246,7 @@ private:
     std::array<WriteBehindModel, keys> models_{};
     long now_ = 0;
     int changes_ = 0;
-    std::uint64_t last_version_ = 0;
+    std::array<std::uint64_t, keys> last_version_{};
     std::vector<Claimed> claims_{};
     std::vector<int> changes_of_{};  // the change of each claim
     std::deque<std::string> history_{};

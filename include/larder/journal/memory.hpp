@@ -14,11 +14,11 @@
 #include <larder/detail/support/saturating_time.hpp>
 #include <larder/entry.hpp>
 #include <larder/fwd.hpp>
+#include <larder/hash.hpp>
 #include <larder/journal/journal.hpp>
 #include <larder/version.hpp>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -31,6 +31,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -42,8 +43,10 @@ LARDER_NS_BEGIN
 /// A cheap handle: copies share the journal. A forked child begins with an empty one: what was pending
 /// is its parent's to write.
 ///
-/// Thread safety: all members may run concurrently. Whatever one throws (memory is out, or a copy, a
-/// hash or a comparison fails), the journal is as it was.
+/// Thread safety: all members may run concurrently; what takes many keys is one step for each. Whatever
+/// one throws (memory is out, or a copy, a hash or a comparison fails), the journal is as it was.
+///
+/// Versions grow per key; those of two keys say nothing of each other.
 template <class K, class V, class C>
 class MemoryJournal {
 public:
@@ -70,72 +73,99 @@ public:
     ///
     /// @throws std::invalid_argument  the key is not equal to itself: it would never be found again
     std::optional<std::uint64_t> record(Change<K, V>&& change, std::size_t most) {
-        if (!detail::equals_itself<std::equal_to<>>(change.key)) {
+        const auto at_once = [] { return true; };
+        if constexpr (std::is_same_v<detail::KeptValue<V>, std::optional<V>>) {
+            return record(std::move(change.key), change.value, most, at_once);
+        } else {
+            auto value = detail::keep_copy(change.value ? std::addressof(*change.value) : nullptr);
+            return record(std::move(change.key), value, most, at_once);
+        }
+    }
+
+    /// The same in one step with another: `with()` is called when nothing can fail any more, and nobody
+    /// else sees or records a change of the key until it has returned. If it gives false, or throws,
+    /// nothing is recorded.
+    ///
+    /// @param value  what was pending before takes its place, to be destroyed where no lock is held
+    template <class Q, class With>
+    std::optional<std::uint64_t> record(Q&& key, detail::KeptValue<V>& value, std::size_t most,
+                                        With&& with) {
+        if (!detail::equals_itself<std::equal_to<>>(key)) {
             throw std::invalid_argument{"larder: a key that is not equal to itself has no change"};
         }
-        // What goes is destroyed without the lock.
-        detail::KeptValue<V> value{};
-        typename Dead::node_type gone{};
+        const std::size_t hash = Hash<K>{}(key);
         State& s = state();
-        const std::scoped_lock lock{s.mutex};
-        if (s.items.size() >= most && !s.items.contains(change.key)) {
+        Part& part = s.part_of(hash);
+        typename State::Place place{s};
+        std::unique_ptr<Node> made;
+        std::unique_ptr<const std::string> why;
+        const std::scoped_lock lock{part.mutex};
+        Node* node = part.find(key, hash);
+        const bool begins = node == nullptr || node->why;
+        if (begins && !place.take(most)) {
             return std::nullopt;
         }
-        const auto letter = s.dead.empty() ? s.dead.end() : s.dead.find(change.key);
-        value = detail::keep_value(change.value);
-        const auto [at, is_new] = s.items.try_emplace(std::move(change.key), clock());
+        const auto now = begins ? clock().now() : typename State::Instant{};
+        if (node == nullptr) {
+            part.reserve_one();
+            made = std::make_unique<Node>(std::forward<Q>(key), hash);
+        }
+        if (!with()) {
+            return std::nullopt;
+        }
         // Nothing fails from here on.
-        if (is_new) {
-            s.add(*at);
+        if (made) {
+            node = &part.insert(std::move(made));
         }
-        if (letter != s.dead.end()) {
-            gone = s.dead.extract(letter);
+        if (begins) {
+            place.use();
+            s.begin_to_wait(part, *node, now);
+            why.swap(node->why);
         }
-        at->second.value.swap(value);
-        at->second.attempts = 0;
-        return at->second.version = ++s.versions;
+        node->value.swap(value);
+        node->attempts = 0;
+        return node->version = part.next_version();
     }
 
     /// What is recorded of the key and not yet settled.
     [[nodiscard]] std::optional<Change<K, V>> pending(const K& key) const {
+        const std::size_t hash = Hash<K>{}(key);
         State& s = state();
-        const std::scoped_lock lock{s.mutex};
-        const auto at = s.items.find(key);
-        return at == s.items.end() ? std::nullopt : std::optional{State::change(*at)};
+        Part& part = s.part_of(hash);
+        const std::scoped_lock lock{part.mutex};
+        const Node* const node = part.find(key, hash);
+        return node == nullptr || node->why ? std::nullopt : std::optional{State::change(*node)};
     }
 
     /// Changes that nobody else has in hand, the oldest first: those as old as `age`, or due again.
     [[nodiscard]] std::vector<Claimed<K, V>> claim(std::size_t max, Ttl life, Ttl age) {
+        std::vector<Claimed<K, V>> claims;
         State& s = state();
-        const std::scoped_lock lock{s.mutex};
+        const std::scoped_lock lock{s.claiming};
+        if (s.size() == 0) {
+            return claims;
+        }
         const auto now = clock().now();
         const auto until = detail::later(now, life);
-        const std::vector<Node*> due = s.due(max, now, age);
+        std::uint64_t name = s.next_claim();
+        const std::vector<Node*> due = s.due(max, now, age, [&](const Node& node) {
+            claims.push_back({State::change(node), name++, node.attempts});
+        });
         auto places = State::places(due, until);
-        std::vector<Claimed<K, V>> claims;
-        claims.reserve(due.size());
-        for (const Node* node : due) {
-            const std::uint64_t name = s.claims + claims.size() + 1;
-            claims.push_back({State::change(*node), name, node->second.attempts});
-        }
         // Nothing fails from here on. A claim that nobody renews or settles is due again.
-        for (Node* node : due) {
-            node->second.claim = ++s.claims;
-            s.wait_until(*node, until);
-        }
-        s.enqueue(places);
+        s.claim(due, places, until);
         return claims;
     }
 
     /// The claims live on; those that do not count any more are left out.
     void renew(std::span<const Claimed<K, V>> claims, Ttl life) {
         State& s = state();
-        const std::scoped_lock lock{s.mutex};
-        const std::vector<At> held = s.held(claims);
+        const std::scoped_lock lock{s.claiming};
+        const std::vector<Node*> held = s.held(claims);
         const auto until = detail::later(clock().now(), life);
-        for (const At at : held) {
-            if (at != s.items.end()) {
-                s.wait_until(*at, until);
+        for (Node* const node : held) {
+            if (node != nullptr) {
+                s.wait_until(*node, until);
             }
         }
     }
@@ -143,17 +173,22 @@ public:
     /// The database has them; false for those that were not the claim's any more, or are not the newest.
     /// Each claim once.
     [[nodiscard]] std::vector<bool> settle(std::span<const Claimed<K, V>> claims) {
-        std::vector<typename Items::node_type> gone;  // destroyed without the lock
+        std::vector<std::unique_ptr<Node>> gone;  // destroyed without a lock
         gone.reserve(claims.size());
         std::vector<bool> settled(claims.size());
         State& s = state();
-        const std::scoped_lock lock{s.mutex};
-        const std::vector<At> held = s.held(claims);
+        const std::scoped_lock lock{s.claiming};
+        const std::vector<Node*> held = s.held(claims);
         const auto now = clock().now();
         for (std::size_t i = 0; i < claims.size(); ++i) {
-            settled[i] = s.confirm(held[i], claims[i], now);
-            if (settled[i]) {
-                gone.push_back(s.remove(held[i]));
+            if (held[i] != nullptr) {
+                Part& part = s.part_of(*held[i]);
+                const std::scoped_lock lock_part{part.mutex};
+                settled[i] = s.confirm(part, *held[i], claims[i], now);
+                if (settled[i]) {
+                    s.end(part, *held[i]);
+                    gone.push_back(part.extract(*held[i]));
+                }
             }
         }
         return settled;
@@ -162,105 +197,124 @@ public:
     /// To be tried again after `delay`.
     void defer(const Claimed<K, V>& mine, Ttl delay) {
         State& s = state();
-        const std::scoped_lock lock{s.mutex};
-        const At at = s.held(mine);
+        const std::scoped_lock lock{s.claiming};
+        Node* const node = s.held(mine);
         const auto now = clock().now();
-        if (s.confirm(at, mine, now)) {
-            s.wait_until(*at, detail::later(now, delay));
-            at->second.claim = 0;
-            at->second.attempts = mine.attempts + 1;
+        if (node != nullptr) {
+            Part& part = s.part_of(*node);
+            const std::scoped_lock lock_part{part.mutex};
+            if (s.confirm(part, *node, mine, now)) {
+                s.wait_until(*node, detail::later(now, delay));
+                node->claim = 0;
+                node->attempts = mine.attempts + 1;
+            }
         }
     }
 
     /// Becomes a dead letter, unless a newer change is recorded or the claim has ended: then false.
     bool bury(const Claimed<K, V>& mine, std::string_view why) {
-        typename Items::node_type gone{};
+        auto reason = std::make_unique<const std::string>(why);
         State& s = state();
-        const std::scoped_lock lock{s.mutex};
-        const At at = s.held(mine);
-        if (at != s.items.end() && at->second.version == mine.change.version) {
-            // A change takes its key's letter away: there is none.
-            s.dead.try_emplace(at->first, DeadLetter<K, V>{State::change(*at), std::string{why}});
-            gone = s.remove(at);
-            return true;
+        const std::scoped_lock lock{s.claiming};
+        Node* const node = s.held(mine);
+        const auto now = clock().now();
+        if (node == nullptr) {
+            return false;
         }
-        return s.confirm(at, mine, clock().now());
+        Part& part = s.part_of(*node);
+        const std::scoped_lock lock_part{part.mutex};
+        if (!s.confirm(part, *node, mine, now)) {
+            return false;
+        }
+        s.end(part, *node);
+        node->why = std::move(reason);
+        return true;
     }
 
     /// What the database would not take, the oldest first.
     [[nodiscard]] std::vector<DeadLetter<K, V>> dead_letters() const {
+        using Age = decltype(State::by_age(std::declval<const Node&>()));
+        std::vector<std::pair<Age, DeadLetter<K, V>>> by_age;
+        state().each([&](const Part& part) {
+            part.each([&](const Node& node) {
+                if (node.why) {
+                    by_age.push_back({State::by_age(node), {State::change(node), *node.why}});
+                }
+            });
+        });
+        std::sort(by_age.begin(), by_age.end(),
+                  [](const auto& a, const auto& b) { return a.first < b.first; });
         std::vector<DeadLetter<K, V>> letters;
-        {
-            State& s = state();
-            const std::scoped_lock lock{s.mutex};
-            letters.reserve(s.dead.size());
-            for (const auto& [key, letter] : s.dead) {
-                letters.push_back(letter);
-            }
+        letters.reserve(by_age.size());
+        for (auto& [age, letter] : by_age) {
+            letters.push_back(std::move(letter));
         }
-        std::sort(letters.begin(), letters.end(),
-                  [](const auto& a, const auto& b) { return a.change.version < b.change.version; });
         return letters;
     }
 
     /// The dead letter is pending again, with its version; false if there is none. It takes its place
     /// beyond a bound, too. Rule W8.
     bool revive(const K& key) {
-        typename Dead::node_type gone{};
+        const std::size_t hash = Hash<K>{}(key);
         State& s = state();
-        const std::scoped_lock lock{s.mutex};
-        const auto letter = s.dead.find(key);
-        if (letter == s.dead.end()) {
+        Part& part = s.part_of(hash);
+        typename State::Place place{s};
+        std::unique_ptr<const std::string> why;
+        const std::scoped_lock lock{part.mutex};
+        Node* const node = part.find(key, hash);
+        if (node == nullptr || !node->why) {
             return false;
         }
-        std::optional<V> copy = letter->second.change.value;
-        detail::KeptValue<V> value = detail::keep_value(copy);
-        // A newer change would have taken the letter away: nothing is pending.
-        Node& node = *s.items.try_emplace(key, clock()).first;
+        const auto now = clock().now();
         // Nothing fails from here on.
-        s.add(node);
-        node.second.value.swap(value);
-        node.second.version = letter->second.change.version;
-        gone = s.dead.extract(letter);
+        static_cast<void>(place.take((std::numeric_limits<std::size_t>::max)()));
+        place.use();
+        s.begin_to_wait(part, *node, now);
+        why.swap(node->why);
+        node->attempts = 0;
         return true;
     }
 
     /// The dead letter is forgotten; false if there is none.
     bool discard(const K& key) {
-        typename Dead::node_type gone{};
+        const std::size_t hash = Hash<K>{}(key);
+        std::unique_ptr<Node> gone;
         State& s = state();
-        const std::scoped_lock lock{s.mutex};
-        const auto letter = s.dead.find(key);
-        if (letter == s.dead.end()) {
+        const std::scoped_lock lock{s.claiming};
+        Part& part = s.part_of(hash);
+        const std::scoped_lock lock_part{part.mutex};
+        Node* const node = part.find(key, hash);
+        if (node == nullptr || !node->why) {
             return false;
         }
-        gone = s.dead.extract(letter);
+        gone = part.extract(*node);
         return true;
     }
 
     /// Changes pending. Asks for no lock.
     [[nodiscard]] std::size_t size() const noexcept {
         const State* const s = shared_->state.find();
-        return s == nullptr ? 0 : s->size.load(std::memory_order_acquire);
+        return s == nullptr ? 0 : s->size();
     }
 
     /// The age of the oldest pending change; none if nothing is pending.
     [[nodiscard]] std::optional<Ttl> oldest() const {
-        State& s = state();
-        const std::scoped_lock lock{s.mutex};
-        const Node* const oldest = s.oldest();
-        if (oldest == nullptr) {
+        std::optional<typename State::Instant> since;
+        state().each([&](const Part& part) {
+            if (const Node* const node = part.oldest()) {
+                since = (std::min)(since.value_or(node->since), node->since);
+            }
+        });
+        if (!since) {
             return std::nullopt;
         }
-        return std::chrono::duration_cast<Ttl>(clock().now() - oldest->second.since);
+        return std::chrono::duration_cast<Ttl>(clock().now() - *since);
     }
 
 private:
     using State = detail::PendingChanges<K, V>;
     using Node = typename State::Node;
-    using Items = typename State::Items;
-    using Dead = typename State::Dead;
-    using At = typename State::At;
+    using Part = typename State::Part;
 
     struct Shared {
         explicit Shared(C given) : clock{std::move(given)} {}

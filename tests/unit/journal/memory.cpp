@@ -17,7 +17,6 @@
 #include <cstdlib>
 #include <functional>
 #include <limits>
-#include <map>
 #include <new>
 #include <optional>
 #include <span>
@@ -73,6 +72,7 @@ struct World {
     SteppingClock clock{};
     Journal journal{clock};
     std::vector<Claimed<Key, V>> held{};
+    std::vector<std::uint64_t> versions{};  // of each key, as it begins
 
     World() {
         record(1, 10);
@@ -87,6 +87,9 @@ struct World {
         record(5, 50);
         clock.advance(5ms);
         record(6, 60);
+        for (int key = 0; key < 10; ++key) {
+            versions.push_back(version(key));
+        }
     }
 
     static Change<Key, V> change(int key, std::optional<int> value) {
@@ -94,26 +97,37 @@ struct World {
     }
     void record(int key, std::optional<int> value) { journal.record(change(key, value)); }
     Claimed<Key, V> claim_one() { return journal.claim(1, 1min, 0ms).at(0); }
+    std::uint64_t version(int key) {
+        if (const auto pending = journal.pending(Key{key})) {
+            return pending->version;
+        }
+        for (const auto& letter : journal.dead_letters()) {
+            if (letter.change.key.n == key) {
+                return letter.change.version;
+            }
+        }
+        return 0;
+    }
 
     // All that can be seen of it. Nothing can be asked of it after that.
     std::string seen(bool settle_held) {
         std::string text = "size " + std::to_string(journal.size()) + ", oldest " +
                            std::to_string(journal.oldest().value_or(-1ms).count()) + "; ";
-        std::map<std::uint64_t, int> ranks;
         for (int key = 0; key < 10; ++key) {
             if (const auto pending = journal.pending(Key{key})) {
-                ranks[pending->version] = key;
                 text += show(*pending);
             }
         }
         text += "dead ";
         for (const auto& letter : journal.dead_letters()) {
-            ranks[letter.change.version] = letter.change.key.n;
             text += show(letter.change) + letter.why + ' ';
         }
-        text += "by version ";
-        for (const auto& [version, key] : ranks) {
-            text += std::to_string(key) + ' ';
+        text += "newer ";
+        for (int key = 0; key < 10; ++key) {
+            const std::uint64_t before = versions[static_cast<std::size_t>(key)];
+            const std::uint64_t now = version(key);
+            CHECK((now == 0 || now >= before));
+            text += now > before ? std::to_string(key) + ' ' : "";
         }
         if (settle_held) {
             text += "settled ";

@@ -11,7 +11,6 @@
 #include <memory>
 #include <optional>
 #include <type_traits>
-#include <utility>
 
 LARDER_NS_BEGIN
 
@@ -23,14 +22,18 @@ using KeptValue =
     std::conditional_t<std::is_nothrow_move_constructible_v<V> && std::is_nothrow_swappable_v<V>,
                        std::optional<V>, std::unique_ptr<V>>;
 
-/// Takes a value out of an optional.
+/// A copy of a value, or none of null.
 template <class V>
-[[nodiscard]] KeptValue<V> keep_value(std::optional<V>& value) {
-    if constexpr (std::is_same_v<KeptValue<V>, std::optional<V>>) {
-        return std::move(value);
-    } else {
-        return value ? std::make_unique<V>(std::move(*value)) : nullptr;
+[[nodiscard]] KeptValue<V> keep_copy(const V* value) {
+    KeptValue<V> kept{};
+    if (value != nullptr) {
+        if constexpr (std::is_same_v<KeptValue<V>, std::optional<V>>) {
+            kept.emplace(*value);
+        } else {
+            kept = std::make_unique<V>(*value);
+        }
     }
+    return kept;
 }
 
 /// A copy of it.

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 
 /// @file
-/// The changes of a MemoryJournal, in the order in which they are to be written.
+/// The changes of a MemoryJournal, and the order in which they are to be written.
 
 #ifndef LARDER_DETAIL_JOURNAL_PENDING_CHANGES_HPP
 #define LARDER_DETAIL_JOURNAL_PENDING_CHANGES_HPP
 
+#include <larder/detail/journal/journal_part.hpp>
 #include <larder/detail/journal/kept_value.hpp>
+#include <larder/detail/journal/pending_change.hpp>
 #include <larder/entry.hpp>
 #include <larder/hash.hpp>
 #include <larder/journal/journal.hpp>
@@ -14,15 +16,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <map>
+#include <iterator>
+#include <memory>
 #include <mutex>
-#include <optional>
 #include <span>
-#include <unordered_map>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -33,76 +35,116 @@ namespace detail {
 /// What waits for the database, and what it would not take. The steps of the journal are those of the
 /// model in tests/models/write_behind.pml, which proves what they are for.
 ///
-/// Changes are in a list by age. Since the oldest are claimed first, those that nobody has claimed yet are
-/// its end; the others also wait, by when they are due again: their claim ends, their next try.
+/// Writers meet only at the part of their key, and, with a key that has nothing pending, at the count.
+/// All that a flusher does is under the lock of the claims, and nothing else takes a change out of the
+/// journal: there, what was found under a part's lock is still there when that has been let go.
 ///
 /// Who uses it does first what may fail, and then what cannot: the steps here that change something are
 /// noexcept.
 ///
-/// Thread safety: none of its own. Hold `mutex` for every call; `size` is an atomic.
+/// Lock order: `claiming`, then one part at a time.
+///
+/// Thread safety: what says nothing else may run concurrently.
 template <class K, class V>
 class PendingChanges {
 public:
-    using Instant = std::chrono::steady_clock::time_point;
-    struct Item;
-    using Node = std::pair<const K, Item>;
-    using Waiting = std::multimap<Instant, Node*>;
+    using Part = JournalPart<K, V>;
+    using Node = typename Part::Node;
+    using Instant = typename Node::Instant;
+    using Waiting = typename Node::Waiting;
 
-    struct Item {
-        template <class C>
-        explicit Item(const C& clock) : since{clock.now()} {}
+    PendingChanges() : parts_(part_count()) {}
 
-        KeptValue<V> value{};
-        std::uint64_t version = 0;
-        std::uint64_t claim = 0;  // the last one; 0: none that counts
-        std::size_t attempts = 0;
-        Instant since;
-        Node* older = nullptr;
-        Node* newer = nullptr;
-        std::optional<typename Waiting::iterator>
-            place{};  // none: fresh, nobody has claimed it yet
+    /// The high bits choose the part: its table takes the low ones.
+    [[nodiscard]] Part& part_of(std::size_t hash) noexcept {
+        return parts_[(hash >> (sizeof(std::size_t) * 4)) & (parts_.size() - 1)];
+    }
+    [[nodiscard]] Part& part_of(const Node& node) noexcept { return part_of(node.hash); }
+    [[nodiscard]] std::size_t size() const noexcept {
+        return size_.load(std::memory_order_acquire);
+    }
+
+    /// Calls `step(part)` for one after the other, under its lock.
+    template <class Step>
+    void each(Step&& step) {
+        for (Part& part : parts_) {
+            const std::scoped_lock lock{part.mutex};
+            step(part);
+        }
+    }
+
+    /// A place under a bound, given back unless it is used.
+    class Place {
+    public:
+        explicit Place(PendingChanges& in) noexcept : size_{&in.size_} {}
+        Place(const Place&) = delete;
+        Place& operator=(const Place&) = delete;
+        ~Place() {
+            if (taken_) {
+                size_->fetch_sub(1, std::memory_order_acq_rel);
+            }
+        }
+
+        /// False if so many are taken.
+        [[nodiscard]] bool take(std::size_t most) noexcept {
+            std::size_t seen = size_->load(std::memory_order_relaxed);
+            do {
+                if (seen >= most) {
+                    return false;
+                }
+            } while (!size_->compare_exchange_weak(seen, seen + 1, std::memory_order_acq_rel));
+            return taken_ = true;
+        }
+        void use() noexcept { taken_ = false; }
+
+    private:
+        std::atomic<std::size_t>* size_;
+        bool taken_ = false;
     };
-    using Items = std::unordered_map<K, Item, Hash<K>, std::equal_to<>>;
-    using Dead = std::unordered_map<K, DeadLetter<K, V>, Hash<K>, std::equal_to<>>;
-    using At = typename Items::iterator;
 
-    std::mutex mutex{};
-    Items items{};
-    Dead dead{};  ///< what the database would not take
-    std::atomic<std::size_t> size{0};
-    std::uint64_t versions = 0;  ///< the last that was given
-    std::uint64_t claims = 0;    ///< likewise
-
-    /// Lists a change that is new among the items.
-    void add(Node& node) noexcept {
-        link(node);
-        size.store(items.size(), std::memory_order_release);
-        // By the time of day, or an earlier run's rows would be newer than all that is written.
-        // Keys that are pending for a moment need not look at the clock.
-        const auto today = std::chrono::system_clock::now().time_since_epoch();
-        const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(today);
-        versions = (std::max)(versions, static_cast<std::uint64_t>(micros.count()));
-    }
-    /// Unlists one, and takes it from the items.
-    typename Items::node_type remove(At at) noexcept {
-        unlink(*at);
-        auto gone = items.extract(at);
-        size.store(items.size(), std::memory_order_release);
-        return gone;
+    /// Lists a change that begins to wait, with a place. Hold the part.
+    void begin_to_wait(Part& part, Node& node, Instant now) noexcept {
+        node.since = now;
+        node.arrival = arrivals_.fetch_add(1, std::memory_order_relaxed);
+        part.link(node);
     }
 
-    /// What has to be written next.
-    [[nodiscard]] std::vector<Node*> due(std::size_t max, Instant now, Ttl age) const {
+    // ---- hold `claiming` for what follows ----
+
+    std::mutex claiming{};
+
+    /// What has to be written next, each shown to `see` under its part's lock: first what is due again,
+    /// then what is old enough.
+    template <class See>
+    std::vector<Node*> due(std::size_t max, Instant now, Ttl age, See&& see) {
         std::vector<Node*> nodes;
-        nodes.reserve((std::min)(max, items.size()));
         for (auto at = waiting_.begin();
              at != waiting_.end() && at->first <= now && nodes.size() < max; ++at) {
+            const std::scoped_lock lock{part_of(*at->second).mutex};
             nodes.push_back(at->second);
+            see(*at->second);
         }
-        for (Node* node = first_fresh_; node != nullptr && nodes.size() < max &&
-                                        std::chrono::floor<Ttl>(now - node->second.since) >= age;
-             node = node->second.newer) {
+        std::vector<Node*> fresh;  // the oldest of each part
+        each([&](Part& part) {
+            if (part.first_fresh() != nullptr) {
+                fresh.push_back(part.first_fresh());
+            }
+        });
+        while (!fresh.empty() && nodes.size() < max) {
+            const auto oldest = std::min_element(
+                fresh.begin(), fresh.end(),
+                [](const Node* a, const Node* b) { return by_age(*a) < by_age(*b); });
+            Node*& node = *oldest;
+            if (std::chrono::floor<Ttl>(now - node->since) < age) {
+                break;
+            }
             nodes.push_back(node);
+            const std::scoped_lock lock{part_of(*node).mutex};
+            see(*node);
+            node = node->newer;
+            if (node == nullptr) {
+                fresh.erase(oldest);
+            }
         }
         return nodes;
     }
@@ -110,39 +152,50 @@ public:
     static Waiting places(const std::vector<Node*>& nodes, Instant until) {
         Waiting places;
         for (Node* node : nodes) {
-            if (!node->second.place) {
+            if (!node->place) {
                 places.emplace_hint(places.end(), until, node);
             }
         }
         return places;
     }
-    /// Gives each its place. They were the oldest of the fresh ones.
-    void enqueue(Waiting& places) noexcept {
-        for (auto at = places.begin(); at != places.end(); ++at) {
-            Item& item = at->second->second;
-            item.place = at;
-            first_fresh_ = item.newer;
+    /// They are claimed, and due again then. `given` are their places.
+    void claim(const std::vector<Node*>& nodes, Waiting& given, Instant until) noexcept {
+        for (Node* node : nodes) {
+            node->claim = ++claims_;
+            wait_until(*node, until);
         }
-        waiting_.merge(places);
+        for (auto at = given.begin(); at != given.end(); ++at) {
+            Part& part = part_of(*at->second);
+            const std::scoped_lock lock{part.mutex};
+            part.claimed(*at->second);
+            at->second->place = at;
+        }
+        waiting_.merge(given);
     }
+    /// How the next change that is claimed will be called, and so on.
+    [[nodiscard]] std::uint64_t next_claim() const noexcept { return claims_ + 1; }
+
     /// Due again then: for who has a place.
     void wait_until(Node& node, Instant until) noexcept {
-        if (auto& place = node.second.place) {
+        if (auto& place = node.place) {
             auto moved = waiting_.extract(*place);
             moved.key() = until;
             place = waiting_.insert(std::move(moved));
         }
     }
 
-    /// The change of a claim that counts; else the end.
-    At held(const Claimed<K, V>& mine) {
-        const auto at = items.find(mine.change.key);
-        const bool held = at != items.end() && mine.claim != 0 && at->second.claim == mine.claim;
-        return held ? at : items.end();
+    /// The change of a claim that counts; else null.
+    [[nodiscard]] Node* held(const Claimed<K, V>& mine) {
+        const K& key = mine.change.key;
+        const std::size_t hash = Hash<K>{}(key);
+        Part& part = part_of(hash);
+        const std::scoped_lock lock{part.mutex};
+        Node* const node = part.find(key, hash);
+        return node != nullptr && mine.claim != 0 && node->claim == mine.claim ? node : nullptr;
     }
     /// The same of many.
-    std::vector<At> held(std::span<const Claimed<K, V>> many) {
-        std::vector<At> all;
+    [[nodiscard]] std::vector<Node*> held(std::span<const Claimed<K, V>> many) {
+        std::vector<Node*> all;
         all.reserve(many.size());
         for (const auto& mine : many) {
             all.push_back(held(mine));
@@ -150,58 +203,51 @@ public:
         return all;
     }
     /// True if the claimed change is the newest of its key. If not, the claim ends, and the newer one
-    /// begins to wait anew.
-    bool confirm(At at, const Claimed<K, V>& mine, Instant now) noexcept {
-        if (at == items.end()) {
-            return false;
-        }
-        Item& item = at->second;
-        if (item.version == mine.change.version) {
+    /// begins to wait anew. Hold the part, too.
+    bool confirm(Part& part, Node& node, const Claimed<K, V>& mine, Instant now) noexcept {
+        if (node.version == mine.change.version) {
             return true;
         }
-        unlink(*at);
-        item.claim = 0;
-        item.since = now;
-        link(*at);
+        leave(part, node);
+        begin_to_wait(part, node, now);
         return false;
     }
+    /// It is not pending any more, and gives up its place. Hold the part, too.
+    void end(Part& part, Node& node) noexcept {
+        leave(part, node);
+        size_.fetch_sub(1, std::memory_order_acq_rel);
+    }
 
-    /// The oldest; null if nothing is pending.
-    [[nodiscard]] const Node* oldest() const noexcept { return oldest_; }
-
-    /// As users see it.
+    /// Less is older. Hold the part.
+    static std::pair<Instant, std::uint64_t> by_age(const Node& node) noexcept {
+        return {node.since, node.arrival};
+    }
+    /// As users see it. Hold the part.
     static Change<K, V> change(const Node& node) {
-        const auto& [key, item] = node;
-        return {key, copy_of<V>(item.value), item.version};
+        return {node.key, copy_of<V>(node.value), node.version};
     }
 
 private:
-    void link(Node& node) noexcept {
-        Item& item = node.second;
-        item.older = newest_;
-        item.newer = nullptr;
-        (newest_ != nullptr ? newest_->second.newer : oldest_) = &node;
-        newest_ = &node;
-        if (first_fresh_ == nullptr) {
-            first_fresh_ = &node;
+    void leave(Part& part, Node& node) noexcept {
+        part.unlink(node);
+        if (node.place) {
+            waiting_.erase(*node.place);
+            node.place.reset();
         }
+        node.claim = 0;
     }
-    void unlink(Node& node) noexcept {
-        Item& item = node.second;
-        if (item.place) {
-            waiting_.erase(*item.place);
-            item.place.reset();
-        } else if (first_fresh_ == &node) {
-            first_fresh_ = item.newer;
-        }
-        (item.older != nullptr ? item.older->second.newer : oldest_) = item.newer;
-        (item.newer != nullptr ? item.newer->second.older : newest_) = item.older;
+    // A claim that waits for no other takes some of each part: not too many of them.
+    static std::size_t part_count() noexcept {
+        return std::bit_ceil(
+            std::clamp<std::size_t>(4 * std::thread::hardware_concurrency(), 8, 64));
     }
 
-    Node* oldest_ = nullptr;
-    Node* newest_ = nullptr;
-    Node* first_fresh_ = nullptr;
+    std::vector<Part> parts_;
     Waiting waiting_{};
+    std::uint64_t claims_ = 0;  // the last that was given
+    // Written by whoever begins to wait: in a line of their own.
+    alignas(64) std::atomic<std::size_t> size_{0};
+    std::atomic<std::uint64_t> arrivals_{0};
 };
 
 }  // namespace detail
