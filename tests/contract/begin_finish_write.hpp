@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 /// @file
-/// The contract of begin_write and finish_write.
+/// The contract of begin_write and finish_write, one by one and many at once.
 
 #ifndef LARDER_TESTS_CONTRACT_BEGIN_FINISH_WRITE_HPP
 #define LARDER_TESTS_CONTRACT_BEGIN_FINISH_WRITE_HPP
@@ -9,12 +9,15 @@
 #include "bench.hpp"
 #include "support/catch.hpp"
 
+#include <larder/detail/slot/protocol_calls.hpp>
 #include <larder/larder.hpp>
 
+#include <algorithm>
 #include <barrier>
 #include <chrono>
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace larder_test {
@@ -228,6 +231,102 @@ void ticket_contract(Rig<S>& rig) {
             CHECK(b.has(static_cast<int>(i)));
         }
         CHECK(store.begin_write_many(std::vector<typename Bench<S>::K>{}, 30s).empty());
+    }
+    SECTION("finish_write_many: each as finish_write ends it") {
+        using Ends = std::vector<larder::detail::WriteEnd>;
+        std::vector<typename Bench<S>::K> keys;
+        for (int i = 0; i < 8; ++i) {
+            keys.push_back(b.key(i));
+        }
+        std::vector<Ticket> tickets = store.begin_write_many(keys, 30s);
+        // One whose ticket has gone, one that another has met, one that an invalidation has.
+        b.k = keys[5];
+        CHECK(b.finish_nothing(tickets[5]));
+        b.put(50);
+        b.k = keys[6];
+        const Ticket other = b.begin();
+        CHECK_FALSE(store.erase(keys[7]));
+        using Request = larder::detail::FinishRequest<typename Bench<S>::K, typename Bench<S>::V>;
+        std::vector<Request> requests;
+        for (int i = 0; i < 8; ++i) {
+            const auto at = static_cast<std::size_t>(i);
+            requests.push_back({&keys[at], tickets[at], Finish::value, b.value(i), {minute}});
+        }
+        requests[1].value.reset();          // a known absence
+        requests[2].how = Finish::nothing;  // a rollback
+        requests[3].terms.life = {};        // not to be kept
+        requests[4].terms.life = {2 * minute.fresh, 3 * minute.fresh};
+        const Ends ends = larder::detail::finish_write_many(store, std::span{requests});
+        REQUIRE(ends.size() == 8);
+        for (std::size_t i = 0; i < 8; ++i) {
+            CHECK_FALSE(ends[i].failure);
+            CHECK(ends[i].found == (i != 5));
+        }
+        const auto has = [&](int i) {
+            b.k = keys[static_cast<std::size_t>(i)];
+            return b.has(i);
+        };
+        const auto is_free = [&](std::size_t i) {
+            b.k = keys[i];
+            return b.is_free();
+        };
+        b.k = keys[6];
+        CHECK(b.slot() == Slot::bypass);
+        CHECK(b.finish(other, 60));
+        CHECK(has(0));
+        REQUIRE(store.find(keys[1]));
+        CHECK_FALSE(store.find(keys[1])->value);
+        CHECK(is_free(2));
+        CHECK(is_free(3));
+        CHECK(store.find(keys[4])->remaining > minute.fresh);
+        CHECK(is_free(5));
+        CHECK(is_free(6));
+        CHECK(is_free(7));
+        CHECK(b.nothing_in_hand());
+    }
+    SECTION("finish_write_many: of none, of one, of one key twice") {
+        using Request = larder::detail::FinishRequest<typename Bench<S>::K, typename Bench<S>::V>;
+        std::vector<Request> requests;
+        const auto finish = [&] {
+            return larder::detail::finish_write_many(store, std::span{requests});
+        };
+        CHECK(finish().empty());
+        requests.push_back({&b.k, b.begin(), Finish::value, b.value(1), {minute}});
+        CHECK(finish().at(0).found);
+        CHECK(b.has(1));
+        CHECK_FALSE(finish().at(0).found);
+        CHECK(b.is_free());
+        requests = {{&b.k, b.begin(), Finish::value, b.value(1), {minute}},
+                    {&b.k, b.begin(), Finish::value, b.value(2), {minute}}};
+        const auto ends = finish();
+        CHECK((ends.at(0).found && ends.at(1).found));
+        CHECK(b.is_free());
+    }
+    SECTION("finish_write_many: batches that meet leave nothing of what they share") {
+        std::vector<typename Bench<S>::K> keys;
+        for (int i = 0; i < 20; ++i) {
+            keys.push_back(b.key(i));
+        }
+        std::barrier begun{3};
+        at_once(3, [&](int who) {
+            using Request =
+                larder::detail::FinishRequest<typename Bench<S>::K, typename Bench<S>::V>;
+            std::vector<typename Bench<S>::K> mine = keys;
+            if (who % 2 == 1) {
+                std::reverse(mine.begin(), mine.end());
+            }
+            const std::vector<Ticket> tickets = store.begin_write_many(mine, 30s);
+            begun.arrive_and_wait();
+            std::vector<Request> requests;
+            for (std::size_t i = 0; i < mine.size(); ++i) {
+                requests.push_back({&mine[i], tickets[i], Finish::value, b.value(who), {minute}});
+            }
+            (void)larder::detail::finish_write_many(store, std::span{requests});
+        });
+        for (const auto& key : keys) {
+            b.k = key;
+            CHECK(b.is_free());
+        }
     }
     SECTION("a batch erases as erase does") {
         const std::vector keys{b.key(1), b.key(2), b.key(3)};

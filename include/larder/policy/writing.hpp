@@ -7,8 +7,7 @@
 #define LARDER_POLICY_WRITING_HPP
 
 #include <larder/detail/write/after_write.hpp>
-#include <larder/detail/write/open_write.hpp>
-#include <larder/detail/write/write_path.hpp>
+#include <larder/detail/write/write_batch.hpp>
 #include <larder/error.hpp>
 #include <larder/version.hpp>
 
@@ -63,22 +62,20 @@ private:
     Writing(std::shared_ptr<C> core, std::vector<key_type> keys)
         : core_{std::move(core)},
           keys_{std::move(keys)},
-          writes_{detail::WritePath<C>{*core_, detail::AfterWrite::drop}.begin_many(keys_)} {
-        for (auto& write : writes_) {
-            write.saving();
-        }
+          writes_{*core_, keys_, detail::AfterWrite::drop} {
+        writes_.saving();
     }
 
     void end(Written how) noexcept {
-        for (auto& write : writes_) {
-            write.saved(how);
-            write.finish();
+        for (std::size_t i = 0; i < keys_.size(); ++i) {
+            writes_.saved(i, how);
         }
+        writes_.finish();
     }
 
     std::shared_ptr<C> core_;  // the guard may outlive the policy
     std::vector<key_type> keys_;
-    std::vector<detail::OpenWrite<C>> writes_;
+    detail::WriteBatch<C> writes_;
 };
 
 LARDER_NS_END

@@ -328,6 +328,21 @@ public:
                       const std::optional<V>& value, const detail::CopyTerms& terms) {
         return writer().finish_write(slots().of(key), ticket, how, bytes_of(value), terms);
     }
+    /// The same in one round trip: each fails by itself.
+    ///
+    /// @throws StoreError  the server cannot be told, or has not said whether it was
+    [[nodiscard]] std::vector<detail::WriteEnd> finish_write_many(
+        std::span<const detail::FinishRequest<K, V>> requests) {
+        std::vector<redis::detail::SlotFinish> rows;
+        rows.reserve(requests.size());
+        for (const auto& request : requests) {
+            rows.push_back({slots().of(*request.key), request.ticket, request.how, &request.terms});
+        }
+        redis::detail::Encoder values{
+            state_->codec,
+            [requests](std::size_t i) -> const std::optional<V>& { return requests[i].value; }};
+        return writer().finish_write_many(rows, values);
+    }
 
     /// Remembers an invalidation that the server missed. Loads in flight here will not fill. One that
     /// is forced is never lost: where it cannot be remembered, no copy is trusted until all are erased.

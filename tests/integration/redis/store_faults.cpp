@@ -18,6 +18,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <future>
 #include <optional>
@@ -155,6 +156,35 @@ void not_hidden(Bench& b) {
     }
 }
 
+// As a policy writes many: what the store was not told of is queued.
+void write_at_once(Store& store, const std::vector<std::string>& keys) {
+    using Request = larder::detail::FinishRequest<std::string, std::string>;
+    std::vector<Ticket> tickets;
+    try {
+        tickets = store.begin_write_many(std::span{keys}, 30s);
+    } catch (const StoreError&) {
+        for (const std::string& key : keys) {
+            store.queue_invalidation(key, 100, {.force = true});
+        }
+        return;
+    }
+    std::vector<Request> requests;
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+        requests.push_back({&keys[i], tickets[i], Finish::value, "new", {hour, {}}});
+    }
+    std::vector<larder::detail::WriteEnd> ends;
+    try {
+        ends = store.finish_write_many(requests);
+    } catch (const StoreError&) {
+        ends.resize(keys.size(), {false, std::current_exception()});
+    }
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+        if (ends[i].failure) {
+            store.queue_invalidation(keys[i], 100, {.ticket = tickets[i], .force = true});
+        }
+    }
+}
+
 std::vector<Verb> verbs() {
     return {
         {"find", old_copies, [](Bench& b) { (void)b.here.find("1"); }, nothing},
@@ -217,6 +247,12 @@ std::vector<Verb> verbs() {
              not_hidden(b);
          }},
         {"a batch of writes", old_copies, [](Bench& b) { write(b.here, three, Finish::value); },
+         [](Bench& b) {
+             nothing_old(b);
+             not_hidden(b);
+         }},
+        {"a batch of writes that ends at once", old_copies,
+         [](Bench& b) { write_at_once(b.here, three); },
          [](Bench& b) {
              nothing_old(b);
              not_hidden(b);

@@ -9,6 +9,7 @@
 
 #include <larder/clock.hpp>
 #include <larder/detail/slot/protocol.hpp>
+#include <larder/detail/slot/protocol_calls.hpp>
 #include <larder/entry.hpp>
 #include <larder/store/coordinated.hpp>
 #include <larder/store/memory.hpp>
@@ -73,6 +74,17 @@ struct Trial {
         advance(61s);
     }
     bool fill() { return store.fill(key, opening.lease, std::move(fresh), {minute}).kept; }
+    void finish_many() {
+        std::vector<larder::detail::FinishRequest<Key, Value>> requests;
+        for (std::size_t i = 0; i < keys.size(); ++i) {
+            requests.push_back({&keys[i],
+                                tickets[i],
+                                i == 1 ? Finish::nothing : Finish::value,
+                                std::optional<Value>{Value{new_value}},
+                                {minute}});
+        }
+        (void)larder::detail::finish_write_many(store, std::span{requests});
+    }
     bool finish(Finish how = Finish::value) {
         return store.finish_write(key, ticket, how, std::move(fresh), {minute});
     }
@@ -177,6 +189,19 @@ std::vector<Verb<Store>> verbs() {
         {"finish_write, overlapped", overlapped, finish},
         {"finish_write, its ticket is gone", outlived, finish, Old::must_go},
         {"finish_write with nothing", writing, finish_nothing},
+        {"finish_write_many",
+         [begin_many](T& t) {
+             t.old_copy();
+             begin_many(t);
+         },
+         [](T& t) { t.finish_many(); }, Old::must_go},
+        {"finish_write_many, of which one is gone",
+         [begin_many](T& t) {
+             begin_many(t);
+             t.store.finish_write(t.key, t.tickets[0], Finish::nothing, {}, {});
+             t.old_copy();
+         },
+         [](T& t) { t.finish_many(); }, Old::must_go},
     };
 }
 
@@ -357,11 +382,37 @@ private:
     std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
-using Coordinated = larder::Coordinated<Plain>;
+// One that takes many at once, and may fail between them.
+class PlainBatches : public Plain {
+public:
+    std::vector<std::optional<larder::Entry<Firm>>> find_many(std::span<const Key> keys) const {
+        std::vector<std::optional<larder::Entry<Firm>>> entries;
+        for (const Key& key : keys) {
+            entries.push_back(find(key));
+        }
+        return entries;
+    }
+    void put_many(std::span<const std::pair<Key, std::optional<Firm>>> pairs, Lifetime life) {
+        for (const auto& [key, value] : pairs) {
+            put(key, value, life);
+        }
+    }
+    std::size_t erase_many(std::span<const Key> keys) {
+        std::size_t had = 0;
+        for (const Key& key : keys) {
+            had += erase(key) ? 1U : 0U;
+        }
+        return had;
+    }
+};
 
-Trial<Coordinated> coordinated() {
-    const Plain plain;
-    Trial<Coordinated> trial{Coordinated{plain}};
+using Coordinated = larder::Coordinated<Plain>;
+using CoordinatedBatches = larder::Coordinated<PlainBatches>;
+
+template <class P = Plain>
+Trial<larder::Coordinated<P>> coordinated() {
+    const P plain;
+    Trial<larder::Coordinated<P>> trial{larder::Coordinated{plain}};
     trial.advance = [manual = plain.clock().manual](Ttl by) mutable { manual.advance(by); };
     trial.pairs.emplace_back(Key{7}, Firm{new_value});
     trial.pairs.emplace_back(Key{8}, Firm{new_value});
@@ -369,7 +420,8 @@ Trial<Coordinated> coordinated() {
 }
 
 // True once what the plain store has missed was told.
-bool told(const Coordinated& store) {
+template <class Store>
+bool told(const Store& store) {
     const auto deadline = std::chrono::steady_clock::now() + 20s;
     while (store.queued_invalidations() != 0) {
         if (std::chrono::steady_clock::now() > deadline) {
@@ -380,7 +432,8 @@ bool told(const Coordinated& store) {
     return true;
 }
 
-void judge_coordinated(Trial<Coordinated>& trial, bool old_is_gone) {
+template <class Store>
+void judge_coordinated(Trial<Store>& trial, bool old_is_gone) {
     CHECK(trial.store.in_hand() == InHand{});
     const auto served = [&] {
         const auto entry = trial.store.find(trial.key);
@@ -407,7 +460,13 @@ TEST_CASE("a MemoryStore of which any step fails", "[steps][memory_store]") {
 }
 
 TEST_CASE("a plain store's coordinator of which any step fails", "[steps][coordinated]") {
-    fail_all<Coordinated>(coordinated, judge_coordinated);
+    SECTION("one by one") {
+        fail_all<Coordinated>(coordinated<Plain>, judge_coordinated<Coordinated>);
+    }
+    SECTION("many at once") {
+        fail_all<CoordinatedBatches>(coordinated<PlainBatches>,
+                                     judge_coordinated<CoordinatedBatches>);
+    }
 }
 
 TEST_CASE("a fill that fails leaves no older copy", "[steps][memory_store]") {

@@ -21,9 +21,11 @@
 #include <larder/error.hpp>
 #include <larder/version.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <span>
@@ -195,6 +197,42 @@ public:
         }
     }
 
+    /// The same for many, in one call of the plain store for those of one life.
+    [[nodiscard]] std::vector<WriteEnd> finish_write_many(
+        std::span<FinishRequest<Key, Value>> requests)
+        requires Calls::puts_many
+    {
+        std::vector<WriteEnd> ends(requests.size());
+        std::vector<Key> keys;
+        keys.reserve(requests.size());
+        for (const auto& request : requests) {
+            keys.push_back(*request.key);
+        }
+        try {
+            const Batch batch{*stripes_, keys};
+            std::vector<std::size_t> stored;
+            stored.reserve(requests.size());
+            batch.each(Create::no, [&](std::size_t i, Handle& slot) {
+                const auto& [key, ticket, how, value, terms] = requests[i];
+                const bool leaves = how == Finish::value && terms.kept() && terms.tags.empty();
+                const auto finished = slot->finish_write(ticket.id, leaves);
+                if (finished.effect == Effect::store) {
+                    stored.push_back(i);
+                } else if (!finished.found) {
+                    stripes_->erase_or_queue(*key);
+                }
+                ends[i].found = finished.found || !equals_itself(*key);
+            });
+            store_many(requests, stored, ends);
+        } catch (...) {
+            for (const auto& request : requests) {
+                stripes_->give_back(request.ticket);
+            }
+            throw;
+        }
+        return ends;
+    }
+
     /// Remembers an invalidation that the plain store missed. Loads in flight will not fill. One that is forced
     /// is never lost: where it cannot be remembered, no copy is trusted until the plain store was
     /// cleared; for good, if it has no `clear()`.
@@ -265,6 +303,33 @@ private:
         }
         slot.hand_out(held, Lease{stripes_->next_id()}, std::move(lead), ask, opening);
         return opening;
+    }
+
+    // Under the locks of their stripes. What could not be stored goes: see `SlotStep::store`.
+    void store_many(std::span<FinishRequest<Key, Value>> requests,
+                    std::span<const std::size_t> stored, std::vector<WriteEnd>& ends) {
+        while (!stored.empty()) {
+            const Lifetime life = requests[stored[0]].terms.life;
+            const auto other = std::find_if(stored.begin(), stored.end(), [&](std::size_t i) {
+                const Lifetime& its = requests[i].terms.life;
+                return its.fresh != life.fresh || its.grace != life.grace;
+            });
+            const std::span<const std::size_t> some{stored.begin(), other};
+            try {
+                std::vector<typename Calls::Pair> pairs;
+                pairs.reserve(some.size());
+                for (const std::size_t i : some) {
+                    pairs.emplace_back(*requests[i].key, std::move(requests[i].value));
+                }
+                plain().put_many(pairs, life);
+            } catch (...) {
+                for (const std::size_t i : some) {
+                    stripes_->erase_or_queue(*requests[i].key);
+                    ends[i].failure = std::current_exception();
+                }
+            }
+            stored = stored.subspan(some.size());
+        }
     }
 
     void open_batch(std::span<const Key> keys, std::vector<Opening>& openings) {

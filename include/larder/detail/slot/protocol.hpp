@@ -168,6 +168,22 @@ enum class Finish : std::uint8_t {
     value,    ///< a copy of the value, or of its known absence
 };
 
+/// One end of a write, among many: what `finish_write` takes.
+template <class K, class V>
+struct FinishRequest {
+    const K* key = nullptr;
+    Ticket ticket{};
+    Finish how = Finish::nothing;
+    std::optional<V> value{};
+    CopyTerms terms{};
+};
+
+/// How a store has taken the end of a write.
+struct WriteEnd {
+    bool found = true;             ///< the ticket was still there
+    std::exception_ptr failure{};  ///< why the store could not be told; null if it was
+};
+
 }  // namespace detail
 
 LARDER_NS_END

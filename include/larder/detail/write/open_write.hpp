@@ -115,6 +115,54 @@ public:
         }
     }
 
+    [[nodiscard]] const Key& key() const noexcept { return *key_; }
+
+    /// What the store is to be told where `finish` or `clear` is next. Where the copy cannot be made,
+    /// that is reported, and `clear` is next.
+    ///
+    /// @param request  as new; filled in place, since the move of a value may throw
+    void ending(FinishRequest<Key, Value>& request) noexcept {
+        request.key = key_;
+        request.ticket = ticket_;
+        if (next() != WriteStep::finish || after_ != AfterWrite::replace) {
+            return;
+        }
+        try {
+            if (row_ != nullptr) {
+                request.value.emplace(*row_);
+            }
+            request.terms = core_->copy_terms(*key_, request.value, std::nullopt, {});
+            request.how = request.terms.kept() ? Finish::value : Finish::nothing;
+        } catch (...) {
+            ended({false, std::current_exception()});
+        }
+    }
+
+    /// The store was told that, by somebody else. The database has committed: nothing throws.
+    /// Rule S15.
+    void ended(const WriteEnd& end) noexcept {
+        const bool leaves = next() == WriteStep::finish;
+        if (end.failure) {
+            leaves ? core_->report(EventKind::fill_failed, *key_, end.failure)
+                   : core_->count(Count::store_errors);
+            steps_.answered(WriteAnswer::failed);
+        } else if (leaves && !end.found) {
+            core_->count(Count::lost_tickets);
+            core_->report(EventKind::lost_ticket, *key_);
+            steps_.answered(WriteAnswer::lost);
+        } else {
+            steps_.answered(WriteAnswer::done);
+        }
+    }
+
+    /// The copy was erased, or could not be, where `invalidate` is next.
+    void invalidated(bool erased) noexcept {
+        if (!erased) {
+            core_->count(Count::store_errors);
+        }
+        steps_.answered(erased ? WriteAnswer::done : WriteAnswer::failed);
+    }
+
     /// @throws what the database threw, or why the write was refused before it was asked
     void rethrow() const {
         if (failure_) {
@@ -157,9 +205,9 @@ private:
 
     void end_step() noexcept {
         switch (next()) {
-            case WriteStep::finish: steps_.answered(leave_copy()); break;
-            case WriteStep::clear: steps_.answered(leave_nothing()); break;
-            case WriteStep::invalidate: steps_.answered(invalidate()); break;
+            case WriteStep::finish:
+            case WriteStep::clear: end(); break;
+            case WriteStep::invalidate: invalidate(); break;
             case WriteStep::queue_owed:
                 // Whether the store has heard of the end or not: the ticket ends with the replay.
                 queue_forced({.ticket = ticket_, .force = true});
@@ -176,49 +224,26 @@ private:
         steps_.answered(WriteAnswer::done);
     }
 
-    // The database has committed: nothing throws. Rule S15.
-    WriteAnswer leave_copy() noexcept {
+    void end() noexcept {
+        FinishRequest<Key, Value> request;
+        ending(request);
+        WriteEnd end;
         try {
-            std::optional<Value> value;
-            CopyTerms terms{};
-            if (after_ == AfterWrite::replace) {
-                if (row_ != nullptr) {
-                    value.emplace(*row_);
-                }
-                terms = core_->copy_terms(*key_, value, std::nullopt, {});
-            }
-            const Finish how = terms.kept() ? Finish::value : Finish::nothing;
-            if (core_->store.finish_write(*key_, ticket_, how, std::move(value),
-                                          std::move(terms))) {
-                return WriteAnswer::done;
-            }
-            core_->count(Count::lost_tickets);
-            core_->report(EventKind::lost_ticket, *key_);
-            return WriteAnswer::lost;
+            end.found = core_->store.finish_write(
+                *key_, ticket_, request.how, std::move(request.value), std::move(request.terms));
         } catch (...) {
-            core_->report(EventKind::fill_failed, *key_, std::current_exception());
-            return WriteAnswer::failed;
+            end.failure = std::current_exception();
         }
+        ended(end);
     }
 
-    WriteAnswer leave_nothing() noexcept {
-        try {
-            core_->store.finish_write(*key_, ticket_, Finish::nothing, std::nullopt, {});
-            return WriteAnswer::done;
-        } catch (...) {
-            core_->count(Count::store_errors);
-            return WriteAnswer::failed;
-        }
-    }
-
-    WriteAnswer invalidate() noexcept {
+    void invalidate() noexcept {
+        bool erased = false;
         try {
             core_->store.erase(*key_);
-            return WriteAnswer::done;
-        } catch (...) {
-            core_->count(Count::store_errors);
-            return WriteAnswer::failed;
-        }
+            erased = true;
+        } catch (...) {}  // it will be queued
+        invalidated(erased);
     }
 
     [[nodiscard]] std::exception_ptr queue_is_full() const noexcept {

@@ -12,6 +12,7 @@
 #include <larder/detail/user/calls.hpp>
 #include <larder/detail/write/after_write.hpp>
 #include <larder/detail/write/open_write.hpp>
+#include <larder/detail/write/write_batch.hpp>
 #include <larder/detail/write/write_steps.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
@@ -68,51 +69,22 @@ public:
         std::vector<std::pair<Key, Written>> outcome;
         outcome.reserve(keys.size());
         std::vector<Written> written(keys.size(), Written::no);
-        std::vector<Open> writes = begin_many(keys);
-        for (Open& write : writes) {
-            write.saving();
-        }
+        WriteBatch<C> writes{core_, keys, after_};
+        writes.saving();
         const std::exception_ptr cause = save_all(changes, written);
         bool all = true;
         for (std::size_t i = 0; i < keys.size(); ++i) {
             const auto& row = changes[i].value;
-            writes[i].saved(written[i], row ? std::addressof(*row) : nullptr);
-            writes[i].finish();
+            writes.saved(i, written[i], row ? std::addressof(*row) : nullptr);
             all = all && written[i] == Written::yes;
         }
+        writes.finish();
         if (!all) {
             for (std::size_t i = 0; i < keys.size(); ++i) {
                 outcome.emplace_back(std::move(keys[i]), written[i]);
             }
             throw PartialWrite<Key>{std::move(outcome), cause};
         }
-    }
-
-    /// Begins the write of every key, or of none.
-    ///
-    /// @param keys  outlive what is given
-    /// @throws why the store could not be told, in which case no key's write has begun
-    std::vector<Open> begin_many(const std::vector<Key>& keys) {
-        std::vector<Open> writes;
-        writes.reserve(keys.size());
-        for (const Key& key : keys) {
-            writes.emplace_back(core_, key, after_);
-        }
-        try {
-            const std::vector<Ticket> tickets =
-                core_.store.begin_write_many(std::span<const Key>{keys}, core_.options.ticket);
-            for (std::size_t i = 0; i < keys.size(); ++i) {
-                writes[i].begun(tickets[i]);
-            }
-            return writes;
-        } catch (const StoreError&) {
-            // One by one: the store may still take some.
-        }
-        for (Open& write : writes) {
-            write.open();
-            write.rethrow();
-        }
-        return writes;
     }
 
 private:

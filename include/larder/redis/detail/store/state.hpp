@@ -31,6 +31,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <initializer_list>
 #include <span>
 #include <string>
@@ -72,14 +73,21 @@ struct StoreState {
                std::size_t unchecked) const {
         for (std::size_t i = unchecked; i < replies.size(); ++i) {
             if (replies[i].is_error()) {
-                std::size_t at = 0;
-                for (std::size_t before = 0; before < i; ++before) {
-                    at = parse_command(PipelineAccess::bytes(pipeline), at).end;
-                }
-                client.throw_error(describe(parse_command(PipelineAccess::bytes(pipeline), at)),
-                                   replies[i]);
+                throw_error(pipeline, i, replies[i]);
             }
         }
+    }
+    /// The same of one of many that fail by themselves; null if it has not.
+    [[nodiscard]] std::exception_ptr failure_of(const Pipeline& pipeline, std::size_t i,
+                                                ReplyView reply) const {
+        if (reply.is_error()) {
+            try {
+                throw_error(pipeline, i, reply);
+            } catch (...) {
+                return std::current_exception();
+            }
+        }
+        return nullptr;
     }
 
     /// Carries out a step under the id in use, or one that repeats harmlessly.
@@ -209,6 +217,14 @@ struct StoreState {
                    .clear = [this] { this->clear(); }}};
 
 private:
+    [[noreturn]] void throw_error(const Pipeline& pipeline, std::size_t i, ReplyView reply) const {
+        std::size_t at = 0;
+        for (std::size_t before = 0; before < i; ++before) {
+            at = parse_command(PipelineAccess::bytes(pipeline), at).end;
+        }
+        client.throw_error(describe(parse_command(PipelineAccess::bytes(pipeline), at)), reply);
+    }
+
     static const RedisStoreOptions& checked(const RedisStoreOptions& options) {
         validate(options);
         return options;
