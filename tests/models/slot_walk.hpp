@@ -262,7 +262,7 @@ private:
     int values_ = 0;
     std::vector<Remembered<larder::detail::Lease>> leases_{};
     std::vector<Remembered<larder::detail::Ticket>> tickets_{};
-    std::deque<Remembered<larder::detail::Lead<larder::Fetched<int>>>> leads_{};
+    std::deque<Remembered<larder::detail::AnyLead>> leads_{};
     std::deque<std::string> history_{};
     std::string wrong_{};
 };
