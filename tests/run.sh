@@ -66,7 +66,7 @@ if command -v apt-get >/dev/null; then
     need g++ cmake make pkg-config catch2 libbenchmark-dev nlohmann-json3-dev libsqlite3-dev iso-codes \
         libhiredis-dev libzstd-dev redis-server python3 ||
         { failed=1; finish; }
-    need clang clang-format-16 clang-tidy spin libclang-rt-14-dev aspell aspell-en || true
+    need clang clang-format-16 clang-tidy spin libclang-rt-14-dev aspell aspell-en libtbb-dev || true
 fi
 
 launcher=()
