@@ -126,7 +126,7 @@ TEST_CASE("threads give up while what they wait for ends", "[flight]") {
             }
             ready.arrive_and_wait();
             std::jthread stopper{[&] { stop.request_stop(); }};
-            lead.complete(round);
+            lead.complete(int{round});
         }
         CHECK(over + gave_up == 4);
     }

@@ -104,7 +104,7 @@ public:
     }
 
     /// It brought this. The waiters go on.
-    void complete(R result) noexcept {
+    void complete(R&& result) noexcept {
         if (*this) {
             static_cast<InFlight<R>&>(*flight()).bring(std::move(result));
             end();

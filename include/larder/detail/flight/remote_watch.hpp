@@ -44,7 +44,7 @@ public:
     /// The leader has learnt this.
     void complete(RemoteEnd end) noexcept {
         forget();
-        lead_.complete(end);
+        lead_.complete(RemoteEnd{end});
     }
 
 private:

@@ -6,13 +6,9 @@
 #ifndef LARDER_DETAIL_READ_BYPASS_LOAD_HPP
 #define LARDER_DETAIL_READ_BYPASS_LOAD_HPP
 
-#include <larder/detail/core.hpp>
 #include <larder/detail/flight/in_flight.hpp>
-#include <larder/detail/flight/load_frame.hpp>
 #include <larder/detail/flight/single_flight.hpp>
-#include <larder/detail/read/loads.hpp>
-#include <larder/detail/support/policy_counters.hpp>
-#include <larder/entry.hpp>
+#include <larder/detail/keyed_core.hpp>
 #include <larder/version.hpp>
 
 #include <exception>
@@ -23,33 +19,16 @@ LARDER_NS_BEGIN
 
 namespace detail {
 
-/// Loads for nobody but the caller.
-///
-/// @throws whatever the loader throws
-template <class E, class Load>
-Fetched<typename E::Value> load_alone(E& core, const typename E::Key& key, const Load& load) {
-    try {
-        const KeyFrame<typename E::Key> frame{&core, key};
-        return {std::move(timed(core, key, load).loaded.value), Source::bypassed, {}, {}};
-    } catch (...) {
-        core.count(Count::load_failures);
-        throw;
-    }
-}
-
 /// One read's part in a load without a lease, which only those share who came before it began. The key
 /// must outlive it.
-template <class E>
+template <class K>
 class BypassLoad {
 public:
-    using Key = typename E::Key;
-    using Value = typename E::Value;
-
     /// Joins the next one.
-    BypassLoad(E& core, const Key& key)
-        : core_{core},
-          key_{key},
-          flight_{core.loads().join_bypass(key, std::make_shared<Flight<Value>>())} {}
+    ///
+    /// @param made  the flight of this read's, if it leads
+    BypassLoad(const KeyedCore<K>& core, const K& key, std::shared_ptr<AnyFlight> made)
+        : flight_{core.loads().join_bypass(key, std::move(made))} {}
 
     /// It is this read's to carry out.
     [[nodiscard]] bool leads() const noexcept { return flight_.leads(); }
@@ -60,28 +39,23 @@ public:
         return leads() ? flight_.predecessor() : flight_.flight();
     }
 
-    /// Loads, and tells whoever has joined.
-    ///
-    /// @throws whatever the loader throws
-    template <class Load>
-    Fetched<Value> operator()(const Load& load) {
+    /// The leader's load begins: nobody joins any more.
+    void begin() {
         if (awaited()) {
             flight_.begin();
         }
-        try {
-            Fetched<Value> fetched = load_alone(core_, key_, load);
-            flight_.complete(fetched);
-            return fetched;
-        } catch (...) {
-            flight_.fail(std::current_exception());
-            throw;
-        }
     }
 
+    /// It has brought this: whoever has joined is told.
+    template <class R>
+    void complete(const R& brought) noexcept {
+        flight_.complete(brought);
+    }
+    /// It has failed, likewise.
+    void fail(std::exception_ptr why) noexcept { flight_.fail(std::move(why)); }
+
 private:
-    E& core_;
-    const Key& key_;
-    typename SingleFlight<Key>::Bypass flight_;
+    typename SingleFlight<K>::Bypass flight_;
 };
 
 }  // namespace detail

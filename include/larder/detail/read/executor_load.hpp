@@ -6,22 +6,21 @@
 #ifndef LARDER_DETAIL_READ_EXECUTOR_LOAD_HPP
 #define LARDER_DETAIL_READ_EXECUTOR_LOAD_HPP
 
-#include <larder/detail/core.hpp>
+#include <larder/detail/flight/background_work.hpp>
 #include <larder/detail/flight/in_flight.hpp>
 #include <larder/detail/flight/lead.hpp>
 #include <larder/detail/flight/queued_load.hpp>
 #include <larder/detail/flight/wait_graph.hpp>
 #include <larder/detail/flight/waiting.hpp>
+#include <larder/detail/keyed_core.hpp>
 #include <larder/detail/support/key_text.hpp>
 #include <larder/detail/support/task_scope.hpp>
-#include <larder/entry.hpp>
 #include <larder/error.hpp>
 #include <larder/version.hpp>
 
 #include <atomic>
 #include <chrono>
 #include <exception>
-#include <functional>
 #include <memory>
 #include <utility>
 
@@ -30,20 +29,13 @@ LARDER_NS_BEGIN
 namespace detail {
 
 /// A load for the executor. Its flight ends whatever becomes of the task: run, refused, or thrown away.
-template <class E>
-class ExecutorLoad final : public QueuedLoad {
+/// What it loads is the business of who derives from it.
+template <class K>
+class ExecutorLoad : public QueuedLoad {
 public:
-    using Key = typename E::Key;
-    using Value = typename E::Value;
-    using Go = std::function<Fetched<Value>(E&, const Key&)>;
-
-    /// @param go  reads the key, in whatever thread
-    ExecutorLoad(E& core, Key key, Go go)
-        : QueuedLoad{std::make_shared<Flight<Value>>()},
-          core_{core},
-          background_{core.background},
-          key_{std::move(key)},
-          go_{std::move(go)} {}
+    /// @param flight  what its waiters wait for
+    ExecutorLoad(KeyedCore<K>& core, K key, std::shared_ptr<AnyFlight> flight)
+        : QueuedLoad{std::move(flight)}, background_{core.background}, key_{std::move(key)} {}
 
     /// As a task: only with a pass, and if somebody still waits for it.
     void run() noexcept {
@@ -72,33 +64,37 @@ public:
     }
 
     // By the executor, or by whoever waits and may not wait for that. Rule S12.
-    void carry_out() noexcept override {
-        Lead<Fetched<Value>> lead{this->take_lead()};
+    void carry_out() noexcept final {
+        AnyLead lead = this->take_lead();
         try {
             lead.carry();
-            lead.complete(go_(core_, key_));
+            load(lead);
         } catch (...) {
             lead.fail(std::current_exception());
         }
     }
 
+protected:
+    [[nodiscard]] const K& key() const noexcept { return key_; }
+
 private:
+    // Loads in this thread, and completes the flight; or throws.
+    virtual void load(AnyLead& lead) = 0;
+
     [[nodiscard]] std::exception_ptr closed() const {
         return std::make_exception_ptr(
             Error{Errc::closed, "the load of key " + key_text(key_) + " was never carried out"});
     }
 
-    E& core_;
-    const std::shared_ptr<typename E::Background> background_;
-    const Key key_;
-    const Go go_;
+    const std::shared_ptr<BackgroundWork<K>> background_;
+    const K key_;
 };
 
 /// What the executor holds: a task that is destroyed unrun counts as refused.
-template <class E>
+template <class K>
 class ExecutorTask {
 public:
-    explicit ExecutorTask(std::shared_ptr<ExecutorLoad<E>> load) noexcept
+    explicit ExecutorTask(std::shared_ptr<ExecutorLoad<K>> load) noexcept
         : load_{std::move(load)} {}
     ExecutorTask(const ExecutorTask&) = delete;
     ExecutorTask& operator=(const ExecutorTask&) = delete;
@@ -107,14 +103,14 @@ public:
     void run() noexcept { load_->run(); }
 
 private:
-    std::shared_ptr<ExecutorLoad<E>> load_;
+    std::shared_ptr<ExecutorLoad<K>> load_;
 };
 
 /// Hands a load to the executor. Refused, its flight ends.
-template <class E>
-void submit(E& core, std::shared_ptr<ExecutorLoad<E>> load) noexcept {
+template <class K>
+void submit(const KeyedCore<K>& core, std::shared_ptr<ExecutorLoad<K>> load) noexcept {
     try {
-        const auto task = std::make_shared<ExecutorTask<E>>(load);
+        const auto task = std::make_shared<ExecutorTask<K>>(load);
         static_cast<void>(core.executor.submit([task] { task->run(); }));
     } catch (...) {
         load->abandon();  // no room for a task

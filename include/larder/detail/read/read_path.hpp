@@ -103,7 +103,8 @@ private:
     }
 
     template <class Load>
-    Fetched<Value> miss(const Key& key, Lookup<E>& lookup, const Read& how, const Load& load) {
+    [[gnu::noinline]] Fetched<Value> miss(const Key& key, Lookup<E>& lookup, const Read& how,
+                                          const Load& load) {
         core_.count(Count::misses);
         ReadRun run{core_, key, load};
         return run.run(run.begin(std::move(lookup), patience_of(how)));

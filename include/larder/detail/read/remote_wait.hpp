@@ -6,9 +6,9 @@
 #ifndef LARDER_DETAIL_READ_REMOTE_WAIT_HPP
 #define LARDER_DETAIL_READ_REMOTE_WAIT_HPP
 
-#include <larder/detail/core.hpp>
 #include <larder/detail/flight/single_flight.hpp>
 #include <larder/detail/flight/waiting.hpp>
+#include <larder/detail/keyed_core.hpp>
 #include <larder/detail/read/remote_steps.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/detail/support/policy_counters.hpp>
@@ -24,16 +24,13 @@ LARDER_NS_BEGIN
 namespace detail {
 
 /// Carries out the steps of one wait for a load of another process, blocking this thread.
-template <class E>
+template <class K>
 class RemoteWait {
 public:
-    using Key = typename E::Key;
-    using Value = typename E::Value;
-
     /// The key must outlive it.
     ///
     /// @param since  `Options::wait` is counted from then
-    RemoteWait(E& core, const Key& key, const Lease& lease,
+    RemoteWait(KeyedCore<K>& core, const K& key, const Lease& lease,
                std::chrono::steady_clock::time_point since, const Patience& patience)
         : core_{core},
           key_{key},
@@ -78,23 +75,23 @@ private:
     }
 
     RemoteAct ask() {
-        if constexpr (requires { core_.store.remote_lease(key_, lease_); }) {
-            try {
-                const auto now = std::chrono::steady_clock::now();
-                return steps_.answered(now, core_.store.remote_lease(key_, lease_));
-            } catch (const StoreError&) {
-                core_.count(Count::store_errors);
+        try {
+            const auto now = std::chrono::steady_clock::now();
+            if (const auto left = core_.remote_lease(key_, lease_)) {
+                return steps_.answered(now, *left);
             }
+        } catch (const StoreError&) {
+            core_.count(Count::store_errors);
         }
         return steps_.failed();
     }
 
-    E& core_;
-    const Key& key_;
+    KeyedCore<K>& core_;
+    const K& key_;
     const Lease lease_;
     RemoteSteps steps_;
     const Patience patience_;
-    std::optional<typename SingleFlight<Key>::Watch> watch_{};
+    std::optional<typename SingleFlight<K>::Watch> watch_{};
 };
 
 }  // namespace detail
