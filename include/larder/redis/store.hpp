@@ -17,7 +17,6 @@
 #include <larder/redis/client.hpp>
 #include <larder/redis/detail/store/filler.hpp>
 #include <larder/redis/detail/store/key_slots.hpp>
-#include <larder/redis/detail/store/lease_acquirer.hpp>
 #include <larder/redis/detail/store/query.hpp>
 #include <larder/redis/detail/store/reader.hpp>
 #include <larder/redis/detail/store/slot_view.hpp>
@@ -85,7 +84,6 @@ class RedisStore {
 
     using Flight = detail::Flight<V>;
     using Remaining = detail::Remaining;
-    using Acquirer = redis::detail::LeaseAcquirer;
     using FoundCopy = redis::detail::FoundCopy;
     using Reader = redis::detail::SlotReader;
     using State = redis::detail::ValueState<V, C>;
@@ -250,7 +248,7 @@ public:
     /// @throws StoreError  the server cannot be asked
     [[nodiscard]] Opening open(const K& key, Query& query) {
         const std::string& name = slots().of(key, query);
-        return values().open(name, [&](Acquirer& acquirer) { return acquirer.open(name, query); });
+        return values().open(name, query);
     }
     /// The same, for whoever has not peeked.
     [[nodiscard]] Opening open(const K& key) {
@@ -269,12 +267,7 @@ public:
     ///
     /// @throws StoreError  the server cannot be asked
     [[nodiscard]] Opening open_refresh(const K& key, bool force) {
-        using redis::detail::Beside;
-        const std::string name = slots().of(key);
-        return values().open(name, [&](Acquirer& acquirer) {
-            return force ? acquirer.force(name)
-                         : acquirer.open_beside(name, Query{}, Beside::fresh);
-        });
+        return values().open_refresh(slots().of(key), force);
     }
 
     /// Keeps what a load gave if the slot still shows its lease; what is not to be kept is withdrawn.

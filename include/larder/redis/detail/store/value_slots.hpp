@@ -80,23 +80,16 @@ public:
         }
     }
 
-    /// Opens one slot, as `ask(acquirer)` does.
+    /// Opens one slot for a reader without a fresh copy.
     ///
     /// @throws StoreError  the server cannot be asked
-    template <class Ask>
-    [[nodiscard]] Opening open(const std::string& slot, const Ask& ask) {
-        Opening opening;
-        if (!state_.distrusts(slot)) {
-            std::optional<V> value;
-            Decoder<V, C> values{state_.codec, std::span{&value, 1}};
-            LeaseAcquirer acquirer{state_, values};
-            SlotOpening opened = ask(acquirer);
-            hand_over(std::span{&slot, 1}, std::array<std::size_t, 1>{}, std::span{&opened, 1},
-                      std::span{&value, 1}, std::span{&opening, 1});
-        }
-        return opening;
+    [[nodiscard]] Opening open(const std::string& slot, Query& query) {
+        return open_as(slot, &query, false);
     }
-
+    /// The same beside a fresh copy; forced: whatever the slot holds, but for a write.
+    [[nodiscard]] Opening open_refresh(const std::string& slot, bool force) {
+        return open_as(slot, nullptr, force);
+    }
     /// Opens many, in one round trip if they are empty; none is left open if it throws.
     void open_many(const TrustedSlots& some, const Query& query, std::span<Opening> openings) {
         std::vector<SlotOpening> opened(openings.size());
@@ -112,6 +105,22 @@ public:
     }
 
 private:
+    // Without a query it is a refresh.
+    Opening open_as(const std::string& slot, Query* query, bool force) {
+        Opening opening;
+        if (!state_.distrusts(slot)) {
+            std::optional<V> value;
+            Decoder<V, C> values{state_.codec, std::span{&value, 1}};
+            LeaseAcquirer acquirer{state_, values};
+            SlotOpening opened = query != nullptr ? acquirer.open(slot, *query)
+                                 : force          ? acquirer.force(slot)
+                                         : acquirer.open_beside(slot, Query{}, Beside::fresh);
+            hand_over(std::span{&slot, 1}, std::array<std::size_t, 1>{}, std::span{&opened, 1},
+                      std::span{&value, 1}, std::span{&opening, 1});
+        }
+        return opening;
+    }
+
     // What slots have answered, with the values that they hold. All leases are given back if the move
     // of a value throws.
     void hand_over(std::span<const std::string> slots, std::span<const std::size_t> places,
