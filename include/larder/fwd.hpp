@@ -77,6 +77,10 @@ template <class K, class V, class C = SteadyClock, class KeyHash = Hash<K>,
 class MemoryStore;
 template <class S>
 class Coordinated;
+class AdaptiveClock;
+class Lru;
+class EvictionQueue;
+class GhostTable;
 
 // ---- policies ----
 

@@ -49,7 +49,7 @@ public:
         while (small_.size() + main_.size() > 0) {
             const bool from_small =
                 main_.size() == 0 || small_.size() * 10 > small_.size() + main_.size();
-            EvictionQueue& queue = from_small ? small_ : main_;
+            EvictableQueue& queue = from_small ? small_ : main_;
             auto& entry = static_cast<Entry&>(*queue.oldest());
             if (from_small && entry.uses <= 1) {
                 // What is remembered is a matter of luck: without room for it, go on.
@@ -72,12 +72,12 @@ public:
     }
 
 private:
-    EvictionQueue& queue_of(const Evictable& entry) noexcept {
+    EvictableQueue& queue_of(const Evictable& entry) noexcept {
         return entry.in_main ? main_ : small_;
     }
 
-    EvictionQueue small_{};
-    EvictionQueue main_{};
+    EvictableQueue small_{};
+    EvictableQueue main_{};
     Ghosts<> ghosts_{};
 };
 

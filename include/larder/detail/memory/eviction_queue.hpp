@@ -32,7 +32,7 @@ struct Evictable {
 };
 
 /// A queue of entries, threaded through them.
-class EvictionQueue {
+class EvictableQueue {
 public:
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
     [[nodiscard]] Evictable* oldest() const noexcept { return oldest_; }
