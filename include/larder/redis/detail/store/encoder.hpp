@@ -23,12 +23,15 @@ LARDER_NS_BEGIN
 namespace redis::detail {
 
 /// Values as the bytes of a slot. A thin view of a store's state: make one where it is needed.
-class SlotEncoder {
+///
+/// A template so that whoever includes it and has no store does not compile it.
+template <class = void>
+class BasicSlotEncoder {
 public:
     using CopyTerms = larder::detail::CopyTerms;
     using State = StoreState;
 
-    explicit SlotEncoder(const State& state) noexcept : state_{state} {}
+    explicit BasicSlotEncoder(const State& state) noexcept : state_{state} {}
 
     /// Empty, and counted, if it is too large to be kept.
     ///
@@ -77,6 +80,8 @@ private:
 
     const State& state_;
 };
+
+using SlotEncoder = BasicSlotEncoder<>;
 
 }  // namespace redis::detail
 

@@ -41,14 +41,17 @@ struct SlotFill {
 };
 
 /// The fills of one store. A thin view of its state: make one where it is needed.
-class SlotFiller {
+///
+/// A template so that whoever includes it and has no store does not compile it.
+template <class = void>
+class BasicSlotFiller {
 public:
     using CopyTerms = larder::detail::CopyTerms;
     using Filled = larder::detail::Filled;
     using Lease = larder::detail::Lease;
     using State = StoreState;
 
-    explicit SlotFiller(State& state) noexcept : state_{state}, encoder_{state} {}
+    explicit BasicSlotFiller(State& state) noexcept : state_{state}, encoder_{state} {}
 
     /// Fills one slot. What is not to be kept is withdrawn, and what cannot be encoded.
     ///
@@ -149,6 +152,8 @@ private:
     State& state_;
     SlotEncoder encoder_;
 };
+
+using SlotFiller = BasicSlotFiller<>;
 
 }  // namespace redis::detail
 

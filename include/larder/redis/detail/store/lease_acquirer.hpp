@@ -61,14 +61,17 @@ inline void give_back(StoreState& state, std::span<const std::string> slots,
 /// The leases of one store. A thin view of its state: make one where it is needed.
 ///
 /// Each step throws StoreError if the server cannot be asked, or answers with an error.
-class LeaseAcquirer {
+///
+/// A template so that whoever includes it and has no store does not compile it.
+template <class = void>
+class BasicLeaseAcquirer {
 public:
     using Lease = larder::detail::Lease;
     using Opening = SlotOpening;
     using State = StoreState;
 
     /// @param values  take the values that are found
-    LeaseAcquirer(State& state, ValueSink& values) noexcept
+    BasicLeaseAcquirer(State& state, ValueSink& values) noexcept
         : state_{state}, values_{values}, reader_{state, values} {}
 
     /// For a reader without a fresh copy; the query may know what it saw.
@@ -336,6 +339,8 @@ private:
     ValueSink& values_;
     SlotReader reader_;
 };
+
+using LeaseAcquirer = BasicLeaseAcquirer<>;
 
 }  // namespace redis::detail
 

@@ -46,7 +46,10 @@ struct LeasePlace {
 /// and so does the timer. A forked child holds none of its parent's.
 ///
 /// Thread safety: all members may run concurrently.
-class LeaseRenewer {
+///
+/// A template so that whoever includes it and has no store does not compile it.
+template <class = void>
+class BasicLeaseRenewer {
 public:
     using Flight = larder::detail::AnyFlight;
 
@@ -66,11 +69,11 @@ public:
     using Moment = std::uint64_t;
 
     /// @param tell  carries out what is due, in the timer's thread; what it throws is ignored
-    LeaseRenewer(Ttl length, std::function<void(const Due&)> tell)
+    BasicLeaseRenewer(Ttl length, std::function<void(const Due&)> tell)
         : length_{length}, tell_{std::move(tell)}, ticker_{[this] { return tick(); }} {}
-    LeaseRenewer(const LeaseRenewer&) = delete;
-    LeaseRenewer& operator=(const LeaseRenewer&) = delete;
-    ~LeaseRenewer() { ticker_.stop(); }
+    BasicLeaseRenewer(const BasicLeaseRenewer&) = delete;
+    BasicLeaseRenewer& operator=(const BasicLeaseRenewer&) = delete;
+    ~BasicLeaseRenewer() { ticker_.stop(); }
 
     /// It is about to be asked for: once it is shown, others may join.
     ///
@@ -186,7 +189,8 @@ private:
         bool ticking = false;
     };
 
-    static Table::iterator locate(ProcessLeases& own, const std::string& slot, std::uint64_t id) {
+    static typename Table::iterator locate(ProcessLeases& own, const std::string& slot,
+                                           std::uint64_t id) {
         const auto [begin, end] = own.held.equal_range(slot);
         const auto at = std::find_if(
             begin, end, [&](const auto& held) { return held.second.held.lease.id == id; });
@@ -200,7 +204,7 @@ private:
         if (own == nullptr) {
             return false;
         }
-        Table::node_type out;
+        typename Table::node_type out;
         const std::scoped_lock lock{own->mutex};
         const auto [begin, end] = own->held.equal_range(slot);
         const auto at =
@@ -233,7 +237,7 @@ private:
 
     // False if none is held. Rule R7.
     bool gather(Due& due, Clock::duration step) {
-        std::vector<Table::node_type> gone;  // die without the lock
+        std::vector<typename Table::node_type> gone;  // die without the lock
         ProcessLeases& own = own_.get();
         const std::scoped_lock lock{own.mutex};
         const auto now = Clock::now();
@@ -262,6 +266,8 @@ private:
     mutable larder::detail::ForkLocal<ProcessLeases> own_{};
     larder::detail::Ticker ticker_;
 };
+
+using LeaseRenewer = BasicLeaseRenewer<>;
 
 }  // namespace redis::detail
 

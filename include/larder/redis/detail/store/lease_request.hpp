@@ -25,28 +25,31 @@ namespace redis::detail {
 
 /// A lease that is asked for, known here before the slot can show it: others may join at once. Unless
 /// it is handed to the caller, its end gives back what the server may have granted.
-class LeaseRequest {
+///
+/// A template so that whoever includes it and has no store does not compile it.
+template <class = void>
+class BasicLeaseRequest {
 public:
     using Copy = std::optional<FoundCopy>;
     using Opening = SlotOpening;
     using State = StoreState;
 
     /// @throws std::bad_alloc  in which case nothing is known of it
-    LeaseRequest(State& state, const std::string& slot, bool beside = false)
+    BasicLeaseRequest(State& state, const std::string& slot, bool beside = false)
         : lease{new_id(), {}, beside},
           state_{&state},
           slot_{slot},
           lead_{state.values.make_flight()} {
         state.leases.add({lease.id, beside, slot}, lead_.flight());
     }
-    LeaseRequest(LeaseRequest&& other) noexcept
+    BasicLeaseRequest(BasicLeaseRequest&& other) noexcept
         : lease{other.lease},
           state_{std::exchange(other.state_, nullptr)},
           slot_{std::move(other.slot_)},
           grant_{other.grant_},
           lead_{std::move(other.lead_)} {}
-    LeaseRequest& operator=(LeaseRequest&&) = delete;
-    ~LeaseRequest() {
+    BasicLeaseRequest& operator=(BasicLeaseRequest&&) = delete;
+    ~BasicLeaseRequest() {
         if (state_ == nullptr) {
             return;
         }
@@ -80,6 +83,8 @@ private:
     Grant grant_ = Grant::unknown;
     larder::detail::AnyLead lead_{};
 };
+
+using LeaseRequest = BasicLeaseRequest<>;
 
 }  // namespace redis::detail
 

@@ -41,14 +41,18 @@ LARDER_NS_BEGIN
 namespace redis::detail {
 
 /// The reads of one store. A thin view of its state: make one where it is needed.
-class SlotReader {
+///
+/// A template so that whoever includes it and has no store does not compile it.
+template <class = void>
+class BasicSlotReader {
 public:
     using State = StoreState;
     using View = SlotView;
     using Reading = SlotReading;
 
     /// @param values  take the values that are found
-    SlotReader(const State& state, ValueSink& values) noexcept : state_{state}, values_{values} {}
+    BasicSlotReader(const State& state, ValueSink& values) noexcept
+        : state_{state}, values_{values} {}
 
     /// Reads one slot, and then the tags of what is there: never the other way round.
     ///
@@ -367,6 +371,8 @@ private:
     const State& state_;
     ValueSink& values_;
 };
+
+using SlotReader = BasicSlotReader<>;
 
 }  // namespace redis::detail
 

@@ -44,10 +44,13 @@ LARDER_NS_BEGIN
 namespace redis::detail {
 
 /// Thread safety: all members may run concurrently.
-struct StoreState {
+///
+/// A template so that whoever includes it and has no store does not compile it.
+template <class = void>
+struct BasicStoreState {
     using Replay = larder::detail::InvalidationReplay<std::string, Hash<std::string>, SteadyClock>;
 
-    StoreState(Client given, std::string name, const RedisStoreOptions& chosen, ValueType type)
+    BasicStoreState(Client given, std::string name, const RedisStoreOptions& chosen, ValueType type)
         : client{std::move(given)},
           options{checked(chosen)},
           values{type},
@@ -264,6 +267,8 @@ private:
         erase(pipeline, slots);
     }
 };
+
+using StoreState = BasicStoreState<>;
 
 }  // namespace redis::detail
 

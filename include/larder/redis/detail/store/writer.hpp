@@ -44,7 +44,10 @@ struct SlotFinish {
 };
 
 /// The writes of one store. A thin view of its state: make one where it is needed.
-class SlotWriter {
+///
+/// A template so that whoever includes it and has no store does not compile it.
+template <class = void>
+class BasicSlotWriter {
 public:
     using CopyTerms = larder::detail::CopyTerms;
     using Finish = larder::detail::Finish;
@@ -52,7 +55,7 @@ public:
     using Ticket = larder::detail::Ticket;
     using WriteEnd = larder::detail::WriteEnd;
 
-    explicit SlotWriter(State& state) noexcept : state_{state}, encoder_{state} {}
+    explicit BasicSlotWriter(State& state) noexcept : state_{state}, encoder_{state} {}
 
     /// Opens a write on every slot, or on none.
     ///
@@ -266,6 +269,8 @@ private:
     State& state_;
     SlotEncoder encoder_;
 };
+
+using SlotWriter = BasicSlotWriter<>;
 
 }  // namespace redis::detail
 
