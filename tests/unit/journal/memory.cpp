@@ -285,6 +285,71 @@ TEST_CASE("as many writers as come at once do not exceed the bound", "[journal]"
     }
 }
 
+TEST_CASE("a change that is being recorded has its place under the bound", "[journal]") {
+    // The clock is looked at when a key begins to wait: there another one comes, whose part is another.
+    struct Clock {
+        std::function<void()>* act;
+        [[nodiscard]] std::chrono::steady_clock::time_point now() const {
+            if (*act) {
+                std::exchange(*act, nullptr)();
+            }
+            return {};
+        }
+    };
+    constexpr auto part = [](int key) { return (larder::Hash<int>{}(key) >> 32U) % 8; };
+    int other = 2;
+    while (part(other) == part(1)) {
+        ++other;
+    }
+    int third = other + 1;
+    while (part(third) == part(other)) {
+        ++third;
+    }
+    std::function<void()> act;
+    larder::MemoryJournal<int, int, Clock> journal{Clock{&act}};
+    bool recorded = true;
+    act = [&] { recorded = journal.record({other, 20, 0}, 1).has_value(); };
+    CHECK(journal.record({1, 10, 0}, 1));
+    CHECK_FALSE(recorded);
+    CHECK(journal.size() == 1);
+    // What comes to nothing gives it back.
+    act = [&] {
+        recorded = journal.record({other, 20, 0}, 2).has_value();
+        throw std::runtime_error{"the clock stands still"};
+    };
+    CHECK_THROWS_AS(journal.record({third, 30, 0}, 2), std::runtime_error);
+    CHECK_FALSE(recorded);
+    CHECK(journal.size() == 1);
+    CHECK(journal.record({other, 20, 0}, 2));
+}
+
+TEST_CASE("changes of one instant are claimed as they were recorded", "[journal]") {
+    larder::ManualClock clock;
+    larder::MemoryJournal<int, int, larder::ManualClock> journal{clock};
+    constexpr int keys = 50;
+    for (int key = 0; key < keys; ++key) {
+        journal.record({key, key, 0});
+    }
+    const auto first = journal.claim(1, 1min, 0ms);
+    REQUIRE(first.size() == 1);
+    journal.record({0, 100, 0});  // its claim goes on
+    const auto others = journal.claim(all, 1min, 0ms);
+    REQUIRE(others.size() == keys - 1);
+    for (int key = 1; key < keys; ++key) {
+        CHECK(others[static_cast<std::size_t>(key) - 1].change.key == key);
+    }
+    CHECK(journal.settle(first) == std::vector{false});
+    CHECK(journal.claim(all, 1min, 0ms).at(0).change.value == 100);
+    for (const auto& claimed : others) {
+        CHECK(journal.bury(claimed, "why"));
+    }
+    const auto letters = journal.dead_letters();
+    REQUIRE(letters.size() == others.size());
+    for (std::size_t i = 0; i < letters.size(); ++i) {
+        CHECK(letters[i].change.key == others[i].change.key);
+    }
+}
+
 TEST_CASE("a key that is not equal to itself leaves nothing in the journal", "[journal]") {
     larder::MemoryJournal<double, int> journal;
     CHECK_THROWS_AS(journal.record({std::nan(""), 1, 0}), std::invalid_argument);
