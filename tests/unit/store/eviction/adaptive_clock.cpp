@@ -93,7 +93,7 @@ public:
                 [[fallthrough]];
             case GhostTable::Kind::small_old:
                 main.push_back({key});
-                idle_ = 0;
+                live();
                 break;
         }
     }
@@ -107,7 +107,7 @@ public:
             Entry entry = take_oldest(from_small ? small : main);
             if (entry.uses > 0 && left > 0) {
                 if (from_small) {
-                    idle_ = 0;
+                    live();
                     (entry.uses == 6 ? main : small).push_back({entry.key});
                 } else {
                     main.push_back({entry.key, std::min(entry.uses, 2U) - 1});
@@ -115,8 +115,10 @@ public:
                 continue;
             }
             if (from_small) {
-                ++idle_;
-                if (idle_ > 2 * size() && idle_ % 16 == 0 && !main.empty()) {
+                ++evicted_;
+                idle_ = std::min(idle_ + 1, 32 * size());
+                if (idle_ > 2 * size() && evicted_ % (16 + 4 * idle_ / size()) == 0 &&
+                    !main.empty()) {
                     const Entry old = take_oldest(main);
                     if (old.uses == 0) {
                         ghosts_.add(spread(old.key), GhostTable::Kind::main, size());
@@ -160,9 +162,12 @@ private:
         return entry;
     }
 
+    void live() { idle_ -= std::min(idle_, std::size_t{256}); }
+
     GhostTable ghosts_;
     std::uint64_t share_ = whole / 10;
-    std::uint64_t idle_ = 0;
+    std::size_t evicted_ = 0;
+    std::size_t idle_ = 0;
     bool full_ = false;
 };
 
