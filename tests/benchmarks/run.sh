@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # tests/benchmarks/run.sh [PART…]: builds what is needed, optimised, runs it, prints tables, and leaves plots (SVG)
-# beside the programs. Without a part: memory, latency, bytes.
+# beside the programs. Without a part: memory, latency, bytes, hit_ratio.
 #
 #   memory       throughput of MemoryStore beside its peers: hits, mixes, loads, evictions
 #   latency      how long a single get takes under a mix of reads and writes
 #   growth       the longest get while a store grows to 10,000,000 entries
 #   bytes        what an entry takes beyond its key and value
-#   hit_ratio    hit ratios on traces
+#   hit_ratio    hit ratios of eviction policies on traces, beside the optimum
 #   verbs        write-behind, tags, memoize
 #   redis        the Redis client and store beside raw hiredis
 #
@@ -18,14 +18,14 @@
 #   LARDER_BUILD_DIR          where to build, else build/; the programs are in its folder benchmarks
 #   LARDER_BENCHMARK_THREADS  the numbers of threads, else 1,2
 #   LARDER_BENCHMARK_UNDER    a command that runs each measurement
-#   LARDER_TRACES             the folder with the traces of hit_ratio
+#   LARDER_TRACES             the folder with the traces of hit_ratio, NAME.u64 or NAME.u64.zst; else streams are made up
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 dir=${LARDER_BUILD_DIR:-$root/build}/benchmarks
 threads=${LARDER_BENCHMARK_THREADS:-1,2}
 read -ra under <<<"${LARDER_BENCHMARK_UNDER:-}"
 parts=("$@")
-((${#parts[@]})) || parts=(memory latency bytes)
+((${#parts[@]})) || parts=(memory latency bytes hit_ratio)
 
 programs_of() {
     case $1 in
@@ -78,7 +78,7 @@ for part in "${parts[@]}"; do
         latency) run "$bin/benchmark_memory_latency" get ;;
         growth) run "$bin/benchmark_memory_latency" growth ;;
         bytes) run "$bin/benchmark_memory_bytes" ;;
-        hit_ratio) run "$bin/benchmark_hit_ratio" ${LARDER_TRACES:+"$LARDER_TRACES"} "$dir" ;;
+        hit_ratio) run "$bin/benchmark_hit_ratio" --store --plots="$dir" ${LARDER_TRACES:+"$LARDER_TRACES"} ;;
         verbs)
             run "$bin/benchmark_verbs" --benchmark_enable_random_interleaving=true --benchmark_repetitions=9 \
                 --benchmark_report_aggregates_only=true ;;
