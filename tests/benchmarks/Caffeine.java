@@ -126,23 +126,21 @@ class CaffeinePeer {
         return throughput(work, threads, milliseconds, start);
     }
 
+    static volatile boolean begun;
     static volatile boolean over;
     static double throughput(Work work, int threads, int milliseconds, int start) throws Exception {
         CountDownLatch ready = new CountDownLatch(threads);
         double[] rates = new double[threads];
+        begun = false;
         over = false;
         List<Thread> all = new ArrayList<>();
         for (int number = 0; number < threads; ++number) {
             int thread = number;
             Thread one = new Thread(() -> {
                 int at = start + thread * 7_919_777;
-                long sum = work.batch(at);
+                long sum = 0;
                 ready.countDown();
-                try {
-                    ready.await();
-                } catch (InterruptedException never) {
-                    return;
-                }
+                while (!begun) sum += work.batch(at += BATCH);
                 long done = 0;
                 long begin = System.nanoTime();
                 while (!over) {
@@ -156,6 +154,8 @@ class CaffeinePeer {
             all.add(one);
         }
         ready.await();
+        Thread.sleep(milliseconds / 4);
+        begun = true;
         Thread.sleep(milliseconds);
         over = true;
         double rate = 0;

@@ -39,13 +39,15 @@ inline double median(std::vector<double> values) {
 inline std::atomic<std::uint64_t> read_sum{0};  // NOLINT: seen by all
 
 /// Million operations a second of so many threads: each calls `work(thread, position)`, which does
-/// `batch` operations from there on and gives what it has read, until `time` is over. A thread's
-/// rate is of its own time: none is counted that waits for the others.
+/// `batch` operations from there on and gives what it has read, a quarter of `time` for nothing, so
+/// that its own data is in the caches, then until `time` is over. A thread's rate is of its own time:
+/// none is counted that waits for the others.
 inline constexpr std::size_t batch = 1024;
 template <class Work>
 double throughput(std::size_t threads, std::chrono::milliseconds time, std::size_t start,
                   const Work& work) {
     std::latch ready{static_cast<std::ptrdiff_t>(threads + 1)};
+    std::atomic<bool> warm{false};
     std::atomic<bool> over{false};
     std::vector<double> rates(threads);
     {
@@ -53,20 +55,27 @@ double throughput(std::size_t threads, std::chrono::milliseconds time, std::size
         for (std::size_t thread = 0; thread < threads; ++thread) {
             all.emplace_back([&, thread] {
                 std::size_t at = start + thread * 7'919'777;
-                std::size_t done = 0;
-                std::uint64_t sum = work(thread, at);  // its own caches are warm then
+                std::uint64_t sum = 0;
+                const auto until = [&](const std::atomic<bool>& flag) {
+                    std::size_t done = 0;
+                    while (!flag.load(std::memory_order_relaxed)) {
+                        sum += work(thread, at += batch);
+                        done += batch;
+                    }
+                    return done;
+                };
                 ready.arrive_and_wait();
+                until(warm);
                 const auto begin = std::chrono::steady_clock::now();
-                while (!over.load(std::memory_order_relaxed)) {
-                    sum += work(thread, at += batch);
-                    done += batch;
-                }
+                const std::size_t done = until(over);
                 const Seconds took = std::chrono::steady_clock::now() - begin;
                 rates[thread] = static_cast<double>(done) / took.count() / 1e6;
                 read_sum += sum;
             });
         }
         ready.arrive_and_wait();
+        std::this_thread::sleep_for(time / 4);
+        warm = true;
         std::this_thread::sleep_for(time);
         over = true;
     }

@@ -187,6 +187,9 @@ void hits(const Settings& settings, std::size_t entries, const std::string& titl
     bench.add(BareTable<K, V>::name, reads(bench, filled<BareTable<K, V>>(bench, entries)), 1);
     bench.add_caffeine("read", 2 * entries, entries);
     bench.add("steady_clock::now alone", look_at_the_clock);
+    bench.contenders.back().note = [] {
+        return "where it does not scale, the machine was not free";
+    };
     compare(title, file, bench.contenders, settings);
 }
 
