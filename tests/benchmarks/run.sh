@@ -18,7 +18,7 @@
 #   LARDER_BUILD_DIR          where to build, else build/; the programs are in its folder benchmarks
 #   LARDER_BENCHMARK_THREADS  the numbers of threads, else 1,2
 #   LARDER_BENCHMARK_UNDER    a command that runs each measurement
-#   LARDER_TRACES             the folder with the traces of hit_ratio, NAME.u64 or NAME.u64.zst; else streams are made up
+#   LARDER_TRACES             the folder with the traces of hit_ratio, else it makes some up, NAME.u64 or NAME.u64.zst; else streams are made up
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 dir=${LARDER_BUILD_DIR:-$root/build}/benchmarks
