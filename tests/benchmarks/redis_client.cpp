@@ -3,7 +3,7 @@
 // redis::Client beside raw hiredis, over a server of its own, interleaved, medians:
 //   benchmark_redis_client                 all of it
 //   benchmark_redis_client alone           one thread, client and server on one core
-//   benchmark_redis_client crowd [THREADS] many threads, 100 byte values
+//   benchmark_redis_client crowd [THREADS...] many threads, 100 byte values
 //   benchmark_redis_client down            what a call costs while the server is not asked
 
 #include "support/redis_server.hpp"
@@ -100,7 +100,8 @@ struct Crowd {
     double per_second{0};
     double p50{0};
     double p99{0};
-    double switches{0};  // voluntary, an operation
+    double sleeps{0};     // voluntary context switches of the client, an operation
+    double evictions{0};  // involuntary ones
     double cpu{0};  // of client and server, an operation: what others on the machine do not change
 };
 
@@ -159,9 +160,11 @@ Crowd run_crowd(const RedisServer& server, int threads, std::chrono::millisecond
     }
     std::sort(merged.begin(), merged.end());
     const auto count = static_cast<double>(merged.size());
-    return {count / seconds, static_cast<double>(merged[merged.size() / 2]),
+    return {count / seconds,
+            static_cast<double>(merged[merged.size() / 2]),
             static_cast<double>(merged[merged.size() * 99 / 100]),
             static_cast<double>(after.ru_nvcsw - before.ru_nvcsw) / count,
+            static_cast<double>(after.ru_nivcsw - before.ru_nivcsw) / count,
             (cpu_of(after) - cpu_of(before) + server_cpu) / count};
 }
 
@@ -178,38 +181,43 @@ void crowd(int threads) {
         options.connections = static_cast<std::size_t>(std::atoi(connections));
     }
     const Client client{options};
-    std::vector<std::vector<double>> seen(11);
+    std::vector<Crowd> raw;
+    std::vector<Crowd> ours;
+    std::vector<double> batches;
     for (int round = 0; round < 5; ++round) {
-        const Crowd raw = run_crowd(server, threads, std::chrono::milliseconds{500}, [&](int t) {
+        raw.push_back(run_crowd(server, threads, std::chrono::milliseconds{400}, [&](int t) {
             return get_raw(raws[static_cast<std::size_t>(t)], "key");
-        });
+        }));
         const auto before = client.stats();
-        const Crowd ours = run_crowd(server, threads, std::chrono::milliseconds{500}, [&](int) {
-            return client.command("GET", "key").text().size();
-        });
+        ours.push_back(run_crowd(server, threads, std::chrono::milliseconds{400},
+                                 [&](int) { return client.command("GET", "key").text().size(); }));
         const auto after = client.stats();
-        const double each[] = {raw.per_second,
-                               ours.per_second,
-                               ours.per_second / raw.per_second,
-                               raw.p50,
-                               ours.p50,
-                               raw.p99,
-                               ours.p99,
-                               static_cast<double>(after.commands - before.commands) /
-                                   static_cast<double>(after.round_trips - before.round_trips),
-                               ours.switches,
-                               raw.cpu,
-                               ours.cpu};
-        for (std::size_t i = 0; i < seen.size(); ++i) {
-            seen[i].push_back(each[i]);
-        }
+        batches.push_back(static_cast<double>(after.commands - before.commands) /
+                          static_cast<double>(after.round_trips - before.round_trips));
     }
-    std::printf(
-        "crowd  %2d threads  raw %7.0f/s p50 %6.0f p99 %6.0f us  client %7.0f/s p50 %6.0f p99 "
-        "%6.0f us  ratio %.2f  batch %.1f  switches/op %.2f  cpu/op %.1f and %.1f us\n",
-        threads, median(seen[0]), median(seen[3]), median(seen[5]), median(seen[1]),
-        median(seen[4]), median(seen[6]), median(seen[2]), median(seen[7]), median(seen[8]),
-        median(seen[9]), median(seen[10]));
+    const auto of = [](const std::vector<Crowd>& rounds, double Crowd::*member) {
+        std::vector<double> values;
+        for (const Crowd& round : rounds) {
+            values.push_back(round.*member);
+        }
+        return median(values);
+    };
+    const auto ratio = [&](double Crowd::*member) {
+        std::vector<double> values;
+        for (std::size_t i = 0; i < raw.size(); ++i) {
+            values.push_back(ours[i].*member / (raw[i].*member));
+        }
+        return median(values);
+    };
+    std::printf("%7d  %5.2f %5.2f %5.2f", threads, ratio(&Crowd::per_second), ratio(&Crowd::p50),
+                ratio(&Crowd::p99));
+    for (const auto& rounds : {raw, ours}) {
+        std::printf("  %8.0f %6.0f %6.0f %5.2f %5.2f %5.1f", of(rounds, &Crowd::per_second),
+                    of(rounds, &Crowd::p50), of(rounds, &Crowd::p99), of(rounds, &Crowd::sleeps),
+                    of(rounds, &Crowd::evictions), of(rounds, &Crowd::cpu));
+    }
+    std::printf("  %5.1f\n", median(batches));
+    std::fflush(stdout);
 }
 
 void down() {
@@ -240,8 +248,17 @@ int main(int argc, char** argv) {
         alone();
     }
     if (what == "crowd" || what == "all") {
-        for (const int threads : argc > 2 ? std::vector<int>{std::atoi(argv[2])}
-                                          : std::vector<int>{1, 2, 4, 8, 32, 64}) {
+        std::puts(
+            "         ratios: client / raw  raw: a connection a thread, times in us               "
+            "client\n"
+            "threads  tput   p50   p99     per s    p50    p99 sleep evict   cpu     per s    p50  "
+            "  p99 sleep evict   cpu  batch");
+        std::vector<int> rows{1, 2, 4, 5, 6, 8, 12, 16, 24, 32, 64};
+        if (argc > 2) {
+            rows.clear();
+            std::transform(argv + 2, argv + argc, std::back_inserter(rows), &std::atoi);
+        }
+        for (const int threads : rows) {
             crowd(threads);
         }
     }

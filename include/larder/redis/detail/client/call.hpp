@@ -6,14 +6,15 @@
 #ifndef LARDER_REDIS_DETAIL_CLIENT_CALL_HPP
 #define LARDER_REDIS_DETAIL_CLIENT_CALL_HPP
 
+#include <larder/redis/detail/client/adaptive_yield.hpp>
 #include <larder/redis/detail/client/call_time.hpp>
 #include <larder/redis/detail/client/circuit_breaker.hpp>
 #include <larder/redis/detail/client/connection.hpp>
 #include <larder/redis/detail/client/reply_deadline.hpp>
+#include <larder/redis/detail/client/signal.hpp>
 #include <larder/redis/reply.hpp>
 #include <larder/version.hpp>
 
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -32,7 +33,7 @@ struct Call {
 
     /// What its caller is to do: wait, lead its multiplexer, take over an exchange that another
     /// thread began, or return, since it is finished.
-    enum Role : std::uint32_t { waiting, leading, taking_over, done };
+    enum Role : std::uint8_t { waiting, leading, taking_over, done };
     using duration = std::chrono::steady_clock::duration;
 
     std::string_view bytes{};
@@ -51,7 +52,8 @@ struct Call {
     // Within a multiplexer.
     Call* next{nullptr};
     duration connecting{0};  ///< what the multiplexer had spent on connecting when this came
-    std::atomic<std::uint32_t> role{waiting};
+    Role role{waiting};      ///< set before the signal
+    Signal signal{};
 
     /// What it takes over.
     struct Takeover {
@@ -70,16 +72,26 @@ struct Call {
         why = because;
     }
 
-    /// Waits until there is something to do.
-    [[nodiscard]] Role wait() noexcept {
-        role.wait(waiting, std::memory_order_acquire);
-        return static_cast<Role>(role.load(std::memory_order_acquire));
+    /// Waits until there is something to do. In a crowd it first gives way a few times: who is served
+    /// meanwhile need not sleep, and costs no system call to be woken by.
+    ///
+    /// @param crowd  how many call at the same time; 0: not so many, or they take longer
+    [[nodiscard]] Role wait(AdaptiveYield& give_way, std::size_t crowd) noexcept {
+        int left = 8;
+        while (!signal.try_wait()) {
+            if (left == 0 || !give_way(crowd)) {
+                signal.wait();
+                break;
+            }
+            --left;
+        }
+        return role;
     }
 
     /// Sends its caller on. It may be gone afterwards.
     void wake(Role as) noexcept {
-        role.store(as, std::memory_order_release);
-        role.notify_one();
+        role = as;
+        signal.set();
     }
 };
 

@@ -25,7 +25,8 @@ namespace redis::detail {
 
 /// A shared connection without a thread of its own. The caller that finds it idle leads: it sends
 /// all that has gathered, reads all replies, hands the leadership to the one that has waited longest,
-/// and wakes those whose replies are there.
+/// and wakes those whose replies are there. In a crowd it gives way once before it sends: those who
+/// have their replies, and not yet a processor, call again, and so all are sent together.
 ///
 /// Thread safety: all members may run concurrently.
 class Multiplexer {
@@ -43,21 +44,31 @@ public:
     }
 
     /// Carries out a call, with others if it meets them.
-    void run(Server& server, Call& call) noexcept {
+    ///
+    /// @param crowd  how many call at the same time, if those who are about to call are to be given
+    ///               time to join; else 0
+    void run(Server& server, Call& call, std::size_t crowd) noexcept {
         time_point now = call.time.start;
-        if (!begin_at_once(call)) {
-            switch (call.wait()) {
-                case Call::leading:
-                    now = std::chrono::steady_clock::now();
-                    begin(now);
-                    break;
+        if (enter(call)) {
+            if (server.give_way(crowd)) {
+                now = std::chrono::steady_clock::now();
+            }
+        } else {
+            switch (call.wait(server.give_way, crowd)) {
+                case Call::leading: now = std::chrono::steady_clock::now(); break;
                 case Call::taking_over: Exchange<Leadership>{server, call}.take_over(); return;
                 default: return;
             }
         }
-        Exchange<Leadership> exchange{server, call, channel_};
-        Leadership leadership{*this};
-        exchange.run(now, &leadership);
+        const std::size_t commands = cut_batch(now);
+        {
+            Exchange<Leadership> exchange{server, call, channel_};
+            Leadership leadership{*this};
+            exchange.run(now, &leadership);
+        }
+        if (crowd > 0) {
+            server.pace.took(now, std::chrono::steady_clock::now(), commands);
+        }
     }
 
     /// Whoever holds it does the input and output of all. Its end passes it on.
@@ -89,8 +100,8 @@ public:
     }
 
 private:
-    // False: somebody leads.
-    [[nodiscard]] bool begin_at_once(Call& call) noexcept {
+    // Queues it. False: somebody leads.
+    [[nodiscard]] bool enter(Call& call) noexcept {
         const std::lock_guard lock{mutex_};
         call.connecting = connecting_;
         (last_ == nullptr ? head_ : last_->next) = &call;
@@ -98,34 +109,35 @@ private:
         if (busy()) {
             return false;
         }
+        since_.store(call.time.start.time_since_epoch().count(), std::memory_order_relaxed);
         busy_.store(true, std::memory_order_relaxed);
-        cut_batch(call.time.start);
         return true;
     }
-    void begin(time_point now) noexcept {
-        const std::lock_guard lock{mutex_};
-        cut_batch(now);
-    }
 
-    // Takes from the queue what fits into one batch: at least its first, who leads.
-    void cut_batch(time_point now) noexcept {
+    // Takes from the queue what fits into one batch: at least its first, who leads. How many commands
+    // that is.
+    std::size_t cut_batch(time_point now) noexcept {
+        const std::lock_guard lock{mutex_};
         since_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
-        std::size_t bytes = 0;
-        std::size_t commands = 0;
-        Call* end = nullptr;
-        for (Call* call = head_; call != nullptr; call = call->next) {
-            bytes += call->bytes.size();
-            commands += call->commands;
-            if (end != nullptr && (bytes > max_bytes || commands > max_commands)) {
+        std::size_t bytes = head_->bytes.size();
+        std::size_t commands = head_->commands;
+        Call* end = head_;
+        for (;;) {
+            end->time.extend(connecting_ - end->connecting);
+            const Call* const next = end->next;
+            if (next == nullptr || bytes + next->bytes.size() > max_bytes ||
+                commands + next->commands > max_commands) {
                 break;
             }
-            call->time.extend(connecting_ - call->connecting);
-            end = call;
+            end = end->next;
+            bytes += end->bytes.size();
+            commands += end->commands;
         }
         head_ = std::exchange(end->next, nullptr);
         if (head_ == nullptr) {
             last_ = nullptr;
         }
+        return commands;
     }
 
     void next_leads(Call* back, Call::duration connecting) noexcept {

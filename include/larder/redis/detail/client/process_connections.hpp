@@ -7,9 +7,11 @@
 #define LARDER_REDIS_DETAIL_CLIENT_PROCESS_CONNECTIONS_HPP
 
 #include <larder/detail/support/process.hpp>
+#include <larder/redis/detail/client/batch_pace.hpp>
 #include <larder/redis/detail/client/call.hpp>
 #include <larder/redis/detail/client/client_in_hand.hpp>
 #include <larder/redis/detail/client/exchange.hpp>
+#include <larder/redis/detail/client/few_callers.hpp>
 #include <larder/redis/detail/client/multiplexer.hpp>
 #include <larder/redis/detail/client/reply_deadline.hpp>
 #include <larder/redis/detail/client/scoped_count.hpp>
@@ -24,6 +26,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 LARDER_NS_BEGIN
@@ -35,17 +38,25 @@ namespace redis::detail {
 /// Thread safety: all members may run concurrently.
 class ProcessConnections {
 public:
-    explicit ProcessConnections(const ClientOptions& options)
-        : server{options}, multiplexers_(options.connections), bulk_{options.bulk_connections} {}
+    explicit ProcessConnections(const ClientOptions& options,
+                                std::size_t processors = std::thread::hardware_concurrency())
+        : server{options},
+          few_{options.connections, processors},
+          multiplexers_(options.connections),
+          bulk_{options.bulk_connections} {}
 
     /// Carries out a call over a connection that others use too.
     ///
-    /// A few callers have a connection each, if there are enough. A crowd shares the first, for a
-    /// batch costs hardly more than one command; but nobody joins a batch that is under way for
-    /// long, be it for a slow network or for a large reply, while there is another.
+    /// A few callers have a connection each. A crowd shares the first, for a batch costs hardly more
+    /// than one command; but not while batches take long, be it for a slow network, for a slow
+    /// command or for a large reply: then each has one, as long as there are some.
     void run(Call& call) noexcept {
         const ScopedCount counted{calls_};
-        choose(call.time.start, counted.count() > 2 * multiplexers_.size()).run(server, call);
+        const time_point now = call.time.start;
+        const bool shared =
+            counted.count() > few_.count(server.give_way.quick(now)) && server.pace.quick(now);
+        const std::size_t crowd = shared ? counted.count() : 0;
+        choose(now, crowd).run(server, call, crowd);
     }
 
     /// Carries out a call over a connection that no other uses meanwhile.
@@ -92,12 +103,11 @@ public:
     const std::uint64_t generation = larder::detail::forks();
 
 private:
-    static constexpr std::chrono::microseconds long_batch{200};
-
-    [[nodiscard]] Multiplexer& choose(time_point now, bool crowded) noexcept {
+    [[nodiscard]] Multiplexer& choose(time_point now, std::size_t crowd) noexcept {
         Multiplexer* youngest = &multiplexers_.front();
         for (Multiplexer& multiplexer : multiplexers_) {
-            if (!multiplexer.busy() || (crowded && now - multiplexer.busy_since() < long_batch)) {
+            if (!multiplexer.busy() ||
+                (crowd > 0 && now - multiplexer.busy_since() <= BatchPace::longest(crowd))) {
                 return multiplexer;
             }
             youngest = multiplexer.busy_since() > youngest->busy_since() ? &multiplexer : youngest;
@@ -105,6 +115,7 @@ private:
         return *youngest;
     }
 
+    const FewCallers few_;
     std::vector<Multiplexer> multiplexers_;
     std::atomic<std::size_t> calls_{0};  // of those
     std::atomic<std::size_t> calls_alone_{0};

@@ -7,6 +7,8 @@
 #define LARDER_REDIS_DETAIL_CLIENT_SERVER_HPP
 
 #include <larder/detail/support/thread_counters.hpp>
+#include <larder/redis/detail/client/adaptive_yield.hpp>
+#include <larder/redis/detail/client/batch_pace.hpp>
 #include <larder/redis/detail/client/circuit_breaker.hpp>
 #include <larder/redis/detail/client/connection.hpp>
 #include <larder/redis/detail/client/idle_connections.hpp>
@@ -37,6 +39,8 @@ struct Server {
     const ClientOptions& options;
     CircuitBreaker breaker;
     IdleConnections idle{};
+    AdaptiveYield give_way{};
+    BatchPace pace{};
     larder::detail::ThreadCounters<counts> counters{};
 };
 
