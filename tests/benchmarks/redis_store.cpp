@@ -4,7 +4,7 @@
 // interleaved, medians:
 //   benchmark_redis_store hit    one thread, client and server on one core: CacheAside.get
 //   benchmark_redis_store many   get_many of 100 keys, as many pipelined GETs
-//   benchmark_redis_store trips  round trips of each verb
+//   benchmark_redis_store trips  round trips and commands of each verb
 //   benchmark_redis_store down   what a get costs while the server is not asked
 //   benchmark_redis_store tags   invalidate_tag over 10 entries and over 100,000
 
@@ -24,6 +24,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <sched.h>
@@ -182,10 +183,12 @@ void trips() {
     cache.invalidate(999);
     cache.put(997, "new");  // the scripts and the clock are there now
     const auto show = [&](const char* what, auto&& act) {
-        const auto before = client.stats().round_trips;
+        const auto before = client.stats();
         act();
-        std::printf("trips  %-34s %llu\n", what,
-                    static_cast<unsigned long long>(client.stats().round_trips - before));
+        const auto after = client.stats();
+        std::printf("trips  %-34s %llu round trips, %llu commands\n", what,
+                    static_cast<unsigned long long>(after.round_trips - before.round_trips),
+                    static_cast<unsigned long long>(after.commands - before.commands));
     };
     show("get, a miss that leads", [&] { (void)cache.get(1); });
     show("get, a hit", [&] { (void)cache.get(1); });
@@ -203,6 +206,16 @@ void trips() {
     }
     show("get_many of 100, all missing", [&] { (void)cache.get_many(keys); });
     show("get_many of 100, all there", [&] { (void)cache.get_many(keys); });
+    std::vector<std::pair<int, std::string>> pairs;
+    for (const int key : keys) {
+        pairs.emplace_back(key, "new");
+    }
+    show("put_many of 100", [&] { cache.put_many(pairs); });
+    show("writing of 100, commit", [&] { cache.writing(keys).commit(); });
+    (void)tagged.get_many(keys);
+    show("get_many of 100, tagged, all there", [&] { (void)tagged.get_many(keys); });
+    tagged.invalidate_tag("all");
+    show("the same after invalidate_tag", [&] { (void)tagged.get_many(keys); });
 }
 
 void down() {

@@ -9,12 +9,14 @@
 #include "bench.hpp"
 #include "support/catch.hpp"
 
+#include <larder/detail/slot/protocol_calls.hpp>
 #include <larder/larder.hpp>
 
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace larder_test {
@@ -191,6 +193,72 @@ void open_contract(Rig<S>& rig) {
         });
         CHECK(seen == std::vector<std::size_t>{0, 1});
         CHECK(store.open_many(std::vector<typename Bench<S>::K>{}).empty());
+    }
+
+    SECTION("a batch opens what it has seen, and what that has become since") {
+        const auto at = [&](int i) {
+            b.k = b.key(i);
+            return b.k;
+        };
+        const std::vector keys{at(1), at(2), at(3), at(4), at(5), at(6)};
+        at(2);
+        b.put(2, minute_with_grace);
+        at(3);
+        b.put(3, minute_with_grace);
+        at(4);
+        b.put(4, minute_with_grace);
+        rig.advance(61s);
+        at(4);
+        const auto reloading = b.lead();
+        at(5);
+        const auto loading = b.lead();
+        at(6);
+        b.put(6);
+        std::vector<typename S::Query> queries(keys.size());
+        std::size_t seen = 0;
+        larder::detail::peek_many(
+            store, std::span{keys}, [&](std::size_t, auto...) { ++seen; }, std::span{queries});
+        CHECK(seen == 4);
+        SECTION("as it was") {
+            auto openings = larder::detail::open_many(store, std::span{keys}, std::span{queries});
+            REQUIRE(openings.size() == 6);
+            CHECK(openings[0].slot == Slot::lead);
+            CHECK_FALSE(openings[0].copy);
+            for (const std::size_t i : {1U, 2U}) {
+                CHECK(openings[i].slot == Slot::lead);
+                REQUIRE(openings[i].copy);
+                CHECK(openings[i].copy->stale());
+                b.k = keys[i];
+                CHECK(openings[i].copy->entry.value == b.value(static_cast<int>(i) + 1));
+                CHECK(b.fill(openings[i].lease, 20));
+                CHECK(b.has(20));
+            }
+            CHECK(openings[3].slot == Slot::join);
+            CHECK(openings[3].lease.id == reloading->lease.id);
+            CHECK(openings[4].slot == Slot::join);
+            CHECK(openings[4].lease.id == loading->lease.id);
+            CHECK(openings[5].slot == Slot::hit);
+        }
+        SECTION("changed") {
+            at(1);
+            b.put(10);
+            at(2);
+            b.put(20);
+            store.erase(at(3));
+            at(6);
+            b.begin();
+            auto openings = larder::detail::open_many(store, std::span{keys}, std::span{queries});
+            REQUIRE(openings.size() == 6);
+            for (const std::size_t i : {0U, 1U}) {
+                CHECK(openings[i].slot == Slot::hit);
+                REQUIRE(openings[i].copy);
+                CHECK_FALSE(openings[i].copy->stale());
+                CHECK(openings[i].copy->entry.value == b.value(10 * static_cast<int>(i) + 10));
+            }
+            CHECK(openings[2].slot == Slot::lead);
+            CHECK_FALSE(openings[2].copy);
+            CHECK(openings[5].slot == Slot::bypass);
+        }
     }
 
     SECTION("of all who open a key at once, one leads and all others join it") {

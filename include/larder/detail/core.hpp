@@ -11,6 +11,7 @@
 #include <larder/detail/keyed_core.hpp>
 #include <larder/detail/policy_in_hand.hpp>
 #include <larder/detail/slot/protocol.hpp>
+#include <larder/detail/user/calls.hpp>
 #include <larder/entry.hpp>
 #include <larder/options.hpp>
 #include <larder/stats.hpp>
@@ -52,6 +53,14 @@ struct Core final : KeyedCore<typename S::key_type> {
     /// What a Tagged policy adds to each entry; empty function: nothing. Set before any load.
     std::function<Tags(const Key&, const std::optional<Value>&)> tags_of{};
 
+    /// Whether what a loader gives may carry tags.
+    ///
+    /// @tparam Given  the loader: the policy's own, or one for a call
+    template <class Given = L>
+    [[nodiscard]] Dated dated() const noexcept {
+        return loads_tags<Given, S>() || tags_of ? Dated::yes : Dated::no;
+    }
+
     /// What this policy's reads ask of a store.
     ///
     /// @param remaining  the caller wants to know how long the copy has left
@@ -64,6 +73,7 @@ struct Core final : KeyedCore<typename S::key_type> {
             query.remaining =
                 remaining || this->refresh_below > 0 || this->options.grace > Ttl::zero();
             query.tagged = static_cast<bool>(tags_of);
+            query.dated = dated();
             query.usual = this->options.ttl;
             return query;
         }

@@ -287,7 +287,7 @@ public:
     template <class R>
         requires RangeOf<R, key_type>
     WarmReport<key_type> warm(R&& keys, const WarmOptions& how = {}) const {
-        return warm_with(keys, how, [](Core& core, std::span<const key_type> batch) {
+        return warm_with<L>(keys, how, [](Core& core, std::span<const key_type> batch) {
             return timed_many(core, batch);
         });
     }
@@ -305,13 +305,11 @@ public:
         requires RangeOf<R, key_type> && BulkLoaderFor<F, Store>
     WarmReport<key_type> warm(R&& keys, F&& loader, const WarmOptions& how = {}) const {
         using Given = std::remove_reference_t<F>;
-        return warm_with(keys, how, [&](Core& core, std::span<const key_type> batch) {
-            if constexpr (LoadsMany<Given, Store> || !CallsWithMany<Given, Store>) {
-                return timed_many(core, batch, loader);
-            } else {
-                BulkCall<Given> bulk{std::addressof(loader)};
-                return timed_many(core, batch, bulk);
-            }
+        using Bulk = std::conditional_t<LoadsMany<Given, Store> || !CallsWithMany<Given, Store>,
+                                        Given&, BulkCall<Given>>;
+        return warm_with<Bulk>(keys, how, [&](Core& core, std::span<const key_type> batch) {
+            Bulk bulk{loader};
+            return timed_many(core, batch, bulk);
         });
     }
 
@@ -374,10 +372,11 @@ private:
     [[nodiscard]] WritePath<Core> writes() const noexcept { return WritePath<Core>{*core_, After}; }
     [[nodiscard]] OwnLoad<Core> own_load() const noexcept { return {core_.get()}; }
 
-    template <class R, class Load>
+    // Given: the loader that `load` calls.
+    template <class Given, class R, class Load>
     WarmReport<key_type> warm_with(R& keys, const WarmOptions& how, const Load& load) const {
         validate(how);
-        return Warmer<Core, R, Load>{*core_, keys, load, how}();
+        return Warmer<Core, R, Load>{*core_, keys, load, core_->template dated<Given>(), how}();
     }
 
     Writing<Core> open_writes(std::vector<key_type> keys) const {

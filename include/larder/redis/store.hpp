@@ -145,7 +145,8 @@ public:
     /// Their copies, in one round trip, in the order of the keys.
     [[nodiscard]] std::vector<std::optional<Entry<V>>> find_many(std::span<const K> keys) const {
         std::vector<std::optional<Entry<V>>> entries(keys.size());
-        values().read_many(slots().trusted(keys), keys.size(), Query{.remaining = true},
+        std::vector<Query> queries(keys.size(), Query{.remaining = true});
+        values().read_many(slots().trusted(keys), queries,
                            [&](std::size_t i, const FoundCopy& copy, std::optional<V>& value) {
                                entries[i] = Values::entry_of(copy, value);
                            });
@@ -215,11 +216,13 @@ public:
         return peek(key, std::forward<See>(see), query);
     }
     /// The same for many: `see(i, value or null, remaining, life, refreshing)`.
+    ///
+    /// @param queries  one a key, as `open_many` takes them; all ask the same
     template <class See>
-    void peek_many(std::span<const K> keys, See&& see, Query query = {.remaining = true}) const {
+    void peek_many(std::span<const K> keys, See&& see, std::span<Query> queries) const {
         try {
             values().read_many(
-                slots().trusted(keys), keys.size(), query,
+                slots().trusted(keys), queries,
                 [&](std::size_t i, const FoundCopy& copy, const std::optional<V>& found) {
                     show(copy, found,
                          [&](const V* value, Remaining remaining, Ttl life, bool refreshing) {
@@ -229,6 +232,13 @@ public:
         } catch (const StoreError&) {
             state_->failed();
         }
+    }
+    /// The same, for whoever does not open afterwards.
+    template <class See>
+    void peek_many(std::span<const K> keys, See&& see,
+                   const Query& query = {.remaining = true}) const {
+        std::vector<Query> queries(keys.size(), query);
+        peek_many(keys, std::forward<See>(see), std::span{queries});
     }
 
     /// The flight of a load in this process, if the slot still shows its lease.
@@ -255,19 +265,27 @@ public:
         Query query{.remaining = true};
         return open(key, query);
     }
-    /// The same for many, in one round trip if their slots are empty; none is left open if it throws.
+    /// The same for many, in one round trip if their slots are as `peek_many` has seen them; none is
+    /// left open if it throws.
+    [[nodiscard]] std::vector<Opening> open_many(std::span<const K> keys,
+                                                 std::span<Query> queries) {
+        std::vector<Opening> openings(keys.size());
+        values().open_many(slots().trusted(keys), queries, openings);
+        return openings;
+    }
+    /// The same, for whoever has not peeked.
     [[nodiscard]] std::vector<Opening> open_many(std::span<const K> keys,
                                                  const Query& query = {.remaining = true}) {
-        std::vector<Opening> openings(keys.size());
-        values().open_many(slots().trusted(keys), query, openings);
-        return openings;
+        std::vector<Query> queries(keys.size(), query);
+        return open_many(keys, std::span{queries});
     }
 
     /// The lease beside a fresh copy; forced: whatever the slot holds, but for a write.
     ///
     /// @throws StoreError  the server cannot be asked
-    [[nodiscard]] Opening open_refresh(const K& key, bool force) {
-        return values().open_refresh(slots().of(key), force);
+    [[nodiscard]] Opening open_refresh(const K& key, bool force,
+                                       detail::Dated dated = detail::Dated::yes) {
+        return values().open_refresh(slots().of(key), force, dated);
     }
 
     /// Keeps what a load gave if the slot still shows its lease; what is not to be kept is withdrawn.
@@ -281,15 +299,7 @@ public:
     /// The same in one round trip; a value that cannot be encoded fails alone.
     [[nodiscard]] std::vector<detail::Filled> fill_many(
         std::span<const detail::FillRequest<K, V>> rows) {
-        std::vector<redis::detail::SlotFill> fills;
-        fills.reserve(rows.size());
-        for (const auto& row : rows) {
-            fills.push_back({slots().of(*row.key), row.lease, row.terms});
-        }
-        redis::detail::Encoder values{
-            state_->codec,
-            [rows](std::size_t i) -> const std::optional<V>& { return *rows[i].value; }};
-        return filler().fill_many(fills, values);
+        return values().fill_many(slots(), rows);
     }
     /// The load failed.
     void release(const K& key, const detail::Lease& lease) {
@@ -304,16 +314,18 @@ public:
     /// Opens a write.
     ///
     /// @throws StoreError  the server cannot be told
-    [[nodiscard]] detail::Ticket begin_write(const K& key, Ttl life) {
+    [[nodiscard]] detail::Ticket begin_write(const K& key, Ttl life,
+                                             detail::Dated dated = detail::Dated::yes) {
         const std::string name = slots().of(key);
         detail::Ticket ticket;
-        writer().begin_write(std::span{&name, 1}, life, std::span{&ticket, 1});
+        writer().begin_write(std::span{&name, 1}, life, dated, std::span{&ticket, 1});
         return ticket;
     }
     /// Opens a write on every key, or on none.
-    [[nodiscard]] std::vector<detail::Ticket> begin_write_many(std::span<const K> keys, Ttl life) {
+    [[nodiscard]] std::vector<detail::Ticket> begin_write_many(
+        std::span<const K> keys, Ttl life, detail::Dated dated = detail::Dated::yes) {
         std::vector<detail::Ticket> tickets(keys.size());
-        writer().begin_write(slots().of_all(keys), life, tickets);
+        writer().begin_write(slots().of_all(keys), life, dated, tickets);
         return tickets;
     }
     /// Ends a write; false if its ticket was not there any more.
@@ -326,15 +338,7 @@ public:
     /// @throws StoreError  the server cannot be told, or has not said whether it was
     [[nodiscard]] std::vector<detail::WriteEnd> finish_write_many(
         std::span<const detail::FinishRequest<K, V>> requests) {
-        std::vector<redis::detail::SlotFinish> rows;
-        rows.reserve(requests.size());
-        for (const auto& request : requests) {
-            rows.push_back({slots().of(*request.key), request.ticket, request.how, &request.terms});
-        }
-        redis::detail::Encoder values{
-            state_->codec,
-            [requests](std::size_t i) -> const std::optional<V>& { return requests[i].value; }};
-        return writer().finish_write_many(rows, values);
+        return values().finish_write_many(slots(), requests);
     }
 
     /// Remembers an invalidation that the server missed. Loads in flight here will not fill. One that

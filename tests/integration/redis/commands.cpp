@@ -165,6 +165,33 @@ TEST_CASE("what needs no tag and no lease beside a value is a script over one ke
     CHECK(most_keys_of_a_script(w.during([&] { (void)tagged.get(1); })) > 1);
 }
 
+// Rule R3.
+TEST_CASE("the clock is read once, ahead of all that it dates", "[redis][commands]") {
+    Overheard w;
+    larder_test::Table<int, int> rows;
+    for (int key = 1; key < 9; ++key) {
+        rows.set(key, key);
+    }
+    const auto of_row = [](int) { return larder::Tags{"a"}; };
+    Tagged tagged{WriteThrough{w.store, std::ref(rows), {.ttl = 1h, .grace = 1h}}, of_row};
+    (void)tagged.get(8);
+    tagged.put(8, 1);
+    (void)tagged.refresh(8);  // scripts and clock are there
+    const std::string clock = "GET ~clock:n";
+    using Names = std::vector<std::string>;
+    CHECK(names(w.during([&] { (void)tagged.get(1); })) ==
+          Names{"PTTL n:1", "GET n:1", clock, "SET n:1", "script"});
+    CHECK(names(w.during([&] {
+              (void)tagged.get_many({2, 3});
+          })) == Names{"PTTL n:2", "GET n:2", "PTTL n:3", "GET n:3", clock, "SET n:2", "SET n:3",
+                       "script", "script"});
+    CHECK(names(w.during([&] { (void)tagged.refresh(1); })) == Names{clock, "script", "script"});
+    CHECK(names(w.during([&] { tagged.put(1, 2); })) == Names{clock, "script", "script"});
+    CHECK(names(w.during([&] {
+              tagged.put_many({{1, 3}, {2, 3}});
+          })) == Names{clock, "script", "script", "script", "script"});
+}
+
 // Rule T4.
 TEST_CASE("a hit with tags reads the slot first, and its tags second", "[redis][commands]") {
     Overheard w;

@@ -189,12 +189,22 @@ std::vector<Verb<Cache>> tags() {
          [](Cache& c, Table&) {
              CHECK(c.get_many({1, 5, 6}) == std::vector<std::optional<int>>{10, 50, 60});
          }},
+        {"invalidate_tag, and get_many of what carries it",
+         [](Cache& c, Table& t) {
+             t.set(1, 11);
+             insist([&] { c.invalidate_tag("t"); });
+             CHECK(c.get_many({1, 2, 5}) == std::vector<std::optional<int>>{11, 20, 50});
+         }},
         {"refresh",
          [](Cache& c, Table& t) {
              t.set(1, 11);
              CHECK(c.refresh(1) == 11);
          }},
         {"put", [](Cache& c, Table&) { c.put(1, 11); }},
+        {"put_many",
+         [](Cache& c, Table&) {
+             c.put_many({{1, 11}, {2, 21}, {7, 71}});
+         }},
         {"invalidate_tag",
          [](Cache& c, Table& t) {
              t.set(1, 11);

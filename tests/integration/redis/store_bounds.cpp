@@ -253,7 +253,8 @@ TEST_CASE("a value that no reply could hold is not written", "[redis]") {
         CHECK(entry);
     }
     std::size_t seen = 0;
-    store.peek_many(keys, [&](std::size_t, auto...) { ++seen; }, {});
+    store.peek_many(
+        keys, [&](std::size_t, auto...) { ++seen; }, decltype(store)::Query{});
     CHECK(seen == 3);
     CHECK(store.open_many(keys)[2].slot == Slot::hit);
 }

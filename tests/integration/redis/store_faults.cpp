@@ -94,6 +94,12 @@ void junk(Bench& b) {
     b.there.client().command("SET", "n:1", "\x01junk");
 }
 
+void junk_and_stale(Bench& b) {
+    junk(b);
+    b.there.put("2", "old", {Ttl{1}, 1h});
+    until([&] { return b.there.find("2")->remaining <= Ttl::zero(); });
+}
+
 // Whoever leads has loaded, and fills.
 void fill(Store& store, Store::Opening opening, const Value& value, Lifetime life = hour) {
     if (opening.slot == Slot::lead) {
@@ -198,6 +204,14 @@ std::vector<Verb> verbs() {
         {"clear", old_copies, [](Bench& b) { b.here.clear(); }, nothing},
         {"open", nothing, [](Bench& b) { (void)b.here.open("1"); }, free_for_all},
         {"open_many", nothing, [](Bench& b) { (void)b.here.open_many(three); }, free_for_all},
+        {"open_many of what was seen", junk_and_stale,
+         [](Bench& b) {
+             std::vector<Store::Query> queries(three.size(), {.remaining = true});
+             b.here.peek_many(
+                 three, [](std::size_t, auto...) {}, std::span{queries});
+             (void)b.here.open_many(three, std::span{queries});
+         },
+         free_for_all},
         {"open of junk", junk, [](Bench& b) { (void)b.here.open("1"); }, free_for_all},
         {"release", nothing,
          [](Bench& b) {

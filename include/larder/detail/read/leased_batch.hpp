@@ -11,6 +11,7 @@
 #include <larder/detail/read/leased_load.hpp>
 #include <larder/detail/read/read_steps.hpp>
 #include <larder/detail/slot/protocol.hpp>
+#include <larder/detail/slot/protocol_calls.hpp>
 #include <larder/detail/support/policy_counters.hpp>
 #include <larder/detail/user/calls.hpp>
 #include <larder/entry.hpp>
@@ -49,12 +50,13 @@ public:
 
     /// Opens the slots of all keys, once, and takes what leases there are.
     ///
+    /// @param queries  one a key: what each asks, and has seen
     /// @return what each slot has answered, without the duty of a lead
     /// @throws StoreError  the store has failed; it has been counted, and the observer told
-    std::vector<Opening<Value>> open() {
+    std::vector<Opening<Value>> open(std::vector<typename E::Store::Query> queries) {
         std::vector<Opening<Value>> openings;
         try {
-            openings = core_.store.open_many(std::span<const Key>{keys_}, core_.query());
+            openings = open_many(core_.store, std::span<const Key>{keys_}, std::span{queries});
         } catch (const StoreError&) {
             core_.count(Count::store_errors);
             core_.report(EventKind::store_failed, keys_.front(), std::current_exception());

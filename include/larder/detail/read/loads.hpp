@@ -28,6 +28,8 @@ namespace detail {
 /// Loads with the policy's own loader.
 template <class E>
 struct OwnLoad {
+    using Loader = typename E::Loader;
+
     E* core;
     static constexpr bool outlives_call = true;
 
@@ -44,6 +46,8 @@ struct OwnLoad {
 /// thread runs it.
 template <class E, class F>
 struct LentLoad {
+    using Loader = F;
+
     E* core;
     F* load;
     static constexpr bool outlives_call = false;
@@ -56,6 +60,8 @@ struct LentLoad {
 /// Loads with a loader that the caller gave away with `detached`.
 template <class E, class F>
 struct GivenLoad {
+    using Loader = F;
+
     E* core;
     std::shared_ptr<F> load;
     static constexpr bool outlives_call = true;

@@ -17,6 +17,7 @@
 #include <larder/detail/read/read_steps.hpp>
 #include <larder/detail/read/refresh.hpp>
 #include <larder/detail/slot/protocol.hpp>
+#include <larder/detail/slot/protocol_calls.hpp>
 #include <larder/detail/support/policy_counters.hpp>
 #include <larder/detail/support/saturating_time.hpp>
 #include <larder/entry.hpp>
@@ -75,6 +76,8 @@ public:
     }
 
 private:
+    using Query = typename E::Store::Query;
+
     struct Answer {
         std::optional<Value> value{};
         std::exception_ptr failure{};
@@ -128,8 +131,9 @@ private:
         std::vector<std::optional<Copy<Value>>> stale(
             core_.options.grace > Ttl::zero() ? keys_.size() : 0);
         std::vector<std::size_t> due;
-        core_.store.peek_many(
-            std::span<const Key>{keys_},
+        queries_.assign(keys_.size(), core_.query());
+        peek_many(
+            core_.store, std::span<const Key>{keys_},
             [&](std::size_t at, const Value* value, Remaining remaining, Ttl life,
                 bool refreshing) {
                 Answer& answer = answers_[at];
@@ -148,7 +152,7 @@ private:
                     stale[at].emplace(Copy<Value>{{*value, whole(remaining)}, life, refreshing});
                 }
             },
-            core_.query());
+            std::span{queries_});
         for (const Answer& answer : answers_) {
             core_.count(answer.known ? Count::hits : Count::misses);
         }
@@ -165,7 +169,7 @@ private:
                 continue;
             }
             Part& part = *parts_.emplace_back(std::make_unique<Part>(core_, keys_[at], load_, at));
-            Lookup<E> lookup{core_.query()};
+            Lookup<E> lookup{std::move(queries_[at])};
             if (!stale.empty()) {
                 lookup.stale = std::move(stale[at]);
             }
@@ -181,14 +185,17 @@ private:
             return false;
         }
         std::vector<Key> keys;
+        std::vector<Query> queries;
         keys.reserve(mine.size());
-        for (const Part* const part : mine) {
+        queries.reserve(mine.size());
+        for (Part* const part : mine) {
             keys.push_back(keys_[part->at]);
+            queries.push_back(part->run.take_query());
         }
         LeasedBatch<E> leases{core_, std::move(keys)};
         std::vector<Opening<Value>> openings;
         try {
-            openings = leases.open();
+            openings = leases.open(std::move(queries));
         } catch (const StoreError&) {
             openings.resize(mine.size());
         }
@@ -320,6 +327,7 @@ private:
     E& core_;
     const OwnLoad<E> load_;
     std::vector<Key> keys_{};
+    std::vector<Query> queries_{};  // what the look has found, of each
     std::vector<Answer> answers_{};
     std::vector<std::unique_ptr<Part>> parts_{};  // of the keys that had no fresh copy
 };

@@ -17,6 +17,7 @@
 #include <larder/detail/read/lookup.hpp>
 #include <larder/detail/read/read_steps.hpp>
 #include <larder/detail/slot/protocol.hpp>
+#include <larder/detail/slot/protocol_calls.hpp>
 #include <larder/detail/support/policy_counters.hpp>
 #include <larder/detail/support/saturating_time.hpp>
 #include <larder/detail/user/calls.hpp>
@@ -44,11 +45,15 @@ class ReadRun final : public KeyedRead<typename E::Key> {
 
 public:
     using Key = typename E::Key;
+    using Query = typename E::Store::Query;
     using Value = typename E::Value;
     using Base::begin;
 
     ReadRun(E& core, const Key& key, const Load& load)
-        : Base{core, key, Load::outlives_call}, core_{core}, load_{load}, query_{core.query()} {}
+        : Base{core, key, Load::outlives_call},
+          core_{core},
+          load_{load},
+          query_{core.query(true)} {}
 
     /// All of the read. Reads on behalf of others are without `lookup` and `patience`.
     ///
@@ -93,6 +98,15 @@ public:
         }
     }
 
+    /// What `open` asks of the store, if it is asked together with others. What has been seen is old
+    /// after that.
+    [[nodiscard]] Query take_query() {
+        if constexpr (requires { query_.dated; }) {
+            query_.dated = dated();
+        }
+        return std::exchange(query_, core_.query(true));
+    }
+
     /// Tells what `open` has answered, however it was asked.
     ///
     /// @param leased  the load of its lease, if another holds it
@@ -121,10 +135,16 @@ private:
         return answer;
     }
 
+    [[nodiscard]] Dated dated() const noexcept {
+        return core_.template dated<typename Load::Loader>();
+    }
+
     Answer ask(ReadAct act) override {
-        return take(act == ReadAct::open
-                        ? core_.store.open(this->key(), query_)
-                        : core_.store.open_refresh(this->key(), act == ReadAct::open_reload),
+        if (act == ReadAct::open) {
+            Query query = take_query();
+            return take(core_.store.open(this->key(), query), nullptr);
+        }
+        return take(open_refresh(core_.store, this->key(), act == ReadAct::open_reload, dated()),
                     nullptr);
     }
 
@@ -146,7 +166,7 @@ private:
 
     // What the query knows will be old when the executor has answered.
     std::shared_ptr<ExecutorLoad<Key>> for_executor() override {
-        query_ = core_.query();
+        query_ = core_.query(true);
         return std::make_shared<OnExecutor>(core_, this->key(), load_, this->kind());
     }
 
@@ -175,7 +195,7 @@ private:
 
     E& core_;
     const Load& load_;
-    typename E::Store::Query query_;
+    Query query_;
     std::optional<Copy<Value>> stale_{};
     std::optional<Copy<Value>> copy_{};  // the hit of `open`
     std::optional<LeasedLoad<E>> own_lease_{};

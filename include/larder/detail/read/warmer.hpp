@@ -15,6 +15,7 @@
 #include <larder/detail/read/warm_queue.hpp>
 #include <larder/detail/read/warm_tally.hpp>
 #include <larder/detail/slot/protocol.hpp>
+#include <larder/detail/slot/protocol_calls.hpp>
 #include <larder/detail/support/key_text.hpp>
 #include <larder/detail/support/saturating_time.hpp>
 #include <larder/detail/support/task_scope.hpp>
@@ -50,10 +51,12 @@ public:
     using Key = typename E::Key;
     using Value = typename E::Value;
 
-    Warmer(E& core, R& keys, const Load& load, const WarmOptions& options)
+    /// @param dated  what `load` brings may carry tags
+    Warmer(E& core, R& keys, const Load& load, Dated dated, const WarmOptions& options)
         : core_{core},
           background_{core.background},
           load_{load},
+          dated_{dated},
           options_{options},
           total_{size_of(keys)},
           queue_{keys, options},
@@ -79,6 +82,7 @@ public:
 
 private:
     using Batch = WarmBatch<Key>;
+    using Query = typename E::Store::Query;
     using Fate = typename Batch::Fate;
 
     // The end of the call: no task begins any more, and those that have begun are waited for.
@@ -142,8 +146,9 @@ private:
             // The policy may go meanwhile: it is touched with a pass only. While a batch waits for its
             // time it holds neither leases nor a pass, so that the policy's destructor does not wait.
             std::vector<std::size_t> missing;
+            std::vector<Query> queries;
             if (const TaskScope::Pass pass{background_->scope}; pass) {
-                missing = find_missing(batch);
+                missing = find_missing(batch, queries);
             } else {
                 return false;
             }
@@ -155,7 +160,7 @@ private:
             if (!may || !pass) {
                 return false;
             }
-            load(batch, missing);
+            load(batch, missing, queries);
         } catch (...) {
             batch.fail_rest(std::current_exception());
         }
@@ -163,15 +168,22 @@ private:
     }
 
     // Where the keys are that have no fresh copy, and that this thread is not loading.
-    std::vector<std::size_t> find_missing(Batch& batch) {
-        core_.store.peek_many(
-            std::span<const Key>{batch.keys},
+    //
+    // @param queries  what the look has found, of each of the batch
+    std::vector<std::size_t> find_missing(Batch& batch, std::vector<Query>& queries) {
+        Query query = core_.query();
+        if constexpr (requires { query.dated; }) {
+            query.dated = dated_;
+        }
+        queries.assign(batch.keys.size(), query);
+        peek_many(
+            core_.store, std::span<const Key>{batch.keys},
             [&](std::size_t at, const Value*, Remaining left, Ttl, bool) {
                 if (left > Remaining::zero()) {
                     batch.fates[at] = Fate::skipped;
                 }
             },
-            core_.query());
+            std::span{queries});
         std::vector<std::size_t> missing;
         for (std::size_t at = 0; at < batch.keys.size(); ++at) {
             if (batch.fates[at] == Fate::skipped) {
@@ -186,14 +198,18 @@ private:
         return missing;
     }
 
-    void load(Batch& batch, const std::vector<std::size_t>& missing) {
+    void load(Batch& batch, const std::vector<std::size_t>& missing,
+              const std::vector<Query>& seen) {
         std::vector<Key> keys;
+        std::vector<Query> queries;
         keys.reserve(missing.size());
+        queries.reserve(missing.size());
         for (const std::size_t at : missing) {
             keys.push_back(batch.keys[at]);
+            queries.push_back(seen[at]);
         }
         LeasedBatch<E> leases{core_, std::move(keys)};
-        const std::vector<Opening<Value>> openings = leases.open();
+        const std::vector<Opening<Value>> openings = leases.open(std::move(queries));
         for (std::size_t i = 0; i < openings.size(); ++i) {
             if (leases.lease(i) != nullptr) {
                 continue;
@@ -242,6 +258,7 @@ private:
     E& core_;
     const std::shared_ptr<typename E::Background> background_;
     const Load& load_;
+    const Dated dated_;
     const WarmOptions& options_;
     const std::optional<std::size_t> total_;
     const std::shared_ptr<TaskScope> gate_ = std::make_shared<TaskScope>();

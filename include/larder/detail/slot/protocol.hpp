@@ -162,6 +162,10 @@ template <class Equal = std::equal_to<>, class K>
     return Equal{}(key, key);
 }
 
+/// Whether a lease or a ticket is to know the moment of the tag clock, which costs a command where the
+/// clock is far away: only what may carry tags needs it.
+enum class Dated : bool { no, yes };
+
 /// How a write leaves its slot.
 enum class Finish : std::uint8_t {
     nothing,  ///< no copy

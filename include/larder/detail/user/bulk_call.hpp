@@ -17,11 +17,11 @@ namespace detail {
 
 template <class F>
 struct BulkCall {
-    F* call;
+    F& call;
 
     template <class K>
     decltype(auto) load_many(std::span<const K> keys) const {
-        return std::invoke(*call, keys);
+        return std::invoke(call, keys);
     }
 };
 

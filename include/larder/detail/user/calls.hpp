@@ -45,6 +45,28 @@ struct Sourced {
     Source source = Source::loaded;
 };
 
+/// Whether what a loader gives may carry tags of its own: one that gives no Loaded has none to give.
+template <class L, class S>
+[[nodiscard]] consteval bool loads_tags() {
+    using Key = typename S::key_type;
+    using Value = typename S::value_type;
+    if constexpr (requires { typename Unwrapped<L>::repository_type; }) {
+        return loads_tags<typename Unwrapped<L>::repository_type,
+                          S>();  // a pending change has none
+    } else {
+        bool tags = false;
+        if constexpr (LoadsFor<L, Key, Value>) {
+            tags = std::same_as<LoadResult<L, Key>, Loaded<Value>>;
+        }
+        if constexpr (LoadsMany<L, S>) {
+            using Rows = std::remove_cvref_t<decltype(std::declval<Unwrapped<L>&>().load_many(
+                std::declval<std::span<const Key>>()))>;
+            tags = tags || std::same_as<typename Rows::value_type, Loaded<Value>>;
+        }
+        return tags;
+    }
+}
+
 template <class V, class L, class K>
 Loaded<V> load_one(L& loader, const K& key) {
     return as_loaded<V>(call_loader(loader, key));

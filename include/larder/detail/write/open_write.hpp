@@ -8,6 +8,7 @@
 
 #include <larder/detail/core.hpp>
 #include <larder/detail/slot/protocol.hpp>
+#include <larder/detail/slot/protocol_calls.hpp>
 #include <larder/detail/support/key_text.hpp>
 #include <larder/detail/support/policy_counters.hpp>
 #include <larder/detail/user/calls.hpp>
@@ -59,6 +60,11 @@ public:
         this->next() == WriteStep::save ? attempt(save) : this->advance();
     }
 
+    /// Whether what a write leaves may carry tags.
+    [[nodiscard]] static Dated dated(const C& core, AfterWrite after) noexcept {
+        return after == AfterWrite::replace && core.tags_of ? Dated::yes : Dated::no;
+    }
+
     /// What became of it in the database.
     ///
     /// @param row  outlives this; null: there is none
@@ -104,7 +110,9 @@ private:
     }
 
     Ticket begin_write() override {
-        return core_->store.begin_write(this->key(), core_->options.ticket);
+        const AfterWrite after = this->replaces() ? AfterWrite::replace : AfterWrite::drop;
+        return detail::begin_write(core_->store, this->key(), core_->options.ticket,
+                                   dated(*core_, after));
     }
 
     void end() noexcept override {

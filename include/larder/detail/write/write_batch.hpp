@@ -47,7 +47,8 @@ public:
         }
         try {
             const std::vector<Ticket> tickets =
-                core.store.begin_write_many(std::span<const Key>{keys}, core.options.ticket);
+                begin_write_many(core.store, std::span<const Key>{keys}, core.options.ticket,
+                                 Open::dated(core, after));
             for (std::size_t i = 0; i < keys.size(); ++i) {
                 writes_[i].begun(tickets[i]);
             }

@@ -9,6 +9,7 @@
 #include <larder/detail/flight/in_flight.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/redis/detail/store/lease_request.hpp>
+#include <larder/redis/detail/store/lease_step.hpp>
 #include <larder/redis/detail/store/query.hpp>
 #include <larder/redis/detail/store/reader.hpp>
 #include <larder/redis/detail/store/script_calls.hpp>
@@ -66,6 +67,7 @@ inline void give_back(StoreState& state, std::span<const std::string> slots,
 template <class = void>
 class BasicLeaseAcquirer {
 public:
+    using Dated = larder::detail::Dated;
     using Lease = larder::detail::Lease;
     using Opening = SlotOpening;
     using State = StoreState;
@@ -89,35 +91,59 @@ public:
         return acquire(slot, query);
     }
 
-    /// The lease of each slot that is empty, in one round trip; others as `open`. The answer of slot i
-    /// goes to `openings[places[i]]`. All are given back if it throws.
-    void open_many(std::span<const std::string> slots, const Query& query,
-                   std::span<Opening> openings, std::span<const std::size_t> places) {
-        if (slots.empty()) {
-            return;
-        }
+    /// The same for many: what is asked of each slot, by what is known of it, goes in one round trip.
+    /// The answer of slot i goes to `openings[places[i]]`. All leases are given back if it throws.
+    ///
+    /// @param queries  by the places, and all as dated as the first
+    void open_many(std::span<const std::string> slots, std::span<const std::size_t> places,
+                   std::span<Query> queries, std::span<Opening> openings) {
+        std::vector<std::size_t> asks;
         std::vector<Request> asked;
+        asks.reserve(slots.size());
         asked.reserve(slots.size());
+        for (std::size_t i = 0; i < slots.size(); ++i) {
+            const Query::Seen seen = queries[places[i]].seen;
+            if (seen <= Query::Seen::stale) {
+                asks.push_back(i);
+                asked.emplace_back(state_, slots[i], seen == Query::Seen::stale);
+            }
+        }
         Pipeline pipeline;
-        for (const std::string& slot : slots) {
-            add_open(pipeline, slot, asked.emplace_back(state_, slot).lease.id);
+        ClockReading clock{state_, asks.empty() ? Dated::no : queries[places[asks[0]]].dated,
+                           pipeline};
+        for (std::size_t j = 0; j < asks.size(); ++j) {
+            add_step(pipeline, state_, slots[asks[j]], queries[places[asks[j]]], asked[j].lease.id);
         }
         std::vector<Reply> replies(pipeline.size());
         ask(pipeline, asked, replies, replies.size());
-        const auto of = [&](std::size_t i) {
-            return std::span<const Reply>{replies}.subspan(opens * i, opens);
-        };
-        for (std::size_t i = 0; i < slots.size(); ++i) {
-            asked[i].answered(is_granted(of(i)));
+        const std::span<const Reply> of = std::span{replies}.subspan(clock.replies());
+        for (std::size_t j = 0; j < asks.size(); ++j) {
+            asked[j].answered(is_granted(queries[places[asks[j]]].seen, of[j]));
         }
-        std::optional<Epoch> made;  // where there is no clock: once for all
         try {
-            for (std::size_t i = 0; i < slots.size(); ++i) {
+            std::vector<SlotView> beside(asks.size());
+            for (std::size_t j = 0; j < asks.size(); ++j) {
+                const Query& query = queries[places[asks[j]]];
+                if (query.seen != Query::Seen::nothing && of[j].is_error()) {
+                    state_.throw_error(pipeline, clock.replies() + j, of[j]);
+                }
+                if (query.seen == Query::Seen::stale) {
+                    values_.turn_to(places[asks[j]]);
+                    beside[j] = view_beside(slots[asks[j]], of[j], query);
+                }
+            }
+            reader_.judge_tags(beside);
+            for (std::size_t i = 0, j = 0; i < slots.size(); ++i) {
+                Query& query = queries[places[i]];
                 values_.turn_to(places[i]);
-                Opening opening = is_granted(of(i))
-                                      ? asked[i].hand_out(epoch_for(of(i)[0], made), std::nullopt)
-                                      : occupied(slots[i], of(i), query);
-                openings[places[i]] = std::move(opening);
+                if (j == asks.size() || asks[j] != i) {
+                    openings[places[i]] = open(slots[i], query);
+                    continue;
+                }
+                const Epoch epoch = is_granted(query.seen, of[j]) ? clock.epoch(replies) : Epoch{};
+                openings[places[i]] =
+                    opened(slots[i], query, asked[j], of[j], std::move(beside[j].copy), epoch);
+                ++j;
             }
         } catch (...) {
             give_back(state_, slots, places, openings);
@@ -127,26 +153,151 @@ public:
 
     /// The lease beside a value, if that is as `wanted`.
     Opening open_beside(const std::string& slot, const Query& query, Beside wanted) {
-        Copy copy;
-        std::string kind;
-        std::uint64_t holder = 0;
-        {
-            Request mine{state_, slot, true};
-            const ScriptReplies replies =
-                ask(mine, scripts().open_beside, {slot, SlotNames::side(slot)},
-                    {hex(mine.lease.id), state_.lease_ms()});
-            const ReplyView reply = replies[1];
-            kind = reply[0].text();
-            holder = unhex(reply[1].text()).value_or(0);
-            mine.answered(kind == "+");
-            if (kind == "+" || kind == "R") {
-                copy = copy_in(slot, reply[2], reply[3].integer(), query);
+        Request mine{state_, slot, true};
+        Answer answer = ask(mine, query.dated, scripts().open_beside, {slot, SlotNames::side(slot)},
+                            {hex(mine.lease.id), state_.lease_ms()});
+        const bool granted = is_granted(Query::Seen::stale, answer.replies[answer.clock.replies()]);
+        mine.answered(granted);
+        SlotView view = view_beside(slot, answer.reply(), query);
+        reader_.judge_tags(std::span{&view, 1});
+        return opened_beside(slot, query, wanted, std::move(mine), answer.reply(),
+                             std::move(view.copy), granted && view.copy ? answer.epoch() : Epoch{});
+    }
+
+    /// The lease, whoever has it.
+    Opening force(const std::string& slot, Dated dated) {
+        const auto before = state_.leases.now();
+        Request mine{state_, slot};
+        Answer answer = ask(mine, dated, scripts().force, {slot, SlotNames::side(slot)},
+                            {hex(mine.lease.id), state_.lease_ms(), loading_bytes(mine.lease.id)});
+        const std::string_view kind = answer.reply().text();
+        mine.lease.beside = kind == "+";
+        mine.answered(kind == "+" || kind == "L");
+        if (kind != "+" && kind != "L") {
+            return kind == "W" ? write_in_flight() : Opening{};
+        }
+        state_.leases.lose(slot, before);
+        return mine.hand_out(answer.epoch(), std::nullopt);
+    }
+
+private:
+    using Copy = std::optional<FoundCopy>;
+    using Request = LeaseRequest;
+    using Slot = larder::detail::Slot;
+
+    static constexpr std::size_t clocks = 1;    // the most commands of a ClockReading
+    static constexpr std::size_t releases = 2;  // the same of `add_release`
+
+    // What a script has answered, and the clock ahead of it.
+    struct Answer {
+        ClockReading clock;
+        std::array<Reply, clocks + 1> replies{};
+
+        [[nodiscard]] ReplyView reply() const noexcept { return replies[clock.replies()]; }
+        [[nodiscard]] Epoch epoch() { return clock.epoch(replies); }
+    };
+
+    static const SlotScripts& scripts() { return SlotScripts::instance(); }
+
+    // ---- asking for leases ----
+
+    void ask(const Pipeline& pipeline, std::span<Request> asked, std::span<Reply> replies,
+             std::size_t unchecked) const {
+        try {
+            state_.run(pipeline, replies, unchecked);
+        } catch (const NoReply& failure) {
+            if (failure.outcome() == Outcome::not_sent) {
+                for (Request& one : asked) {
+                    one.answered(false);
+                }
             }
+            throw;
+        }
+    }
+    Answer ask(Request& mine, Dated dated, const Script& script,
+               std::initializer_list<std::string_view> keys,
+               std::initializer_list<std::string_view> args) const {
+        Pipeline pipeline;
+        Answer answer{{state_, dated, pipeline}};
+        add_script(pipeline, script, keys, args);
+        ask(pipeline, std::span{&mine, 1}, std::span{answer.replies}.first(pipeline.size()),
+            answer.clock.replies());
+        return answer;
+    }
+
+    // The lease of an empty slot, or what is there. It may still show a lease of this process that
+    // has ended: that is given back on the way.
+    Opening acquire(const std::string& slot, const Query& query, const Lease& ended = {}) {
+        std::array<Reply, clocks + releases + 1> room;
+        std::size_t last = 0;
+        {
+            Request mine{state_, slot};
+            Pipeline pipeline;
+            ClockReading clock{state_, query.dated, pipeline};
+            if (ended) {
+                add_release(pipeline, slot, ended.id, ended.beside);
+            }
+            last = pipeline.size();
+            add_open(pipeline, state_, slot, mine.lease.id);
+            const std::span<Reply> replies = std::span{room}.first(pipeline.size());
+            ask(pipeline, std::span{&mine, 1}, replies, replies.size());
+            mine.answered(room[last].is_nil());
+            if (room[last].is_nil()) {
+                return mine.hand_out(clock.epoch(replies), std::nullopt);
+            }
+        }
+        return occupied(slot, room[last], query);
+    }
+
+    // The lease of a slot that holds exactly the bytes that were seen, which are no value.
+    Opening replace(const std::string& slot, const Query& query) {
+        {
+            Request mine{state_, slot};
+            Answer answer = ask(mine, query.dated, scripts().replace, {slot},
+                                {query.digest, loading_bytes(mine.lease.id), state_.lease_ms()});
+            const bool granted = answer.reply().integer() == 1;
+            mine.answered(granted);
+            if (granted) {
+                return mine.hand_out(answer.epoch(), std::nullopt);
+            }
+        }
+        return acquire(slot, query);
+    }
+
+    // ---- what the server has answered ----
+
+    // The value that a lease is beside.
+    SlotView view_beside(const std::string& slot, ReplyView reply, const Query& query) const {
+        const std::string_view kind = reply[0].text();
+        return kind == "+" || kind == "R" ? reader_.judge(slot, reply[2], reply[3].integer(), query)
+                                          : SlotView{};
+    }
+
+    // What a step of `add_step` was answered.
+    Opening opened(const std::string& slot, Query& query, Request& mine, const Reply& reply,
+                   Copy beside, const Epoch& epoch) {
+        const Query::Seen seen = std::exchange(query.seen, Query::Seen::nothing);
+        if (seen == Query::Seen::stale) {
+            return opened_beside(slot, query, Beside::stale, std::move(mine), reply,
+                                 std::move(beside), epoch);
+        }
+        if (is_granted(seen, reply)) {
+            return mine.hand_out(epoch, std::nullopt);
+        }
+        return seen == Query::Seen::junk ? acquire(slot, query) : occupied(slot, reply, query);
+    }
+
+    Opening opened_beside(const std::string& slot, const Query& query, Beside wanted,
+                          Request&& asked, ReplyView reply, Copy copy, const Epoch& epoch) {
+        const std::string kind{reply[0].text()};
+        const std::uint64_t holder = unhex(reply[1].text()).value_or(0);
+        {
+            Request mine = std::move(asked);
             if (copy && copy->stale() != (wanted == Beside::stale)) {
                 copy.reset();
             }
             if (kind == "+" && copy) {
-                return mine.hand_out(epoch_of(state_, replies[0]), std::move(copy));
+                return mine.hand_out(epoch, std::move(copy));
             }
         }
         if (kind == "R" && query.steps > 0 && state_.leases.ended(slot, holder)) {
@@ -168,129 +319,21 @@ public:
         return kind == "U" || kind == "X" ? Opening{} : acquire(slot, query);
     }
 
-    /// The lease, whoever has it.
-    Opening force(const std::string& slot) {
-        const auto before = state_.leases.now();
-        Request mine{state_, slot};
-        const ScriptReplies replies =
-            ask(mine, scripts().force, {slot, SlotNames::side(slot)},
-                {hex(mine.lease.id), state_.lease_ms(), loading_bytes(mine.lease.id)});
-        const std::string_view kind = replies[1].text();
-        mine.lease.beside = kind == "+";
-        mine.answered(kind == "+" || kind == "L");
-        if (kind != "+" && kind != "L") {
-            return kind == "W" ? write_in_flight() : Opening{};
-        }
-        state_.leases.lose(slot, before);
-        return mine.hand_out(epoch_of(state_, replies[0]), std::nullopt);
-    }
-
-private:
-    using Copy = std::optional<FoundCopy>;
-    using Request = LeaseRequest;
-    using ScriptReplies = std::array<Reply, 2>;
-    using Slot = larder::detail::Slot;
-
-    static constexpr std::size_t opens = 3;        // the commands of `add_open`
-    static constexpr std::size_t releases = 2;     // the most commands of `add_release`
-    static constexpr std::size_t clock_reads = 1;  // at first, and they may fail
-
-    static const SlotScripts& scripts() { return SlotScripts::instance(); }
-
-    // ---- asking for leases ----
-
-    void ask(const Pipeline& pipeline, std::span<Request> asked, std::span<Reply> replies,
-             std::size_t unchecked) const {
-        try {
-            state_.run(pipeline, replies, unchecked);
-        } catch (const NoReply& failure) {
-            if (failure.outcome() == Outcome::not_sent) {
-                for (Request& one : asked) {
-                    one.answered(false);
-                }
-            }
-            throw;
-        }
-    }
-    // By a script, with the clock read on the way: an older clock is only stricter.
-    ScriptReplies ask(Request& mine, const Script& script,
-                      std::initializer_list<std::string_view> keys,
-                      std::initializer_list<std::string_view> args) const {
-        Pipeline pipeline;
-        pipeline.command("GET", state_.names.clock());
-        add_script(pipeline, script, keys, args);
-        ScriptReplies replies;
-        ask(pipeline, std::span{&mine, 1}, replies, clock_reads);
-        return replies;
-    }
-    // The lease of an empty slot: reads the clock and the time left on the way.
-    void add_open(Pipeline& pipeline, const std::string& slot, std::uint64_t id) const {
-        pipeline.command("GET", state_.names.clock()).command("PTTL", slot);
-        if (state_.sets_with_get.load(std::memory_order_relaxed)) {
-            pipeline.command("SET", slot, loading_bytes(id), "NX", "GET", "PX", state_.lease_ms());
-        } else {
-            add_script(pipeline, scripts().open, {slot}, {loading_bytes(id), state_.lease_ms()});
-        }
-    }
-    static bool is_granted(std::span<const Reply> opened) { return opened[2].is_nil(); }
-
-    Epoch epoch_for(const Reply& clock, std::optional<Epoch>& made) const {
-        if (const auto epoch = to_epoch(clock.text())) {
-            return *epoch;
-        }
-        if (!made) {
-            made = epoch_of(state_, clock);
-        }
-        return *made;
-    }
-
-    // The lease of an empty slot, or what is there. It may still show a lease of this process that
-    // has ended: that is given back on the way.
-    Opening acquire(const std::string& slot, const Query& query, const Lease& ended = {}) {
-        std::array<Reply, releases + opens> room;
-        std::span<Reply> replies;
-        {
-            Request mine{state_, slot};
-            Pipeline pipeline;
-            if (ended) {
-                add_release(pipeline, slot, ended.id, ended.beside);
-            }
-            const std::size_t before = pipeline.size();
-            add_open(pipeline, slot, mine.lease.id);
-            replies = std::span{room}.first(pipeline.size());
-            ask(pipeline, std::span{&mine, 1}, replies, replies.size());
-            replies = replies.subspan(before);
-            mine.answered(is_granted(replies));
-            if (is_granted(replies)) {
-                return mine.hand_out(epoch_of(state_, replies[0]), std::nullopt);
-            }
-        }
-        return occupied(slot, replies, query);
-    }
-
-    // The lease of a slot that holds exactly the bytes that were seen, which are no value.
-    Opening replace(const std::string& slot, const Query& query) {
-        {
-            Request mine{state_, slot};
-            const ScriptReplies replies =
-                ask(mine, scripts().replace, {slot},
-                    {query.digest, loading_bytes(mine.lease.id), state_.lease_ms()});
-            mine.answered(replies[1].integer() == 1);
-            if (replies[1].integer() == 1) {
-                return mine.hand_out(epoch_of(state_, replies[0]), std::nullopt);
-            }
-        }
-        return acquire(slot, query);
-    }
-
     // ---- where there is none to be had ----
 
     // What a slot that was not empty answered to `add_open`.
-    Opening occupied(const std::string& slot, std::span<const Reply> opened, const Query& query) {
-        if (query.steps > 0 && is_old_server(opened[2])) {
+    Opening occupied(const std::string& slot, const Reply& opened, const Query& query) {
+        if (query.steps > 0 && is_old_server(opened)) {
             return acquire(slot, query.again());
         }
-        SlotView seen = view_of(slot, opened[2], opened[1].integer(), query);
+        SlotReading reading;  // what is seen may look into it
+        SlotView seen = reader_.judge(slot, opened, std::nullopt, query);
+        if ((seen.needs_time || (query.remaining && seen.copy)) && !is_known(slot, seen)) {
+            reading = reader_.read(slot, query.again());
+            seen = reading.slot;
+        } else {
+            reader_.judge_tags(std::span{&seen, 1});
+        }
         if (seen.kind == SlotView::Kind::copy && !seen.copy->stale()) {
             return {Slot::hit, std::move(seen.copy), {}, {}, nullptr};
         }
@@ -300,6 +343,11 @@ private:
         Query next = query.again();
         reader_.note(seen, next);
         return open(slot, next);
+    }
+    // A lease of this process: nobody need ask whether it has an end.
+    bool is_known(const std::string& slot, const SlotView& seen) const {
+        return seen.kind == SlotView::Kind::loading &&
+               (state_.leases.flight(slot, seen.lease) || state_.leases.ended(slot, seen.lease));
     }
     bool is_old_server(const Reply& reply) const {
         const bool old = reply.is_error() && reply.text() == "ERR syntax error";
@@ -322,17 +370,6 @@ private:
         Opening opening;
         opening.writing = true;
         return opening;
-    }
-
-    SlotView view_of(const std::string& slot, ReplyView bytes, std::int64_t pttl,
-                     const Query& query) const {
-        SlotView view = reader_.judge(slot, bytes, pttl, query);
-        reader_.judge_tags(std::span{&view, 1});
-        return view;
-    }
-    Copy copy_in(const std::string& slot, ReplyView bytes, std::int64_t pttl,
-                 const Query& query) const {
-        return view_of(slot, bytes, pttl, query).copy;
     }
 
     State& state_;

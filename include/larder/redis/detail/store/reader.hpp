@@ -65,15 +65,17 @@ public:
 
     /// The same for many, in one round trip.
     ///
-    /// @param places  where the values of the slots go
+    /// @param places   where the values of the slots go
+    /// @param queries  by the places; all ask the same, and are told what was seen
     /// @return the copy in each slot, if it has one
     /// @throws StoreError  the server cannot be asked
     [[nodiscard]] std::vector<std::optional<FoundCopy>> read_many(
         std::span<const std::string> slots, std::span<const std::size_t> places,
-        const Query& query) const {
+        std::span<Query> queries) const {
         if (slots.empty()) {
             return {};
         }
+        const Query& query = queries[places[0]];
         Values values;  // what is seen looks into it
         std::vector<View> all;
         all.reserve(slots.size());
@@ -92,8 +94,9 @@ public:
         judge_tags(all);
         std::vector<std::optional<FoundCopy>> copies;
         copies.reserve(all.size());
-        for (const View& view : all) {
-            copies.push_back(view.copy);
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            note(all[i], queries[places[i]]);
+            copies.push_back(all[i].copy);
         }
         return copies;
     }
@@ -133,24 +136,33 @@ public:
     /// A copy is one only while none of its tags has a version that is newer, or none at all.
     /// Rule T4.
     void judge_tags(std::span<View> all) const {
-        std::vector<std::string> names;
+        std::vector<std::string_view> tags;  // each once
         for (const View& view : all) {
-            for (const std::string_view tag : view.tags) {
-                names.push_back(state_.names.tag(tag));
-            }
+            tags.insert(tags.end(), view.tags.begin(), view.tags.end());
         }
-        if (names.empty()) {
+        if (tags.empty()) {
             return;
         }
+        std::sort(tags.begin(), tags.end());
+        tags.erase(std::unique(tags.begin(), tags.end()), tags.end());
+        std::vector<std::string> names;
+        names.reserve(tags.size());
+        for (const std::string_view tag : tags) {
+            names.push_back(state_.names.tag(tag));
+        }
         const Values versions = read_values(names);
-        std::size_t at = 0;
         for (View& view : all) {
-            for (std::size_t i = 0; i < view.tags.size(); ++i, ++at) {
-                const auto version = to_epoch(versions[at].text());
-                if (!version || version->era != view.epoch.era || version->tick > view.epoch.tick) {
-                    view.kind = View::Kind::junk;
-                    view.copy.reset();
-                }
+            const bool stands =
+                std::all_of(view.tags.begin(), view.tags.end(), [&](std::string_view tag) {
+                    const auto at = std::lower_bound(tags.begin(), tags.end(), tag);
+                    const auto place = static_cast<std::size_t>(at - tags.begin());
+                    const auto version = to_epoch(versions[place].text());
+                    return version && version->era == view.epoch.era &&
+                           version->tick <= view.epoch.tick;
+                });
+            if (!stands) {
+                view.kind = View::Kind::junk;
+                view.copy.reset();
             }
         }
     }

@@ -80,6 +80,14 @@ struct BasicStoreState {
             }
         }
     }
+    /// Throws what the i-th reply, an error, stands for.
+    [[noreturn]] void throw_error(const Pipeline& pipeline, std::size_t i, ReplyView reply) const {
+        std::size_t at = 0;
+        for (std::size_t before = 0; before < i; ++before) {
+            at = parse_command(PipelineAccess::bytes(pipeline), at).end;
+        }
+        client.throw_error(describe(parse_command(PipelineAccess::bytes(pipeline), at)), reply);
+    }
     /// The same of one of many that fail by themselves; null if it has not.
     [[nodiscard]] std::exception_ptr failure_of(const Pipeline& pipeline, std::size_t i,
                                                 ReplyView reply) const {
@@ -220,14 +228,6 @@ struct BasicStoreState {
                    .clear = [this] { this->clear(); }}};
 
 private:
-    [[noreturn]] void throw_error(const Pipeline& pipeline, std::size_t i, ReplyView reply) const {
-        std::size_t at = 0;
-        for (std::size_t before = 0; before < i; ++before) {
-            at = parse_command(PipelineAccess::bytes(pipeline), at).end;
-        }
-        client.throw_error(describe(parse_command(PipelineAccess::bytes(pipeline), at)), reply);
-    }
-
     static const RedisStoreOptions& checked(const RedisStoreOptions& options) {
         validate(options);
         return options;

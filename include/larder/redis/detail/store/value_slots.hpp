@@ -9,6 +9,7 @@
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/entry.hpp>
 #include <larder/redis/client.hpp>
+#include <larder/redis/detail/store/filler.hpp>
 #include <larder/redis/detail/store/key_slots.hpp>
 #include <larder/redis/detail/store/lease_acquirer.hpp>
 #include <larder/redis/detail/store/query.hpp>
@@ -16,11 +17,13 @@
 #include <larder/redis/detail/store/slot_view.hpp>
 #include <larder/redis/detail/store/state.hpp>
 #include <larder/redis/detail/store/values.hpp>
+#include <larder/redis/detail/store/writer.hpp>
 #include <larder/redis/store_options.hpp>
 #include <larder/version.hpp>
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -67,12 +70,13 @@ public:
     }
 
     /// The same for many, in one round trip: `found(place, copy, value)`.
+    ///
+    /// @param queries  one a key
     template <class Found>
-    void read_many(const TrustedSlots& some, std::size_t keys, const Query& query,
-                   Found&& found) const {
-        std::vector<std::optional<V>> values(keys);
+    void read_many(const TrustedSlots& some, std::span<Query> queries, Found&& found) const {
+        std::vector<std::optional<V>> values(queries.size());
         Decoder<V, C> sink{state_.codec, values};
-        const auto copies = SlotReader{state_, sink}.read_many(some.slots, some.places, query);
+        const auto copies = SlotReader{state_, sink}.read_many(some.slots, some.places, queries);
         for (std::size_t i = 0; i < copies.size(); ++i) {
             if (copies[i]) {
                 found(some.places[i], *copies[i], values[some.places[i]]);
@@ -84,19 +88,56 @@ public:
     ///
     /// @throws StoreError  the server cannot be asked
     [[nodiscard]] Opening open(const std::string& slot, Query& query) {
-        return open_as(slot, &query, false);
+        return open_as(slot, Opens::miss, query);
     }
     /// The same beside a fresh copy; forced: whatever the slot holds, but for a write.
-    [[nodiscard]] Opening open_refresh(const std::string& slot, bool force) {
-        return open_as(slot, nullptr, force);
+    [[nodiscard]] Opening open_refresh(const std::string& slot, bool force,
+                                       larder::detail::Dated dated) {
+        Query query{.dated = dated};
+        return open_as(slot, force ? Opens::forced : Opens::refresh, query);
     }
-    /// Opens many, in one round trip if they are empty; none is left open if it throws.
-    void open_many(const TrustedSlots& some, const Query& query, std::span<Opening> openings) {
+    /// Opens many, in one round trip if they are as the queries have seen; none is left open if it
+    /// throws.
+    void open_many(const TrustedSlots& some, std::span<Query> queries,
+                   std::span<Opening> openings) {
         std::vector<SlotOpening> opened(openings.size());
         std::vector<std::optional<V>> found(openings.size());
         Decoder<V, C> values{state_.codec, found};
-        LeaseAcquirer{state_, values}.open_many(some.slots, query, opened, some.places);
+        LeaseAcquirer{state_, values}.open_many(some.slots, some.places, queries, opened);
         hand_over(some.slots, some.places, opened, found, openings);
+    }
+
+    /// As SlotFiller does.
+    ///
+    /// @param slots  of the rows' keys
+    template <class K>
+    [[nodiscard]] std::vector<larder::detail::Filled> fill_many(
+        const KeySlots<K>& slots, std::span<const larder::detail::FillRequest<K, V>> rows) {
+        std::vector<SlotFill> fills;
+        fills.reserve(rows.size());
+        for (const auto& row : rows) {
+            fills.push_back({slots.of(*row.key), row.lease, row.terms});
+        }
+        Encoder values{state_.codec,
+                       [rows](std::size_t i) -> const std::optional<V>& { return *rows[i].value; }};
+        return SlotFiller{state_}.fill_many(fills, values);
+    }
+
+    /// As SlotWriter does.
+    ///
+    /// @param slots  of the requests' keys
+    template <class K>
+    [[nodiscard]] std::vector<larder::detail::WriteEnd> finish_write_many(
+        const KeySlots<K>& slots, std::span<const larder::detail::FinishRequest<K, V>> requests) {
+        std::vector<SlotFinish> rows;
+        rows.reserve(requests.size());
+        for (const auto& [key, ticket, how, value, terms] : requests) {
+            rows.push_back({slots.of(*key), ticket, how, &terms});
+        }
+        Encoder values{state_.codec, [requests](std::size_t i) -> const std::optional<V>& {
+                           return requests[i].value;
+                       }};
+        return SlotWriter{state_}.finish_write_many(rows, values);
     }
 
     /// A copy as an entry; the value is taken.
@@ -105,16 +146,18 @@ public:
     }
 
 private:
-    // Without a query it is a refresh.
-    Opening open_as(const std::string& slot, Query* query, bool force) {
+    enum class Opens : std::uint8_t { miss, refresh, forced };
+
+    Opening open_as(const std::string& slot, Opens what, Query& query) {
         Opening opening;
         if (!state_.distrusts(slot)) {
             std::optional<V> value;
             Decoder<V, C> values{state_.codec, std::span{&value, 1}};
             LeaseAcquirer acquirer{state_, values};
-            SlotOpening opened = query != nullptr ? acquirer.open(slot, *query)
-                                 : force          ? acquirer.force(slot)
-                                         : acquirer.open_beside(slot, Query{}, Beside::fresh);
+            SlotOpening opened = what == Opens::miss ? acquirer.open(slot, query)
+                                 : what == Opens::forced
+                                     ? acquirer.force(slot, query.dated)
+                                     : acquirer.open_beside(slot, query, Beside::fresh);
             hand_over(std::span{&slot, 1}, std::array<std::size_t, 1>{}, std::span{&opened, 1},
                       std::span{&value, 1}, std::span{&opening, 1});
         }

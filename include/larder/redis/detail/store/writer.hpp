@@ -50,6 +50,7 @@ template <class = void>
 class BasicSlotWriter {
 public:
     using CopyTerms = larder::detail::CopyTerms;
+    using Dated = larder::detail::Dated;
     using Finish = larder::detail::Finish;
     using State = StoreState;
     using Ticket = larder::detail::Ticket;
@@ -61,7 +62,8 @@ public:
     ///
     /// @param tickets  as many; they are the caller's when this returns
     /// @throws StoreError  the server cannot be told; what it may have heard of is undone
-    void begin_write(std::span<const std::string> slots, Ttl life, std::span<Ticket> tickets) {
+    void begin_write(std::span<const std::string> slots, Ttl life, Dated dated,
+                     std::span<Ticket> tickets) {
         std::vector<Ticket> replaced;
         replaced.reserve(tickets.size());  // what is undone must not need memory
         for (bool again = false;; again = true) {
@@ -69,7 +71,7 @@ public:
                 ticket = {new_id(), {}};
             }
             try {
-                try_begin(slots, life, tickets, replaced);
+                try_begin(slots, life, dated, tickets, replaced);
                 return;
             } catch (const ConnectionError&) {
                 // It may be carried out yet. Another attempt has another id, and names this one.
@@ -165,8 +167,14 @@ public:
 
     /// Makes every copy that carries one of these tags a miss, at once.
     void invalidate_tags(std::span<const std::string> tags) {
+        if (tags.empty()) {
+            return;
+        }
+        std::vector<std::string> distinct{tags.begin(), tags.end()};
+        std::sort(distinct.begin(), distinct.end());
+        distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
         std::vector<std::string> keys;
-        state_.names.append_tags(keys, tags);
+        state_.names.append_tags(keys, distinct);
         static_cast<void>(
             state_.step(SlotScripts::instance().invalidate_tags, keys, {hex(new_id())}));
     }
@@ -197,11 +205,14 @@ private:
     }
     static bool found_in(const Reply& finished) { return finished[0].integer() == 1; }
 
-    void try_begin(std::span<const std::string> slots, Ttl life, std::span<Ticket> tickets,
-                   std::span<const Ticket> replaced) const {
+    void try_begin(std::span<const std::string> slots, Ttl life, Dated dated,
+                   std::span<Ticket> tickets, std::span<const Ticket> replaced) const {
+        if (slots.empty()) {
+            return;
+        }
         const std::string length = std::to_string(std::clamp(life, Ttl{1}, longest_ticket).count());
         Pipeline pipeline;
-        pipeline.command("GET", state_.names.clock());
+        ClockReading clock{state_, dated, pipeline};
         for (std::size_t i = 0; i < slots.size(); ++i) {
             const bool had = i < replaced.size() && replaced[i];
             add_script(pipeline, SlotScripts::instance().begin_write, {slots[i]},
@@ -209,15 +220,15 @@ private:
         }
         const auto before = state_.leases.now();
         const std::vector<Reply> replies = ask_for(pipeline, tickets);
-        const Epoch epoch = epoch_of(state_, replies.front());
+        const Epoch epoch = clock.epoch(replies);
         for (std::size_t i = 0; i < slots.size(); ++i) {
             state_.leases.lose(slots[i], before);
             tickets[i].epoch = epoch;
         }
     }
 
-    // What cannot have been written is no ticket. The first command reads the clock: that may be
-    // forbidden.
+    // What cannot have been written is no ticket. A command ahead of those reads the clock: that may
+    // be forbidden.
     std::vector<Reply> ask_for(const Pipeline& pipeline, std::span<Ticket> tickets) const {
         std::vector<Reply> replies;
         try {
@@ -228,12 +239,13 @@ private:
             }
             throw;
         }
+        const std::size_t ahead = replies.size() - tickets.size();
         for (std::size_t i = 0; i < tickets.size(); ++i) {
-            if (replies[i + 1].is_error()) {
+            if (replies[ahead + i].is_error()) {
                 tickets[i] = {};
             }
         }
-        state_.check(pipeline, replies, 1);
+        state_.check(pipeline, replies, ahead);
         return replies;
     }
 
