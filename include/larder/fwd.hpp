@@ -70,15 +70,15 @@ class Sequence;
 
 // ---- stores ----
 
+class AdaptiveClock;
+class Lru;
 template <class K, class V>
 struct MemoryStoreOptions;
 template <class K, class V, class C = SteadyClock, class KeyHash = Hash<K>,
-          class KeyEqual = std::equal_to<>>
+          class KeyEqual = std::equal_to<>, class Eviction = AdaptiveClock>
 class MemoryStore;
 template <class S>
 class Coordinated;
-class AdaptiveClock;
-class Lru;
 class EvictionQueue;
 class GhostTable;
 

@@ -57,7 +57,7 @@ private:
     struct Loading {
         std::uint64_t id;
         Lease lease;
-        Lead<larder::Fetched<int>> lead;
+        larder::detail::AnyLead lead;
         TagsModel::Moment epoch;
         int got = 0;  // what the database held; 0: not read yet
     };

@@ -10,8 +10,9 @@
 #include <larder/concepts.hpp>
 #include <larder/detail/flight/in_flight.hpp>
 #include <larder/detail/flight/lead.hpp>
-#include <larder/detail/memory/hashed_key.hpp>
+#include <larder/detail/memory/key_probe.hpp>
 #include <larder/detail/memory/shards.hpp>
+#include <larder/detail/memory/slot_change.hpp>
 #include <larder/detail/memory/tag_marks.hpp>
 #include <larder/detail/slot/begun_writes.hpp>
 #include <larder/detail/slot/protocol.hpp>
@@ -21,9 +22,11 @@
 #include <larder/fwd.hpp>
 #include <larder/hash.hpp>
 #include <larder/stats.hpp>
+#include <larder/store/eviction/adaptive_clock.hpp>
 #include <larder/store/memory_options.hpp>
 #include <larder/version.hpp>
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -57,15 +60,16 @@ LARDER_NS_BEGIN
 /// @tparam C         where the time comes from; an expiry is as exact as its `now`
 /// @tparam KeyHash   a hash of well-mixed bits; lookups by other types need it transparent
 /// @tparam KeyEqual  likewise
-template <class K, class V, class C, class KeyHash, class KeyEqual>
+template <class K, class V, class C, class KeyHash, class KeyEqual, class Eviction>
 class MemoryStore {
-    using Shards = detail::Shards<K, V, C, KeyHash, KeyEqual>;
+    using Shards = detail::Shards<K, V, C, KeyHash, KeyEqual, Eviction>;
     using Shard = typename Shards::Shard;
     using Gone = typename Shards::Gone;
     using Found = typename Shards::Found;
     using Handle = typename Shards::Handle;
     using Create = typename Shards::Create;
     using Remaining = detail::Remaining;
+    using SlotChange = detail::SlotChange;
 
 public:
     using key_type = K;
@@ -89,12 +93,13 @@ public:
         requires std::copy_constructible<V>
     [[nodiscard]] std::optional<Entry<V>> find(const Q& key) const {
         std::optional<Entry<V>> entry;
-        query(key, [&](const V* value, Remaining remaining, Ttl, bool) {
+        shards_->query(key, [&](const V* value, Remaining remaining, Ttl life, bool) {
             entry.emplace();
             if (value != nullptr) {
                 entry->value.emplace(*value);
             }
-            entry->remaining = detail::whole(remaining);
+            // The clock's reading may be from just before the copy was made.
+            entry->remaining = (std::min)(detail::whole(remaining), life);
         });
         return entry;
     }
@@ -106,10 +111,7 @@ public:
             erase(key);
             return;
         }
-        shards_->change(
-            key, std::move(value), life, nullptr,
-            [](const detail::SlotState& state) { return !state.writing(); },
-            [](detail::SlotState& state) { return state.put(); });
+        shards_->change(key, std::move(value), life, nullptr, {SlotChange::By::put});
     }
 
     /// Erases the copy; true if there was one. Loads in flight will not fill, writes in flight will
@@ -150,7 +152,7 @@ public:
     template <class Q = K, class F>
     bool visit(const Q& key, F&& f) const {
         bool seen = false;
-        query(key, [&](const V* value, Remaining remaining, Ttl, bool) {
+        shards_->query(key, [&](const V* value, Remaining remaining, Ttl, bool) {
             if (value != nullptr && remaining > Remaining::zero()) {
                 std::invoke(f, *value);
                 seen = true;
@@ -160,7 +162,7 @@ public:
     }
 
     /// Erases every key that is there, or that somebody has in hand.
-    void clear() { shards_->clear(); }
+    void clear() noexcept { shards_->clear(); }
 
     /// Entries, known absences and not yet swept expired ones included; never over the capacity.
     [[nodiscard]] std::size_t size() const noexcept { return shards_->room().entries(); }
@@ -182,9 +184,9 @@ public:
         stats.entries = size();
         stats.weight = weight();
         stats.capacity = shards_->room().most();
+        stats.hits = shards_->hits();
+        stats.misses = shards_->misses();
         shards_->each([&](const Shard& shard) {
-            stats.hits += shard.counts.hits;
-            stats.misses += shard.counts.misses;
             stats.evictions += shard.counts.evictions;
             stats.expirations += shard.counts.expirations;
             stats.oversized += shard.counts.oversized;
@@ -197,15 +199,16 @@ public:
     /// Calls `see(value or null, remaining, life, refreshing)` with the copy; false if there is none.
     template <class Q, class See>
     bool peek(const Q& key, See&& see, Query = {}) const {
-        return query(key, std::forward<See>(see));
+        return shards_->query(key, see);
     }
     /// The same for many, as `see(index, …)`.
     template <class See>
     void peek_many(std::span<const K> keys, See&& see, Query = {}) const {
         for (std::size_t i = 0; i < keys.size(); ++i) {
-            query(keys[i], [&](const V* value, Remaining remaining, Ttl life, bool refreshing) {
-                see(i, value, remaining, life, refreshing);
-            });
+            shards_->query(keys[i],
+                           [&](const V* value, Remaining remaining, Ttl life, bool refreshing) {
+                               see(i, value, remaining, life, refreshing);
+                           });
         }
     }
 
@@ -244,12 +247,10 @@ public:
                         detail::CopyTerms terms) {
         try {
             std::unique_ptr<detail::TagMarks> marks = shards_->tags.mark(terms.tags, lease.epoch);
-            detail::Filled filled{};
-            filled.kept = shards_->change(
-                key, std::move(value), terms.life, std::move(marks),
-                [&](const detail::SlotState& state) { return state.stands(lease.id); },
-                [&](detail::SlotState& state) { return state.fill(lease.id); }, &filled.tags_stand);
-            return filled;
+            const auto changed =
+                shards_->change(key, std::move(value), terms.life, std::move(marks),
+                                {SlotChange::By::load, lease.id});
+            return {changed.stored, changed.tags_stand};
         } catch (...) {
             try {
                 withdraw(key, lease);
@@ -291,7 +292,11 @@ public:
         try {
             std::unique_ptr<detail::TagMarks> marks = shards_->tags.mark(terms.tags, ticket.epoch);
             const bool leaves = how == detail::Finish::value && terms.kept();
-            return finish(key, ticket, leaves, std::move(value), terms.life, std::move(marks));
+            return shards_
+                       ->change(key, std::move(value), terms.life, std::move(marks),
+                                {SlotChange::By::write, ticket.id, leaves})
+                       .stood ||
+                   !detail::equals_itself<KeyEqual>(key);
         } catch (...) {
             shards_->give_back(ticket);
             throw;
@@ -306,26 +311,6 @@ public:
     }
 
 private:
-    // The one look-up: what a hit costs is here.
-    template <class Q, class See>
-    bool query(const Q& key, See&& see) const {
-        const detail::KeyProbe<Q> probe = Shards::probe(key);
-        Shard& shard = shards_->of(probe.hash);
-        const auto now = shards_->now();
-        const std::scoped_lock lock{shard.mutex};
-        auto* const entry = shard.hit(probe, now);
-        if (entry == nullptr) {
-            return false;
-        }
-        if (entry->refreshing) [[unlikely]] {
-            shard.check_refresh(*entry);
-        }
-        const V* const value = entry->value ? std::addressof(*entry->value) : nullptr;
-        // What lives is within a cut life of now: the difference holds.
-        see(value, entry->fresh_until - now, entry->life, entry->refreshing);
-        return true;
-    }
-
     template <class Ask>
     Opening lease_out(const K& key, bool with_value, Ask&& ask) {
         detail::Lead<Fetched<V>> lead{std::make_shared<detail::Flight<V>>()};
@@ -336,7 +321,7 @@ private:
             Opening opening;
             if (held != detail::Held::nothing) {
                 detail::Copy<V>& copy = opening.copy.emplace();
-                show(found, with_value, copy);
+                show(shard, found, with_value, copy);
                 copy.refreshing = slot->refreshing();
             }
             slot.hand_out(held, lease, std::move(lead), ask, opening);
@@ -346,13 +331,14 @@ private:
             return opening;
         });
     }
-    static void show(const Found& found, bool with_value, detail::Copy<V>& copy) {
-        const auto& entry = found.at->second;
-        if (with_value && entry.value) {
-            copy.entry.value.emplace(*entry.value);
-        }
-        copy.entry.remaining = detail::whole(entry.fresh_until - found.now);
-        copy.fresh = entry.life;
+    static void show(Shard& shard, const Found& found, bool with_value, detail::Copy<V>& copy) {
+        shard.show(found, [&](const V* value, Remaining remaining, Ttl life, bool) {
+            if (with_value && value != nullptr) {
+                copy.entry.value.emplace(*value);
+            }
+            copy.entry.remaining = detail::whole(remaining);
+            copy.fresh = life;
+        });
     }
 
     // Ends a lease, as `end(slot, held)` says.
@@ -364,20 +350,6 @@ private:
                 shard.remove(found, RemovalCause::erased, gone);
             }
         });
-    }
-
-    bool finish(const K& key, const detail::Ticket& ticket, bool leaves, std::optional<V> value,
-                const Lifetime& life, std::unique_ptr<detail::TagMarks> marks) {
-        bool stood = false;
-        shards_->change(
-            key, std::move(value), life, std::move(marks),
-            [&](const detail::SlotState& state) { return leaves && state.may_leave(ticket.id); },
-            [&](detail::SlotState& state) {
-                const auto finished = state.finish_write(ticket.id, leaves);
-                stood = finished.found;
-                return finished.effect;
-            });
-        return stood || !detail::equals_itself<KeyEqual>(key);
     }
 
     std::shared_ptr<Shards> shards_;

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(sys.argv[1])
 PAGE = ROOT / "include/larder/README.md"
-MUTEX = re.compile(r"^\s*(?:mutable )?(?:std::\w*mutex|ForkLocal<std::\w*mutex>) \w+", re.MULTILINE)
+MUTEX = re.compile(r"^\s*(?:mutable )?(?:std::\w*mutex|ForkLocal<std::\w*mutex>|SequenceLock) \w+", re.MULTILINE)
 
 section = re.search(r"^## Locks\n(.*?)^## ", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL).group(1)
 named = set(re.findall(r"`([\w/]+\.hpp)`", section))

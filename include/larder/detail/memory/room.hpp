@@ -40,31 +40,33 @@ public:
         return max_weight_ != 0 && weight > max_weight_;
     }
 
-    /// Takes room for an entry of this weight; false if there is none.
-    bool reserve(std::size_t weight) noexcept {
-        if (!add(entries_, capacity_, 1)) {
+    /// Takes room for so many entries of so much weight in all; false if there is none.
+    bool reserve(std::size_t entries, std::size_t weight) noexcept {
+        if (!add(entries_, capacity_, entries)) {
             return false;
         }
         if (max_weight_ != 0 && !add(weight_, max_weight_, weight)) {
-            entries_.fetch_sub(1, std::memory_order_relaxed);
+            free(entries, 0);
             return false;
         }
         return true;
     }
-    /// Gives back the room of an entry of this weight.
-    void free(std::size_t weight) noexcept {
-        entries_.fetch_sub(1, std::memory_order_relaxed);
-        free_weight(weight);
-    }
-    /// The same, of an entry whose place stays taken.
-    void free_weight(std::size_t weight) noexcept {
+    /// Gives it back.
+    void free(std::size_t entries, std::size_t weight) noexcept {
+        if (entries != 0) {
+            entries_.fetch_sub(entries, std::memory_order_relaxed);
+        }
         if (weight != 0) {
             weight_.fetch_sub(weight, std::memory_order_relaxed);
         }
     }
 
 private:
+    // A full store is only looked at: no line goes from core to core for it.
     static bool add(std::atomic<std::size_t>& used, std::size_t most, std::size_t more) noexcept {
+        if (more == 0) {
+            return true;
+        }
         std::size_t now = used.load(std::memory_order_relaxed);
         do {
             if (more > most || now > most - more) {
@@ -76,7 +78,7 @@ private:
 
     const std::size_t capacity_;
     const std::size_t max_weight_;
-    std::atomic<std::size_t> entries_{0};
+    alignas(64) std::atomic<std::size_t> entries_{0};
     std::atomic<std::size_t> weight_{0};
 };
 

@@ -6,14 +6,20 @@
 #ifndef LARDER_DETAIL_MEMORY_SHARDS_HPP
 #define LARDER_DETAIL_MEMORY_SHARDS_HPP
 
-#include <larder/detail/memory/hashed_key.hpp>
+#include <larder/clock.hpp>
+#include <larder/detail/memory/entry_head.hpp>
+#include <larder/detail/memory/entry_slab.hpp>
+#include <larder/detail/memory/key_probe.hpp>
 #include <larder/detail/memory/room.hpp>
 #include <larder/detail/memory/shard.hpp>
+#include <larder/detail/memory/slot_change.hpp>
+#include <larder/detail/memory/store_time.hpp>
 #include <larder/detail/memory/tag_marks.hpp>
 #include <larder/detail/memory/tag_versions.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/detail/slot/state_machine.hpp>
 #include <larder/detail/support/saturating_time.hpp>
+#include <larder/detail/support/thread_counters.hpp>
 #include <larder/entry.hpp>
 #include <larder/store/memory_options.hpp>
 #include <larder/version.hpp>
@@ -41,10 +47,10 @@ namespace detail {
 /// Lock order: one shard at a time, and no other lock meanwhile but that of the tags.
 ///
 /// Thread safety: all members may run concurrently; a shard only under its lock.
-template <class K, class V, class C, class KeyHash, class KeyEqual>
+template <class K, class V, class C, class KeyHash, class KeyEqual, class Eviction>
 class Shards {
 public:
-    using Shard = detail::Shard<K, V, KeyHash, KeyEqual>;
+    using Shard = detail::Shard<K, V, KeyHash, KeyEqual, Eviction>;
     using Instant = typename Shard::Instant;
     using Gone = typename Shard::Gone;
     using Found = typename Shard::Found;
@@ -56,17 +62,20 @@ public:
         : clock{std::move(clock_given)},
           options_{std::move(options)},
           room_{capacity(options_), options_.max_weight},
+          time_{clock.now()},
           shards_(count(options_, room_.capacity())),
-          mask_{shards_.size() - 1} {}
+          mask_{shards_.size() - 1} {
+        for (Shard& shard : shards_) {
+            shard.expect(room_.capacity() / shards_.size());
+        }
+    }
 
     template <class Q>
     [[nodiscard]] static KeyProbe<Q> probe(const Q& key) {
         return {key, KeyHash{}(key)};
     }
-    /// The high bits choose the shard: its table takes the low ones.
-    [[nodiscard]] Shard& of(std::size_t hash) noexcept {
-        return shards_[(hash >> (sizeof(std::size_t) * 4)) & mask_];
-    }
+    /// The highest bits choose the shard: its index takes the others.
+    [[nodiscard]] Shard& of(std::uint64_t hash) noexcept { return shards_[(hash >> 48U) & mask_]; }
     [[nodiscard]] Instant now() const { return clock.now(); }
     [[nodiscard]] std::uint64_t next_id() noexcept {
         return ids_.fetch_add(1, std::memory_order_relaxed) + 1;
@@ -75,13 +84,38 @@ public:
     [[nodiscard]] Gone removals() noexcept { return Gone{options_, room_}; }
     [[nodiscard]] const Room& room() const noexcept { return room_; }
 
+    [[nodiscard]] std::uint64_t hits() const noexcept { return looks_.sum(0); }
+    [[nodiscard]] std::uint64_t misses() const noexcept { return looks_.sum(1); }
+
     /// Calls `step(shard)` for one shard after the other, under its lock.
     template <class Step>
     void each(Step&& step) {
         for (Shard& shard : shards_) {
-            const std::scoped_lock lock{shard.mutex};
+            const std::scoped_lock lock{shard.lock};
             step(shard);
         }
+    }
+
+    /// The one look-up of reads: calls `see(value or null, remaining, life, refreshing)`; false if there
+    /// is no copy. What a hit costs is here.
+    template <class Q, class See>
+    bool query(const Q& key, See&& see) {
+        const KeyProbe<Q> at = probe(key);
+        Shard& shard = of(at.hash);
+        if constexpr (Shard::reads_freely) {
+            const Micros now = time_.at(recent(clock));
+            Look look = Look::unsettled;
+            for (int tries = 0; tries < 2 && look == Look::unsettled; ++tries) {
+                look = shard.look(at, now, [&](const V* value, Remaining remaining, Ttl life) {
+                    see(value, remaining, life, false);
+                });
+            }
+            if (look != Look::unsettled) [[likely]] {
+                looks_.add(look == Look::hit ? 0 : 1);
+                return look == Look::hit;
+            }
+        }
+        return query_locked(shard, at, see);
     }
 
     /// Erases an entry, and the slot that somebody has in hand; true if there was a copy.
@@ -90,11 +124,11 @@ public:
         Gone gone = removals();
         const KeyProbe<Q> at = probe(key);
         Shard& shard = of(at.hash);
-        const std::scoped_lock lock{shard.mutex};
-        Found found = shard.find(at, now());
+        const std::scoped_lock lock{shard.lock};
+        Found found = find(shard, at);
         const bool had = found.held != Held::nothing;
         if (!shard.slots.empty()) {
-            const K& whole = found.there ? found.at->first.key : K(key);
+            const K whole = found.there() ? K(shard.key(found.id)) : K(key);
             Handle slot{shard.slots, whole, found.held, found.now, Create::no};
             slot->erase();
         }
@@ -103,15 +137,13 @@ public:
     }
 
     /// Erases every entry, and every slot that somebody has in hand.
-    void clear() {
+    void clear() noexcept {
+        each([](Shard& shard) { shard.slots.each([](SlotState& state) { state.erase(); }); });
         for (Shard& shard : shards_) {
-            auto gone = [&] {
-                const std::scoped_lock lock{shard.mutex};
-                shard.slots.each([](SlotState& state) { state.erase(); });
-                return shard.clear(room_);
-            }();
-            for (const auto& [key, entry] : gone) {
-                report_removal(options_, key.key, entry.value, RemovalCause::cleared);
+            for (EntryId from = 1; from != 0;) {
+                Gone gone = removals();
+                const std::scoped_lock lock{shard.lock};
+                from = shard.clear(from, gone);
             }
         }
     }
@@ -122,19 +154,16 @@ public:
         const KeyProbe<K> at = probe(key);
         Shard& shard = of(at.hash);
         const Instant time = now();
-        const std::scoped_lock lock{shard.mutex};
-        Found found = shard.find(at, time);
+        const std::scoped_lock lock{shard.lock};
+        Found found = shard.find(at, time, time_.at(time));
         Handle slot{shard.slots, key, found.held, time, create};
         // The entry shows what its slot says, whatever the step does.
         struct Mirror {
+            Shard& shard;
             const Found& found;
             Handle& slot;
-            ~Mirror() {
-                if (found.there) {
-                    found.at->second.refreshing = slot->refreshing();
-                }
-            }
-        } const mirror{found, slot};
+            ~Mirror() { shard.set_refreshing(found, slot->refreshing()); }
+        } const mirror{shard, found, slot};
         return step(shard, slot, found);
     }
 
@@ -143,64 +172,87 @@ public:
         each([&](Shard& shard) { shard.slots.give_back(ticket); });
     }
 
-    /// The one way a value gets in; true if it did.
+    /// How a value fared.
+    struct Changed {
+        bool stored = false;
+        bool stood = true;       ///< a write's ticket was still there
+        bool tags_stand = true;  ///< none of the tags was invalidated
+
+        /// What there was before, if it had to make room.
+        Held had = Held::nothing;
+    };
+
+    /// The one way a value gets in.
     ///
-    /// @param stores      says whether the step would store it, if it is fit to be kept: nothing makes
-    ///                    room for a value that is thrown away
-    /// @param step        takes the step
-    /// @param tags_stand  if not null, is told whether the tags do
     /// @throws anything  before the step was taken
-    template <class Stores, class Step>
-    bool change(const K& key, std::optional<V> value, const Lifetime& life,
-                std::unique_ptr<TagMarks> marks, Stores&& stores, Step&& step,
-                bool* tags_stand = nullptr) {
+    Changed change(const K& key, std::optional<V> value, const Lifetime& life,
+                   std::unique_ptr<TagMarks> marks, SlotChange step) {
         const KeyProbe<K> at = probe(key);
         Shard& shard = of(at.hash);
         const std::size_t weight = weigh(key, value);
-        Offer<V> offer{std::move(value),
+        Offer<V> offer{{},
                        cut(life),
                        std::move(marks),
                        weight,
                        life.fresh > Ttl::zero() && equals_itself<KeyEqual>(key),
                        room_.never_fits(weight)};
-        for (;;) {
-            const std::optional<bool> stored = attempt(shard, at, offer, stores, step, tags_stand);
-            if (stored) {
-                return *stored;
-            }
+        if (value) {
+            offer.value.emplace(keep<V>(std::move(*value)));
+        }
+        Changed changed{};
+        while (!attempt(shard, at, offer, step, changed)) {
             evict_elsewhere(shard);
         }
+        return changed;
     }
 
     const C clock;
     TagVersions<> tags{};
 
 private:
-    // Nothing if there is no room, in which case no step was taken. What may throw comes before the
-    // step.
-    template <class Stores, class Step>
-    std::optional<bool> attempt(Shard& shard, const KeyProbe<K>& at, Offer<V>& offer,
-                                Stores& stores, Step& step, bool* tags_stand) {
-        Gone gone = removals();
-        const std::scoped_lock lock{shard.mutex};
-        Found found = shard.find(at, now());
-        Handle slot{shard.slots, at.key, found.held, found.now, Create::no};
-        const bool stand = !offer.marks || offer.marks->stand();
-        if (tags_stand != nullptr) {
-            *tags_stand = stand;
-        }
-        if (!stand || !offer.keepable || offer.never_fits || !stores(std::as_const(slot.state()))) {
-            if (step(slot.state()) != Effect::keep) {
-                shard.counts.oversized += offer.never_fits ? 1U : 0U;
-                shard.remove(found, Shard::why(found, RemovalCause::erased), gone);
-            }
+    template <class Q>
+    Found find(Shard& shard, const KeyProbe<Q>& at) const {
+        const Instant time = now();
+        return shard.find(at, time, time_.at(time));
+    }
+
+    template <class Q, class See>
+    bool query_locked(Shard& shard, const KeyProbe<Q>& at, See& see) {
+        const Instant time = recent(clock);
+        const std::scoped_lock lock{shard.lock};
+        const Found found = shard.find(at, time, time_.at(time));
+        looks_.add(found.held != Held::nothing ? 0 : 1);
+        if (found.held == Held::nothing) {
             return false;
         }
-        if (!shard.place(found, at, offer, gone)) {
-            return {};
+        shard.show(found, see);
+        return true;
+    }
+
+    // False if there is no room, in which case no step was taken. What may throw comes before the step.
+    bool attempt(Shard& shard, const KeyProbe<K>& at, Offer<V>& offer, const SlotChange& change,
+                 Changed& changed) {
+        Gone gone = removals();
+        const std::scoped_lock lock{shard.lock};
+        Found found = find(shard, at);
+        // A reload of what left to make room for what it brought is one of a value still.
+        changed.had = (std::max)(changed.had, found.held);
+        Handle slot{shard.slots, at.key, changed.had, found.now, Create::no};
+        changed.tags_stand = !offer.marks || offer.marks->stand();
+        const bool stores = changed.tags_stand && offer.keepable && !offer.never_fits &&
+                            change.stores(slot.state());
+        if (stores && !shard.place(found, at, offer, gone)) {
+            return false;
         }
-        step(slot.state());
-        shard.sweep(found.now, gone);
+        const SlotChange::Taken taken = change.take(slot.state());
+        changed.stood = taken.stood;
+        changed.stored = stores;
+        if (stores) {
+            shard.sweep(found.at, gone);
+        } else if (taken.effect != Effect::keep) {
+            shard.counts.oversized += offer.never_fits ? 1U : 0U;
+            shard.remove(found, shard.why(found, RemovalCause::erased), gone);
+        }
         return true;
     }
 
@@ -209,8 +261,9 @@ private:
         for (Shard& shard : shards_) {
             if (&shard != &full) {
                 Gone gone = removals();
-                const std::scoped_lock lock{shard.mutex};
-                if (shard.evict_one(now(), gone)) {
+                const Instant time = now();
+                const std::scoped_lock lock{shard.lock};
+                if (shard.evict_one(time_.at(time), gone)) {
                     return;
                 }
             }
@@ -240,7 +293,8 @@ private:
         return options.capacity.value_or(options.max_weight != 0 ? static_cast<std::size_t>(-1)
                                                                  : std::size_t{100'000});
     }
-    // A shard that is tiny evicts badly, and more shards than threads can use are a waste.
+    // A shard that is tiny evicts badly, and more shards than threads can use are a waste; but none may
+    // come to hold more than half of what it could.
     static std::size_t count(const MemoryStoreOptions<K, V>& options, std::size_t entries) {
         constexpr std::size_t most = 1024;
         if (options.shards > most) {
@@ -248,19 +302,23 @@ private:
                 "larder: MemoryStoreOptions::shards must be at most 1024, but is " +
                 std::to_string(options.shards)};
         }
-        if (options.shards != 0) {
-            return std::bit_ceil(options.shards);
-        }
         const std::size_t threads = (std::max)(std::thread::hardware_concurrency(), 1U);
-        return std::bit_floor(
-            std::clamp<std::size_t>(entries / 1024, 1, (std::min)(8 * threads, most)));
+        const std::size_t wanted =
+            options.shards != 0
+                ? options.shards
+                : std::clamp<std::size_t>(entries / 1024, 1, (std::min)(32 * threads, most));
+        const std::size_t needed = (std::min)(entries / (EntrySlab::most / 2) + 1, 4 * most);
+        return (std::max)(options.shards != 0 ? std::bit_ceil(wanted) : std::bit_floor(wanted),
+                          std::bit_ceil(entries == static_cast<std::size_t>(-1) ? 1 : needed));
     }
 
     const MemoryStoreOptions<K, V> options_;
     Room room_;
+    const StoreTime time_;
     std::vector<Shard> shards_;
     std::size_t mask_;
     std::atomic<std::uint64_t> ids_{0};
+    ThreadCounters<2> looks_{};  // hits, misses
 };
 
 }  // namespace detail

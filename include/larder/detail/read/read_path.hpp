@@ -75,9 +75,10 @@ public:
             }
             fetched.source = lookup.source;
             if (lookup.source == Source::hit) {
-                fetched.remaining = whole(remaining);
-                fetched.age = (std::max)((life > Ttl::zero() ? life : usual) - fetched.remaining,
-                                         Ttl::zero());
+                // The clock's reading may be from just before the copy was made.
+                const Ttl whole_life = life > Ttl::zero() ? life : usual;
+                fetched.remaining = (std::min)(whole(remaining), whole_life);
+                fetched.age = whole_life - fetched.remaining;
             }
         };
         if (hit(as_lookup_key<Key>(key), lookup, take)) {

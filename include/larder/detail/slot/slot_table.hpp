@@ -54,7 +54,9 @@ public:
     public:
         /// @throws std::bad_alloc  in which case the slot is as it was
         Handle(SlotTable& slots, const K& key, Held held, Instant now, Create create)
-            : slots_{slots}, table_{slots.table_}, at_{table_.find(key)} {
+            : slots_{slots},
+              table_{slots.table_},
+              at_{table_.empty() ? table_.end() : table_.find(key)} {
             if (at_ != table_.end()) {
                 at_->second.expire(held, now);
             } else if (create == Create::yes) {

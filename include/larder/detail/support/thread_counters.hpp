@@ -29,19 +29,24 @@ public:
     ThreadNumber(const ThreadNumber&) = delete;
     ThreadNumber& operator=(const ThreadNumber&) = delete;
 
+    /// That of a thread which has not counted yet.
+    static constexpr std::size_t unknown = own + 1;
+
     /// This thread's number; `own` where all are taken, and for a thread that has given it back.
     [[nodiscard]] static std::size_t here() noexcept {
+        if (number() == unknown) {
+            thread_local const ThreadNumber holder{number()};
+        }
+        return number();
+    }
+    /// The same, or `unknown` where it has none yet: all that counting asks for, most often.
+    [[nodiscard]] static std::size_t& number() noexcept {
         // Apart from its holder: a thread's last objects may count after the holder has gone.
         thread_local constinit std::size_t number = unknown;
-        if (number == unknown) [[unlikely]] {
-            thread_local const ThreadNumber holder{number};
-        }
         return number;
     }
 
 private:
-    static constexpr std::size_t unknown = own + 1;
-
     explicit ThreadNumber(std::size_t& number) noexcept : number_{number} {
         std::uint64_t seen = taken().load(std::memory_order_relaxed);
         do {
@@ -86,10 +91,9 @@ public:
     ThreadCounters& operator=(const ThreadCounters&) = delete;
 
     void add(std::size_t which, std::uint64_t by = 1) noexcept {
-        const std::size_t number = ThreadNumber::here();
-        Row* const row = rows_[number].load(std::memory_order_acquire);
-        if (row == nullptr || number == ThreadNumber::own) [[unlikely]] {
-            add_shared(number, which, by);
+        Row* const row = rows_[ThreadNumber::number()].load(std::memory_order_acquire);
+        if (row == nullptr) [[unlikely]] {
+            add_shared(which, by);
             return;
         }
         auto& cell = row->cells[which];
@@ -112,7 +116,13 @@ private:
     };
 
     // The row that a thread uses for the first time, and the one that late threads share.
-    void add_shared(std::size_t number, std::size_t which, std::uint64_t by) noexcept {
+    [[gnu::noinline]] void add_shared(std::size_t which, std::uint64_t by) noexcept {
+        const std::size_t number = ThreadNumber::here();
+        if (Row* const row = rows_[number].load(std::memory_order_acquire)) {
+            auto& cell = row->cells[which];  // the first count of a thread whose number others had
+            cell.store(cell.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+            return;
+        }
         if (number < ThreadNumber::own) {
             if (Row* const row = new (std::nothrow) Row) {
                 row->cells[which].store(by, std::memory_order_relaxed);
@@ -123,7 +133,8 @@ private:
         spare_.cells[which].fetch_add(by, std::memory_order_relaxed);
     }
 
-    std::array<std::atomic<Row*>, ThreadNumber::own + 1> rows_{};
+    // None for `own` and `unknown`.
+    std::array<std::atomic<Row*>, ThreadNumber::unknown + 1> rows_{};
     Row spare_{};
 };
 

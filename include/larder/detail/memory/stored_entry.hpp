@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// An entry of a MemoryStore.
+
+#ifndef LARDER_DETAIL_MEMORY_STORED_ENTRY_HPP
+#define LARDER_DETAIL_MEMORY_STORED_ENTRY_HPP
+
+#include <larder/detail/memory/cell.hpp>
+#include <larder/detail/memory/entry_head.hpp>
+#include <larder/version.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+/// The hash of a key, where asking for it again might fail or cost much.
+template <bool Keeps>
+struct KeptHash {
+    std::uint64_t hash = 0;
+};
+template <>
+struct KeptHash<false> {};
+
+/// A head, a key and a value. The key is there while the state says `listed`, the value while it says
+/// `has_value`.
+template <class K, class V, class KeyHash>
+struct StoredEntry : EntryHead,
+                     KeptHash<!(std::is_trivially_copyable_v<K> && sizeof(K) <= 16 &&
+                                std::is_nothrow_invocable_v<const KeyHash&, const K&>)> {
+    /// Readers take a copy of it without the lock.
+    static constexpr bool by_words =
+        std::is_trivially_copyable_v<K> && std::is_trivially_copyable_v<V> &&
+        std::is_same_v<Kept<K>, K> && std::is_same_v<Kept<V>, V> && sizeof(K) + sizeof(V) <= 128;
+
+    Cell<K, by_words> key{};
+    Cell<V, by_words> value{};
+
+    [[nodiscard]] std::uint64_t hash_of_key() const noexcept {
+        if constexpr (requires { this->hash; }) {
+            return this->hash;
+        } else {
+            return KeyHash{}(key.get());
+        }
+    }
+    void set_hash(std::uint64_t is) noexcept {
+        if constexpr (requires { this->hash; }) {
+            this->hash = is;
+        }
+    }
+};
+
+}  // namespace detail
+
+LARDER_NS_END
+
+#endif  // LARDER_DETAIL_MEMORY_STORED_ENTRY_HPP
