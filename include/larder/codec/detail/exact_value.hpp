@@ -15,7 +15,9 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
+#include <map>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -85,16 +87,13 @@ inline void sort_arrays(nlohmann::json& document) {
     if (!document.is_array()) {
         return;
     }
-    using Part = std::pair<std::string, nlohmann::json>;
-    std::vector<Part> parts;
+    std::multimap<std::string, nlohmann::json, std::less<>> parts;
     for (nlohmann::json& part : document) {
         std::string text = part.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-        parts.emplace_back(std::move(text), std::move(part));
+        parts.emplace(std::move(text), std::move(part));
     }
-    std::sort(parts.begin(), parts.end(),
-              [](const Part& a, const Part& b) { return a.first < b.first; });
     std::transform(parts.begin(), parts.end(), document.begin(),
-                   [](Part& part) { return std::move(part.second); });
+                   [](auto& part) { return std::move(part.second); });
 }
 
 [[nodiscard]] inline bool says_the_same_in_any_order(nlohmann::json given, nlohmann::json again) {
