@@ -13,6 +13,7 @@
 #include <larder/detail/read/loads.hpp>
 #include <larder/detail/read/read_many.hpp>
 #include <larder/detail/read/read_path.hpp>
+#include <larder/detail/read/warm_queue.hpp>
 #include <larder/detail/read/warmer.hpp>
 #include <larder/detail/support/saturating_time.hpp>
 #include <larder/detail/user/arguments.hpp>
@@ -376,7 +377,8 @@ private:
     template <class Given, class R, class Load>
     WarmReport<key_type> warm_with(R& keys, const WarmOptions& how, const Load& load) const {
         validate(how);
-        return Warmer<Core, R, Load>{*core_, keys, load, core_->template dated<Given>(), how}();
+        WarmRange<key_type, R> queue{keys, how};
+        return Warmer<Core>{*core_, queue, load, core_->template dated<Given>(), how}();
     }
 
     Writing<Core> open_writes(std::vector<key_type> keys) const {

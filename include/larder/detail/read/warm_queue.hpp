@@ -19,6 +19,7 @@
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 LARDER_NS_BEGIN
 
@@ -27,11 +28,9 @@ namespace detail {
 /// The range is walked once, by one thread at a time.
 ///
 /// Thread safety: all members may run concurrently.
-template <class K, class R>
+template <class K>
 class WarmQueue {
 public:
-    WarmQueue(R& keys, const WarmOptions& options)
-        : options_{options}, at_{std::begin(keys)}, end_{std::end(keys)} {}
     WarmQueue(const WarmQueue&) = delete;
     WarmQueue& operator=(const WarmQueue&) = delete;
 
@@ -39,14 +38,12 @@ public:
     [[nodiscard]] WarmBatch<K> draw() {
         const std::scoped_lock lock{mutex_};
         WarmBatch<K> batch;
-        if (!ended_ && options_.stop.stop_requested() && at_ != end_) {
+        if (!ended_ && options_.stop.stop_requested() && more()) {
             end_now();
         }
         if (!ended_) {
             batch.number = drawn_++;
-            for (; batch.keys.size() < options_.batch && at_ != end_; ++at_) {
-                batch.keys.push_back(K(*at_));
-            }
+            take(options_.batch, batch.keys);
         }
         return batch;
     }
@@ -83,7 +80,7 @@ public:
     /// No batch is left, or none may begin.
     [[nodiscard]] bool over() {
         const std::scoped_lock lock{mutex_};
-        return ended_ || at_ == end_;
+        return ended_ || !more();
     }
 
     /// It ended before the keys did.
@@ -97,8 +94,22 @@ public:
         return thrown_;
     }
 
+    /// How many keys the range has in all, where that is known.
+    [[nodiscard]] const std::optional<std::size_t>& total() const noexcept { return total_; }
+
+protected:
+    WarmQueue(const WarmOptions& options, std::optional<std::size_t> total) noexcept
+        : options_{options}, total_{total} {}
+    ~WarmQueue() = default;
+
 private:
     using Time = std::chrono::steady_clock;
+
+    // Whether the range has keys left. With the lock, like `take`.
+    [[nodiscard]] virtual bool more() const = 0;
+
+    // Takes no more than `most` keys from it.
+    virtual void take(std::size_t most, std::vector<K>& keys) = 0;
 
     void end_now() {
         ended_ = true;
@@ -106,14 +117,43 @@ private:
     }
 
     const WarmOptions& options_;
+    const std::optional<std::size_t> total_;
     std::mutex mutex_{};  // guards what follows
     std::condition_variable_any changed_{};
-    decltype(std::begin(std::declval<R&>())) at_;
-    decltype(std::end(std::declval<R&>())) end_;
     std::size_t drawn_ = 0;
     Time::time_point due_{};
     bool ended_ = false;
     std::exception_ptr thrown_{};
+};
+
+/// The keys of a range.
+template <class K, class R>
+class WarmRange final : public WarmQueue<K> {
+public:
+    /// @param keys, options  outlive it
+    WarmRange(R& keys, const WarmOptions& options)
+        : WarmQueue<K>{options, size_of(keys)}, at_{std::begin(keys)}, end_{std::end(keys)} {}
+
+private:
+    static std::optional<std::size_t> size_of(R& keys) {
+        if constexpr (requires { std::size(keys); }) {
+            return static_cast<std::size_t>(std::size(keys));
+        } else {
+            return std::nullopt;
+        }
+    }
+
+    // Ranges have what `!=` gives, whatever that is.
+    [[nodiscard]] bool more() const override { return static_cast<bool>(at_ != end_); }
+
+    void take(std::size_t most, std::vector<K>& keys) override {
+        for (; keys.size() < most && more(); ++at_) {
+            keys.push_back(K(*at_));
+        }
+    }
+
+    decltype(std::begin(std::declval<R&>())) at_;
+    decltype(std::end(std::declval<R&>())) end_;
 };
 
 }  // namespace detail

@@ -29,9 +29,8 @@
 #include <chrono>
 #include <cstddef>
 #include <exception>
-#include <iterator>
+#include <functional>
 #include <memory>
-#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -42,25 +41,25 @@ namespace detail {
 
 /// One `warm`. Made for the call, in its thread, which takes part in the work: so it comes to an end
 /// whatever the executor does. Its other workers are tasks, which do nothing once the call is over.
-///
-/// @tparam R     the range of keys
-/// @tparam Load  `load(core, keys)` gives their rows; called by several threads at once
-template <class E, class R, class Load>
+template <class E>
 class Warmer {
 public:
     using Key = typename E::Key;
     using Value = typename E::Value;
 
-    /// @param dated  what `load` brings may carry tags
-    Warmer(E& core, R& keys, const Load& load, Dated dated, const WarmOptions& options)
+    /// Gives the rows of keys, in several threads at once.
+    using Load = std::function<std::vector<Loaded<Value>>(E&, std::span<const Key>)>;
+
+    /// @param queue, options  outlive it
+    /// @param dated           what `load` brings may carry tags
+    Warmer(E& core, WarmQueue<Key>& queue, Load load, Dated dated, const WarmOptions& options)
         : core_{core},
           background_{core.background},
-          load_{load},
+          load_{std::move(load)},
           dated_{dated},
           options_{options},
-          total_{size_of(keys)},
-          queue_{keys, options},
-          tally_{options, total_} {}
+          queue_{queue},
+          tally_{options, queue.total()} {}
     Warmer(const Warmer&) = delete;
     Warmer& operator=(const Warmer&) = delete;
 
@@ -91,19 +90,11 @@ private:
         ~Closing() { gate.close(); }
     };
 
-    static std::optional<std::size_t> size_of(R& keys) {
-        if constexpr (requires { std::size(keys); }) {
-            return static_cast<std::size_t>(std::size(keys));
-        } else {
-            return std::nullopt;
-        }
-    }
-
     void summon() {
         std::size_t workers = options_.parallel;
-        if (total_) {
+        if (const auto& total = queue_.total()) {
             const std::size_t batches =
-                1 + ((std::max)(*total_, std::size_t{1}) - 1) / options_.batch;
+                1 + ((std::max)(*total, std::size_t{1}) - 1) / options_.batch;
             workers = (std::min)(workers, batches);
         }
         if (this_waiting_thread().carries.load(std::memory_order_relaxed) != 0) {
@@ -257,12 +248,11 @@ private:
 
     E& core_;
     const std::shared_ptr<typename E::Background> background_;
-    const Load& load_;
+    const Load load_;
     const Dated dated_;
     const WarmOptions& options_;
-    const std::optional<std::size_t> total_;
     const std::shared_ptr<TaskScope> gate_ = std::make_shared<TaskScope>();
-    WarmQueue<Key, R> queue_;
+    WarmQueue<Key>& queue_;
     WarmTally<Key> tally_;
 };
 
