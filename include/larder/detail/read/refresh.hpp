@@ -83,7 +83,7 @@ void begin_refresh(KeyedCore<K>& core, const K& key, Refresh<K> refresh) {
 
 /// The same where nothing may fail, for what a key is looked up by.
 template <class E, class Q>
-[[gnu::cold]] void refresh_soon(E& core, const Q& asked) noexcept {
+void refresh_soon(E& core, const Q& asked) noexcept {
     try {
         const typename E::Key key(asked);
         begin_refresh<typename E::Key>(core, key, &refresh_with<E>);
