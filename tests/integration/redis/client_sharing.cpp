@@ -199,7 +199,7 @@ TEST_CASE("nobody waits for a batch while batches take long and there are connec
     const ClientOptions options = server.options();
     ProcessConnections process{options, 64};
     const time_point start = steady::now() + 1h;
-    for (int i = 0; i < 4; ++i) {
+    for (int i = 0; i < 16; ++i) {
         process.server.pace.took(start - 1ms, start, 1);
     }
     CHECK(meet(server, process, 16, 16, start) == ones(16, 1));

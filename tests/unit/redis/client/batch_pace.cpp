@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Some slow batches in a row stop the sharing for a while.
+// Many slow batches in a row stop the sharing for a while.
 
 #include "support/catch.hpp"
 
@@ -22,28 +22,35 @@ void take(BatchPace& pace, int times, std::chrono::microseconds time) {
 
 }  // namespace
 
-TEST_CASE("slow batches in a row stop the sharing for a while", "[redis]") {
+TEST_CASE("many slow batches in a row stop the sharing for a while, and then a few", "[redis]") {
     BatchPace pace;
     const time_point ended = time_point{} + 1ms;
-    take(pace, 3, 1ms);
+    take(pace, 15, 1ms);
     CHECK(pace.quick(ended));
     take(pace, 1, 1ms);
     CHECK_FALSE(pace.quick(ended));
     CHECK_FALSE(pace.quick(ended + 499ms));
     CHECK(pace.quick(ended + 500ms));
-    // And anew.
-    const time_point later = ended + 1s;
+    time_point later = ended + 1s;
     for (int i = 0; i < 4; ++i) {
+        CHECK(pace.quick(later));
+        pace.took(later - 1ms, later, 10);
+    }
+    CHECK_FALSE(pace.quick(later));
+    // One quick one, and it takes many again.
+    later += 1s;
+    take(pace, 1, 100us);
+    for (int i = 0; i < 16; ++i) {
         CHECK(pace.quick(later));
         pace.took(later - 1ms, later, 10);
     }
     CHECK_FALSE(pace.quick(later));
 }
 
-TEST_CASE("a slow batch between quick ones stops nothing", "[redis]") {
+TEST_CASE("a quick batch among slow ones lets the sharing go on", "[redis]") {
     BatchPace pace;
     for (int i = 0; i < 5; ++i) {
-        take(pace, 3, 1ms);
+        take(pace, 15, 1ms);
         take(pace, 1, 100us);
     }
     CHECK(pace.quick(time_point{}));
@@ -52,7 +59,7 @@ TEST_CASE("a slow batch between quick ones stops nothing", "[redis]") {
 TEST_CASE("a larger batch may take longer", "[redis]") {
     CHECK(BatchPace::longest(1) < BatchPace::longest(100));
     BatchPace pace;
-    for (int i = 0; i < 8; ++i) {
+    for (int i = 0; i < 32; ++i) {
         pace.took(time_point{}, time_point{} + 1ms, 1000);
     }
     CHECK(pace.quick(time_point{}));

@@ -19,7 +19,8 @@ namespace redis::detail {
 
 /// How quickly batches come back. Who waits for the next one to be sent waits for up to a round trip.
 /// That pays where round trips are short and what they cost is work, on this machine or next to it;
-/// not where they are spent in a network. Some slow ones in a row stop it for a while.
+/// not where they are spent in a network. There all are slow; elsewhere some are, beside threads that
+/// compute. Many slow ones in a row stop the sharing for a while, and a few after that do so again.
 ///
 /// Thread safety: all members may run concurrently.
 class BatchPace {
@@ -44,14 +45,15 @@ public:
                 slow_.store(0, std::memory_order_relaxed);
             }
         } else if (slow_.fetch_add(1, std::memory_order_relaxed) + 1 == in_a_row) {
-            slow_.store(0, std::memory_order_relaxed);
+            slow_.store(in_a_row - again, std::memory_order_relaxed);
             resumes_.store((answered + pause).time_since_epoch().count(),
                            std::memory_order_relaxed);
         }
     }
 
 private:
-    static constexpr std::size_t in_a_row = 4;
+    static constexpr std::size_t in_a_row = 16;
+    static constexpr std::size_t again = 4;
     static constexpr std::chrono::milliseconds pause{500};
 
     std::atomic<std::size_t> slow_{0};
