@@ -81,15 +81,15 @@ public:
             main.push_back({key});
             return;
         }
-        const std::uint64_t one = whole / std::max(size(), std::size_t{1});
+        const std::uint64_t step = 2 * whole / std::max(size(), std::size_t{1});
         switch (ghosts_.recall(spread(key))) {
             case GhostTable::Kind::none: small.push_back({key}); break;
             case GhostTable::Kind::main:
-                share_ = std::max(share_, whole / 50 + one) - one;
+                share_ = std::max(share_, whole / 50 + step) - step;
                 small.push_back({key});
                 break;
             case GhostTable::Kind::small_young:
-                share_ = std::min(share_ + one, whole - whole / 50);
+                share_ = std::min(share_ + step, whole - whole / 50);
                 [[fallthrough]];
             case GhostTable::Kind::small_old:
                 main.push_back({key});

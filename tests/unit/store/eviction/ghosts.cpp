@@ -153,6 +153,16 @@ TEST_CASE("the table grows and shrinks with the entries") {
     CHECK(taken.recall(spread(1)) == Kind::main);
 }
 
+TEST_CASE("a question takes no memory") {
+    GhostTable ghosts;
+    ghosts.add(spread(1), Kind::main, listed);
+    const Failing failing{Fault::allocation, 1, Failing::Times::from_then_on};
+    for (std::uint64_t key = 2; key < listed; ++key) {
+        static_cast<void>(ghosts.recall(spread(key)));
+    }
+    CHECK_FALSE(failing.hit());
+}
+
 TEST_CASE("without memory ghosts are not remembered, and are as soon as there is some") {
     const int nth = GENERATE(1, 2);
     GhostTable ghosts;
