@@ -54,8 +54,8 @@ class HashIndex {
     };
 
     // Small: a store for each data type of a program may have many shards of few entries.
-    static constexpr unsigned chunk_bits = 4;
-    static constexpr std::size_t chunk_bytes = sizeof(Bucket) << chunk_bits;
+    static constexpr unsigned chunk_bits = 5;
+    static constexpr unsigned spare_bits = 3;
 
 public:
     /// The entries with a hash, one after the other.
@@ -153,7 +153,7 @@ public:
 
 private:
     // Of fifteen: chains stay rare, and no slot is wasted.
-    static constexpr std::size_t target_load = 12;
+    static constexpr std::size_t target_load = 13;
 
     static std::uint32_t tag(std::uint64_t hash) noexcept {
         // Never 0: an empty slot is like none.
@@ -194,18 +194,22 @@ private:
         const auto low = static_cast<std::uint32_t>(hash) & mask;
         return at(low < buckets ? low : low & (mask >> 1U));
     }
+    template <unsigned Bits>
     static Bucket* in(const Chunks& chunks, std::size_t n) noexcept {
-        constexpr std::size_t mask = (std::size_t{1} << chunk_bits) - 1;
-        return reinterpret_cast<Bucket*>(chunks.at(n >> chunk_bits)) + (n & mask);
+        constexpr std::size_t mask = (std::size_t{1} << Bits) - 1;
+        return reinterpret_cast<Bucket*>(chunks.at(n >> Bits)) + (n & mask);
     }
-    [[nodiscard]] Bucket* at(std::size_t n) const noexcept { return in(chunks_, n); }
+    [[nodiscard]] Bucket* at(std::size_t n) const noexcept { return in<chunk_bits>(chunks_, n); }
+    [[nodiscard]] Bucket* spare(std::uint32_t n) const noexcept {
+        return in<spare_bits>(spares_, n - 1);
+    }
     [[nodiscard]] Bucket* next_of(const Bucket& bucket) const noexcept {
         const std::uint32_t next = bucket.next.load(std::memory_order_acquire);
-        return next == 0 ? nullptr : in(spares_, next - 1);
+        return next == 0 ? nullptr : spare(next);
     }
-    static void add_chunk(Chunks& chunks) {
+    static void add_chunk(Chunks& chunks, unsigned bits) {
         std::byte* const chunk = chunks.add();
-        for (std::size_t n = 0; n < (std::size_t{1} << chunk_bits); ++n) {
+        for (std::size_t n = 0; n < (std::size_t{1} << bits); ++n) {
             ::new (static_cast<void*>(chunk + n * sizeof(Bucket))) Bucket;
         }
     }
@@ -268,7 +272,7 @@ private:
 
     void add_bucket() {
         if (buckets_ == chunks_.size() << chunk_bits) {
-            add_chunk(chunks_);
+            add_chunk(chunks_, chunk_bits);
         }
         ++buckets_;
         const std::uint64_t mask = std::bit_ceil(buckets_) - 1;
@@ -292,7 +296,7 @@ private:
         from.next.store(0, std::memory_order_release);
         redistribute(from, hash_of);
         while (rest != 0) {
-            Bucket& more = *in(spares_, rest - 1);
+            Bucket& more = *spare(rest);
             const std::uint32_t next = more.next.load(std::memory_order_relaxed);
             redistribute(more, hash_of);
             free_spare(rest);
@@ -319,14 +323,14 @@ private:
     // ---- the buckets of chains ----
 
     void add_spares() {
-        add_chunk(spares_);
-        const std::size_t end = spares_.size() << chunk_bits;
-        for (std::size_t n = end; n > end - (std::size_t{1} << chunk_bits); --n) {
+        add_chunk(spares_, spare_bits);
+        const std::size_t end = spares_.size() << spare_bits;
+        for (std::size_t n = end; n > end - (std::size_t{1} << spare_bits); --n) {
             free_spare(static_cast<std::uint32_t>(n));
         }
     }
     void free_spare(std::uint32_t n) noexcept {
-        Bucket& bucket = *in(spares_, n - 1);
+        Bucket& bucket = *spare(n);
         for (auto& entry : bucket.entries) {
             entry.store(0, std::memory_order_release);
         }
@@ -337,7 +341,7 @@ private:
     // A bucket more at the end of a chain, in room that is reserved.
     Bucket& chain(Bucket& last) noexcept {
         const std::uint32_t n = first_spare_;
-        Bucket& bucket = *in(spares_, n - 1);
+        Bucket& bucket = *spare(n);
         first_spare_ = bucket.next.load(std::memory_order_relaxed);
         --spare_count_;
         bucket.next.store(0, std::memory_order_release);
@@ -346,14 +350,14 @@ private:
     }
     void unchain(Bucket& before) noexcept {
         const std::uint32_t n = before.next.load(std::memory_order_relaxed);
-        before.next.store(in(spares_, n - 1)->next.load(std::memory_order_relaxed),
+        before.next.store(spare(n)->next.load(std::memory_order_relaxed),
                           std::memory_order_release);
         free_spare(n);
     }
 
     std::atomic<std::uint64_t> shape_{0};  // how many buckets, and what hides the rest of a hash
-    Chunks chunks_{chunk_bytes};
-    Chunks spares_{chunk_bytes};
+    Chunks chunks_{sizeof(Bucket) << chunk_bits};
+    Chunks spares_{sizeof(Bucket) << spare_bits};
     std::size_t buckets_ = 0;
     std::size_t size_ = 0;
     std::size_t spare_count_ = 0;

@@ -306,7 +306,7 @@ private:
         const std::size_t wanted =
             options.shards != 0
                 ? options.shards
-                : std::clamp<std::size_t>(entries / 1024, 1, (std::min)(32 * threads, most));
+                : std::clamp<std::size_t>(entries / 512, 1, (std::min)(16 * threads, most));
         const std::size_t needed = (std::min)(entries / (EntrySlab::most / 2) + 1, 4 * most);
         return (std::max)(options.shards != 0 ? std::bit_ceil(wanted) : std::bit_floor(wanted),
                           std::bit_ceil(entries == static_cast<std::size_t>(-1) ? 1 : needed));
