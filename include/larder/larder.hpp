@@ -32,6 +32,7 @@
 #include <larder/sequence.hpp>
 #include <larder/stats.hpp>
 #include <larder/store/coordinated.hpp>
+#include <larder/store/eviction/lru.hpp>
 #include <larder/store/memory.hpp>
 #include <larder/version.hpp>
 

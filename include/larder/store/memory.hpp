@@ -57,9 +57,15 @@ LARDER_NS_BEGIN
 ///
 /// A key that does not equal itself, such as a NaN, is never kept.
 ///
-/// @tparam C         where the time comes from; an expiry is as exact as its `now`
+/// Keys and values that are trivially copyable, of at most 128 bytes together, are read without a
+/// lock, and `visit` then shows a copy.
+///
+/// @tparam C         where the time comes from. An expiry is as exact as its `now`, to the microsecond;
+///                   a hit takes `recent`, where the clock has that: of SteadyClock, less than a
+///                   millisecond old
 /// @tparam KeyHash   a hash of well-mixed bits; lookups by other types need it transparent
 /// @tparam KeyEqual  likewise
+/// @tparam Eviction  what goes when there is no room (`EvictionPolicy`): `AdaptiveClock`, `Lru`
 template <class K, class V, class C, class KeyHash, class KeyEqual, class Eviction>
 class MemoryStore {
     using Shards = detail::Shards<K, V, C, KeyHash, KeyEqual, Eviction>;

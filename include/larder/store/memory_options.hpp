@@ -49,7 +49,8 @@ struct MemoryStoreOptions {
     /// The weight of an entry, at least 1, asked once when it is stored. Must be pure.
     std::function<std::size_t(const K&, const V&)> weigh{};
 
-    /// How many parts with a lock each; 0: by the number of cores and the capacity.
+    /// How many parts with a lock each; 0: by the number of cores and the capacity. There are more where
+    /// one would have to hold more than half a million entries; it never holds more than a million.
     std::size_t shards{0};
 
     /// Told of each value that left, after it has left, without a lock held: it may call the store.

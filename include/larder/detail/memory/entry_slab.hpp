@@ -63,7 +63,7 @@ public:
     }
     /// The same as what it is.
     template <class E>
-    [[nodiscard]] E& as(EntryId id) const noexcept {
+    [[nodiscard, gnu::always_inline]] E& as(EntryId id) const noexcept {
         return reinterpret_cast<E*>(chunks_.at(id >> chunk_bits_))[id & mask()];
     }
     [[nodiscard]] std::uint64_t hash(EntryId id) const noexcept { return type_.hash(head(id)); }

@@ -80,6 +80,9 @@ public:
     }
     /// A value whose entry stays.
     void add(const K& key, std::optional<Kept<V>>&& value, RemovalCause cause) noexcept {
+        if (!kept()) {
+            return;
+        }
         key_ = std::addressof(key);
         cause_ = cause;
         value_ = std::move(value);

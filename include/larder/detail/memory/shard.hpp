@@ -308,11 +308,11 @@ private:
     // Within its life or grace, and its tags stand.
     [[nodiscard]] bool live(EntryId id, Micros now) const noexcept {
         const EntryState state = entry(id).state();
+        if (state.fresh(now) && !state.marked()) [[likely]] {
+            return true;
+        }
         if (state.vacant() || (!state.fresh(now) && !state.graced())) {
             return false;
-        }
-        if (!state.marked() && !state.graced()) {
-            return true;
         }
         const Extra& extra = extras_.at(id);
         return now < StoreTime::later(state.fresh_until(), extra.grace) &&

@@ -90,7 +90,7 @@ public:
     ThreadCounters(const ThreadCounters&) = delete;
     ThreadCounters& operator=(const ThreadCounters&) = delete;
 
-    void add(std::size_t which, std::uint64_t by = 1) noexcept {
+    [[gnu::always_inline]] void add(std::size_t which, std::uint64_t by = 1) noexcept {
         Row* const row = rows_[ThreadNumber::number()].load(std::memory_order_acquire);
         if (row == nullptr) [[unlikely]] {
             add_shared(which, by);
