@@ -196,7 +196,8 @@ private:
                 }
                 break;
             case 12:
-                switch (draw(3)) {
+                switch (draw(4)) {
+                    case 3: write_at_once(value, life, fresh, gone); break;
                     case 0:
                         note("erase");
                         model_.erase();
@@ -224,6 +225,26 @@ private:
             }
         }
         model_.expire(now_);
+    }
+
+    // A put where it leaves a value, else an invalidation; nothing if it is refused. Rule W11.
+    void write_at_once([[maybe_unused]] int value, [[maybe_unused]] larder::Lifetime life,
+                       [[maybe_unused]] long fresh, [[maybe_unused]] long gone) {
+        const auto record = [refused = draw(4) == 0](const auto& step) {
+            return !refused && step();
+        };
+        if constexpr (requires { store_.write_at_once(key, value, {life}, record); }) {
+            const bool leaves = draw(4) != 0;
+            const bool taken = store_.write_at_once(
+                key, value, {leaves ? life : larder::Lifetime{Ttl::zero()}}, record);
+            note(std::string{"write at once "} + (leaves ? "a value" : "nothing") +
+                 (taken ? "" : ": refused"));
+            if (taken && leaves) {
+                model_.put(value, fresh, gone);
+            } else if (taken) {
+                model_.erase();
+            }
+        }
     }
 
     // What both show, by operations that change nothing.

@@ -80,13 +80,31 @@ private:
 
     void record(int key) {
         const int change = ++changes_;
-        const std::uint64_t version = journal_.record({key, value_of(change)});
+        const std::uint64_t version =
+            draw(2) == 0 ? journal_.record({key, value_of(change)}) : record_within(key, change);
         note("record " + std::to_string(change) + " of key " + std::to_string(key));
         std::uint64_t& last = last_version_[static_cast<std::size_t>(key)];
         expect(version > last, "a version that grows");
         last = version;
         model(key).record(change, version, now_);
     }
+
+    // In one step with another, after one that came to nothing.
+    std::uint64_t record_within(int key, int change) {
+        auto value = value_of(change);
+        constexpr auto any = static_cast<std::size_t>(-1);
+        expect(!journal_.record(key, value, any, [] { return false; }), "a step not taken");
+        try {
+            journal_.record(key, value, any, []() -> bool { throw StepFails{}; });
+            expect(false, "a step that throws");
+        } catch (const StepFails&) {}
+        compare();
+        int taken = 0;
+        const auto version = journal_.record(key, value, any, [&] { return ++taken == 1; });
+        expect(version.has_value() && taken == 1, "a step that is taken once");
+        return version.value_or(0);
+    }
+    struct StepFails {};
 
     void claim() {
         const std::size_t most = 1 + draw(keys);
@@ -255,7 +273,7 @@ private:
 
 }  // namespace
 
-// Rules W4 and W8.
+// Rules W4, W8 and W11.
 TEST_CASE("MemoryJournal walks as the model does", "[model]") {
     long settled = 0;
     long superseded = 0;

@@ -84,7 +84,7 @@ public:
 
     /// The same in one step with another: `with()` is called when nothing can fail any more, and nobody
     /// else sees or records a change of the key until it has returned. If it gives false, or throws,
-    /// nothing is recorded.
+    /// nothing is recorded. Rule W11.
     ///
     /// @param value  what was pending before takes its place, to be destroyed where no lock is held
     template <class Q, class With>

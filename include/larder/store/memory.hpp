@@ -309,6 +309,25 @@ public:
         }
     }
 
+    /// A whole write in one step, where the database answers at once: `record(step)` decides, and calls
+    /// `step()` where nothing but that can fail. While the write of another is in flight nothing is
+    /// stored, and that one leaves nothing. Rule W11.
+    ///
+    /// @param record  is given a step that is false where there is no room as yet: then nothing is
+    ///                recorded, and it is called again
+    /// @return what `record` gave
+    /// @throws anything  before anything was recorded
+    template <class Record>
+    bool write_at_once(const K& key, std::optional<V> value, const detail::CopyTerms& terms,
+                       const Record& record) {
+        std::unique_ptr<detail::TagMarks> marks =
+            shards_->tags.mark(terms.tags, shards_->tags.now());
+        return shards_
+            ->change(key, std::move(value), terms.life, std::move(marks), {.leaves = terms.kept()},
+                     record)
+            .taken;
+    }
+
     /// Leases and tickets that are out.
     [[nodiscard]] detail::InHand in_hand() const {
         detail::InHand all;

@@ -86,6 +86,22 @@ struct NotingJournal : larder::MemoryJournal<int, int> {
         recorded() = version.value_or(0);
         return version;
     }
+    // In one step with the slot's, and at times not: that write goes step by step. Rule W11.
+    template <class Step>
+    std::optional<std::uint64_t> record(const int& key, larder::detail::KeptValue<int>& value,
+                                        std::size_t most, const Step& step) {
+        if (chance(2)) {
+            return std::nullopt;
+        }
+        const auto version = MemoryJournal::record(key, value, most, [&] {
+            dawdle();
+            const bool taken = step();
+            dawdle();
+            return taken;
+        });
+        recorded() = version.value_or(0);
+        return version;
+    }
     std::vector<bool> settle(std::span<const larder::Claimed<int, int>> claims) {
         const std::vector<bool> mine = MemoryJournal::settle(claims);
         for (const bool settled : mine) {

@@ -34,12 +34,12 @@ struct PendingChange {
     using Waiting = std::multimap<Instant, PendingChange*>;
 
     template <class Q>
-    PendingChange(Q&& of, std::size_t hash_of) : key(std::forward<Q>(of)), hash{hash_of} {}
+    PendingChange(Q&& of, std::size_t hash_of) : hash{hash_of}, key(std::forward<Q>(of)) {}
 
-    const K key;
+    // Of the part. What a write touches comes first.
+    PendingChange* next = nullptr;  ///< in its bucket
     const std::size_t hash;
-
-    // Of the part.
+    const K key;
     KeptValue<V> value{};
     std::uint64_t version = 0;
     std::size_t attempts = 0;
@@ -48,7 +48,6 @@ struct PendingChange {
     std::uint64_t arrival = 0;                 ///< orders those of one instant
     PendingChange* older = nullptr;
     PendingChange* newer = nullptr;
-    PendingChange* next = nullptr;  ///< in its bucket
 
     // Of the claims.
     std::uint64_t claim = 0;                            ///< the last one; 0: none that counts

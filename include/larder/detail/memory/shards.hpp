@@ -42,6 +42,14 @@ LARDER_NS_BEGIN
 
 namespace detail {
 
+/// Carries out a step of the store by itself.
+struct Alone {
+    template <class Act>
+    bool operator()(const Act& act) const {
+        return act();
+    }
+};
+
 /// The shards, and what they share: their room, the clock, the tags.
 ///
 /// Lock order: one shard at a time, and no other lock meanwhile but that of the tags.
@@ -174,6 +182,7 @@ public:
 
     /// How a value fared.
     struct Changed {
+        bool taken = true;  ///< the step was
         bool stored = false;
         bool stood = true;       ///< a write's ticket was still there
         bool tags_stand = true;  ///< none of the tags was invalidated
@@ -184,9 +193,12 @@ public:
 
     /// The one way a value gets in.
     ///
+    /// @param within  calls what it is given, once, or not at all; false: there was no room as yet, and
+    ///                no step was taken
     /// @throws anything  before the step was taken
+    template <class Within = Alone>
     Changed change(const K& key, std::optional<V> value, const Lifetime& life,
-                   std::unique_ptr<TagMarks> marks, SlotChange step) {
+                   std::unique_ptr<TagMarks> marks, SlotChange step, const Within& within = {}) {
         const KeyProbe<K> at = probe(key);
         Shard& shard = of(at.hash);
         const std::size_t weight = weigh(key, value);
@@ -200,10 +212,18 @@ public:
             offer.value.emplace(keep<V>(std::move(*value)));
         }
         Changed changed{};
-        while (!attempt(shard, at, offer, step, changed)) {
+        for (;;) {
+            Gone gone = removals();
+            bool room = true;
+            changed.taken = within([&] {
+                room = attempt(shard, at, offer, step, gone, changed);
+                return room;
+            });
+            if (room) {
+                return changed;
+            }
             evict_elsewhere(shard);
         }
-        return changed;
     }
 
     const C clock;
@@ -231,8 +251,7 @@ private:
 
     // False if there is no room, in which case no step was taken. What may throw comes before the step.
     bool attempt(Shard& shard, const KeyProbe<K>& at, Offer<V>& offer, const SlotChange& change,
-                 Changed& changed) {
-        Gone gone = removals();
+                 Gone& gone, Changed& changed) {
         const std::scoped_lock lock{shard.lock};
         Found found = find(shard, at);
         // A reload of what left to make room for what it brought is one of a value still.

@@ -30,7 +30,7 @@ struct SlotChange {
     /// True if the step would store its value: nothing makes room for one that is thrown away.
     [[nodiscard]] bool stores(const SlotState& state) const noexcept {
         switch (by) {
-            case By::put: return !state.writing();
+            case By::put: return leaves && !state.writing();
             case By::load: return state.stands(id);
             case By::write: return leaves && state.may_leave(id);
         }
@@ -44,7 +44,7 @@ struct SlotChange {
     };
     Taken take(SlotState& state) const {
         switch (by) {
-            case By::put: return {state.put()};
+            case By::put: return {leaves ? state.put() : state.erase()};
             case By::load: return {state.fill(id)};
             case By::write: {
                 const SlotState::Finished finished = state.finish_write(id, leaves);

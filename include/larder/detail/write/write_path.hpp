@@ -34,6 +34,19 @@ LARDER_NS_BEGIN
 
 namespace detail {
 
+/// The database answers at once, and the store takes a whole write in one step with it.
+template <class C>
+inline constexpr bool writes_at_once = [] {
+    if constexpr (requires { requires C::Loader::at_once; }) {
+        return requires(C& core, const typename C::Key& key, const CopyTerms& terms) {
+            core.store.write_at_once(key, std::optional<typename C::Value>{}, terms,
+                                     [](const auto& step) { return step(); });
+        };
+    } else {
+        return false;
+    }
+}();
+
 /// The writes of one policy. A thin view: make one where it is needed.
 ///
 /// @tparam C  a Core
@@ -47,15 +60,19 @@ public:
     WritePath(C& core, AfterWrite after) noexcept : core_{core}, after_{after} {}
 
     void put(const Key& key, const Value& value) {
-        std::optional<Value> row;
-        write(key, [&] { return save_one(core_.loader, key, value, row); });
+        if (!at_once(key, std::addressof(value))) {
+            std::optional<Value> row;
+            write(key, [&] { return save_one(core_.loader, key, value, row); });
+        }
     }
 
     void remove(const Key& key) {
-        write(key, [&]() -> const Value* {
-            remove_one(core_.loader, key);
-            return nullptr;
-        });
+        if (!at_once(key, nullptr)) {
+            write(key, [&]() -> const Value* {
+                remove_one(core_.loader, key);
+                return nullptr;
+            });
+        }
     }
 
     /// Not atomic: see PartialWrite for what a failure tells.
@@ -88,6 +105,28 @@ public:
     }
 
 private:
+    // The write in one step, where that can be. False if nothing is written: then it is to be gone step by
+    // step, which waits where that is needed, and says what fails. Rule W11.
+    bool at_once([[maybe_unused]] const Key& key, [[maybe_unused]] const Value* value) {
+        if constexpr (writes_at_once<C>) {
+            try {
+                std::optional<Value> copy;
+                if (value != nullptr) {
+                    copy.emplace(*value);
+                }
+                const CopyTerms terms = core_.copy_terms(key, copy, std::nullopt, {});
+                const bool written = core_.loader.save_within(key, value, [&](const auto& record) {
+                    return core_.store.write_at_once(key, std::move(copy), terms, record);
+                });
+                if (written) {
+                    core_.end_back_off(key);
+                }
+                return written;
+            } catch (...) {}
+        }
+        return false;
+    }
+
     template <class Save>
     void write(const Key& key, Save&& save) {
         Open write{core_, key, after_};

@@ -7,6 +7,7 @@
 #define LARDER_DETAIL_WRITE_BEHIND_JOURNALED_REPOSITORY_HPP
 
 #include <larder/concepts.hpp>
+#include <larder/detail/journal/kept_value.hpp>
 #include <larder/detail/support/key_text.hpp>
 #include <larder/detail/support/process.hpp>
 #include <larder/detail/support/saturating_time.hpp>
@@ -124,6 +125,27 @@ public:
         record({key, std::optional<Value>{value}, 0});
     }
     void remove(const Key& key) const { record({key, std::nullopt, 0}); }
+
+    /// Whether a change can be recorded in one step with another.
+    static constexpr bool at_once =
+        requires(J& journal, const Key& key, KeptValue<Value>& value, std::size_t most) {
+            journal.record(key, value, most, [] { return true; });
+        };
+
+    /// The same as `save`, or, without a value, as `remove`, in one step with another. `write(record)`
+    /// is to call `record(step)`, and to give what that gives: false if there is no room for the change,
+    /// or if `step()` was false, in which case it may be called again. Rule W11.
+    template <class Write>
+    bool save_within(const Key& key, const Value* value, const Write& write) const {
+        KeptValue<Value> kept = keep_copy(value);
+        const bool recorded = write([&](const auto& step) {
+            return journal().record(key, kept, options().max_pending, step).has_value();
+        });
+        if (recorded) {
+            signal().raise();
+        }
+        return recorded;
+    }
 
     // ---- towards the flusher ----
 
