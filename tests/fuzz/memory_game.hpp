@@ -41,7 +41,8 @@ private:
 };
 
 /// One store and its model. `Kind` says what keys and values are: `Store`, `Clock`, `key(number)`,
-/// `value(id)`, `number(key)`, `id(value)`, none of which may fail; and whether moves of values do.
+/// `value(id)`, `number(key)`, `id(value)`, none of which may fail; whether moves of values do, and whether
+/// what was used least recently goes first.
 ///
 /// Each value is used once, so that each that went in must come out once: by `on_removal`.
 template <class Kind>
@@ -102,7 +103,7 @@ private:
         larder::MemoryStoreOptions<K, V> options;
         capacity_ = capacities[sizes & 7U];
         options.capacity = capacity_;
-        options.shards = shards[sizes >> 3U & 3U];
+        options.shards = Kind::in_order ? 1 : shards[sizes >> 3U & 3U];
         universe_ = universes[sizes >> 5U & 3U];
         if ((more & 1U) != 0) {
             weighed_ = true;
@@ -227,10 +228,10 @@ private:
         const bool done =
             tried([&] { any = store_.visit(name, [&](const V& v) { seen = Kind::id(v); }); });
         settle(k, Effect::keep);
-        const Model::Key& at = model_[k];
+        Model::Key& at = model_[k];
         const Held held = model_.held(at);
         if (done) {
-            count(held != Held::nothing);
+            counted(at, held);
             const bool shown = held == Held::fresh && at.copy->value;
             expect(any == shown && seen == (shown ? at.copy->value : std::nullopt), "visit");
         }
@@ -241,7 +242,7 @@ private:
         begin("peek", k);
         bool any = false;
         bool right = true;
-        const Model::Key& at = model_[k];
+        Model::Key& at = model_[k];
         const Held held = model_.held(at);
         const bool done = tried([&] {
             any = store_.peek(name, [&](const V* value, auto remaining, Ttl life, bool refreshing) {
@@ -254,7 +255,7 @@ private:
         });
         settle(k, Effect::keep);
         if (done) {
-            count(held != Held::nothing);
+            counted(at, held);
             expect(any == (held != Held::nothing) && right, "peek");
         }
     }
@@ -536,6 +537,7 @@ private:
         } catch (const std::exception& failure) {
             if (failing.hit()) {
                 counted_ = false;
+                in_order_ = false;
                 return false;
             }
             complain(failure.what());
@@ -576,6 +578,7 @@ private:
     void settle(int k, std::optional<Cause> cause, std::optional<Model::Copy> copy,
                 bool threw = false, bool place = false) {
         const bool had = k >= 0 && model_[k].copy && model_[k].copy->value;
+        const bool in_place = k >= 0 && (model_[k].copy || model_[k].place);
         bool own = false;
         for (const Gone& gone : gone_) {
             if (copy && copy->value == gone.value && gone.key == k) {
@@ -594,6 +597,7 @@ private:
                 expect(threw || size_before_ >= capacity_ ||
                            (weighed_ && weight_before_ + more > model_.max_weight),
                        "evicted while there is room");
+                expect(!in_order_ || !model_.older_than(*at.copy), "evicted out of order");
             } else {
                 expect(gone.cause == Cause::expired && !live, "cause");
             }
@@ -603,7 +607,12 @@ private:
         expect(!cause || !had || own || threw, "a value is not reported");
         if (k >= 0 && (cause || copy)) {
             model_[k].place = place && (model_[k].place || model_[k].copy.has_value());
+            if (copy) {
+                model_.list(*copy, in_place);
+            }
             model_[k].copy = std::move(copy);
+        } else if (k >= 0 && model_[k].copy) {
+            model_.touch(*model_[k].copy);
         }
     }
 
@@ -621,7 +630,7 @@ private:
         Model::Key& at = model_[k];
         if (at.copy && !at.copy->value && model_.live(*at.copy) && (full_once_ || !counted_)) {
             const auto there = store_.find(Kind::key(k));
-            count(there.has_value());
+            counted(at, there ? Held::fresh : Held::nothing);
             if (!there) {
                 at.copy.reset();
             }
@@ -634,8 +643,9 @@ private:
         looked(k, store_.find(Kind::key(k)));
     }
     void looked(int k, const std::optional<larder::Entry<V>>& entry) {
-        const bool there = model_.held(model_[k]) != Held::nothing;
-        count(there);
+        Model::Key& at = model_[k];
+        const bool there = model_.held(at) != Held::nothing;
+        counted(at, model_.held(at));
         expect(entry.has_value() == there, "a copy is there or not");
         if (entry) {
             same(k, *entry);
@@ -648,9 +658,12 @@ private:
         const auto left = std::chrono::ceil<Ttl>(copy.stale_at - model_.now);
         expect(entry.remaining == left, "the time that remains");
     }
-    void count(bool hit) {
+    void counted(Model::Key& at, Held held) {
         ++asked_;
-        hits_ += hit ? 1U : 0U;
+        if (held != Held::nothing) {
+            ++hits_;
+            model_.use(*at.copy);
+        }
     }
 
     // As of a whole store.
@@ -768,6 +781,7 @@ private:
     std::size_t weight_before_ = 0;
     bool full_once_ = false;  // known absences may have been evicted
     bool counted_ = true;     // no look has failed
+    bool in_order_ = Kind::in_order;
     std::uint64_t asked_ = 0;
     std::uint64_t hits_ = 0;
 };

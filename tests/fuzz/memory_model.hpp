@@ -41,6 +41,10 @@ public:
         unsigned tags = 0;
         std::uint64_t since = 0;  ///< the moment of its lease or ticket
         std::size_t weight = 0;
+
+        /// When it was used last: surely, and perhaps (a write over it, or a step of its slot, may count or not).
+        std::uint64_t used = 0;
+        std::uint64_t touched = 0;
     };
     struct Key {
         std::optional<Copy> copy{};
@@ -97,6 +101,23 @@ public:
                 weight};
     }
 
+    /// A step of its slot has, which may count as a use or not.
+    void touch(Copy& copy) { copy.touched = ++uses_; }
+    /// A look has found it.
+    void use(Copy& copy) { copy.used = copy.touched = ++uses_; }
+    /// It is new, or in the place of one that was there: of that nothing is sure.
+    void list(Copy& copy, bool in_place) {
+        copy.touched = ++uses_;
+        copy.used = in_place ? 0 : uses_;
+    }
+    /// True if some live value was surely used before this one was.
+    [[nodiscard]] bool older_than(const Copy& copy) const {
+        return std::any_of(keys_.begin(), keys_.end(), [&](const auto& key) {
+            const auto& other = key.second.copy;
+            return other && other->value && live(*other) && other->touched < copy.used;
+        });
+    }
+
     /// A value for a slot whose step is `step`, taken only if `may` says so. What takes place is
     /// stored; else whatever copy there was goes if the step says so.
     ///
@@ -118,6 +139,7 @@ private:
     std::map<int, Key> keys_{};
     std::array<std::uint64_t, tags> invalidated_{};
     std::uint64_t tick_ = 1;
+    std::uint64_t uses_ = 0;
 };
 
 }  // namespace larder_test

@@ -7,23 +7,29 @@
 #include "support/failing_new.hpp"
 
 #include <larder/larder.hpp>
+#include <larder/store/eviction/adaptive_clock.hpp>
+#include <larder/store/eviction/lru.hpp>
 
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <type_traits>
 
 namespace {
 
 using larder_test::Bytes;
 
 // What may be copied byte by byte.
-template <class Hash>
+template <class Hash, class Eviction = larder::AdaptiveClock>
 struct Numbers {
-    using Store = larder::MemoryStore<std::uint64_t, std::uint64_t, larder::ManualClock, Hash>;
+    using Store = larder::MemoryStore<std::uint64_t, std::uint64_t, larder::ManualClock, Hash,
+                                      std::equal_to<>, Eviction>;
 
     static constexpr const char* name = "numbers";
     static constexpr bool arguments_may_fail = false;
+    static constexpr bool in_order = std::is_same_v<Eviction, larder::Lru>;
 
     static larder::ManualClock clock(const larder::ManualClock& manual) { return manual; }
     static std::uint64_t key(int number) { return static_cast<std::uint64_t>(number) << 32U; }
@@ -43,6 +49,7 @@ struct Texts {
 
     static constexpr const char* name = "texts";
     static constexpr bool arguments_may_fail = false;
+    static constexpr bool in_order = false;
 
     static larder::ManualClock clock(const larder::ManualClock& manual) { return manual; }
     static std::string text(int number) {
@@ -69,6 +76,7 @@ struct Frails {
 
     static constexpr const char* name = moves_may_fail ? "frail" : "firm";
     static constexpr bool arguments_may_fail = moves_may_fail;
+    static constexpr bool in_order = false;
 
     static larder_test::BrittleClock clock(const larder::ManualClock& manual) { return {manual}; }
     static Key key(int number) { return Key{number}; }
@@ -86,11 +94,12 @@ void play(Bytes& bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     Bytes bytes{data, size};
-    switch (bytes.next() % 5) {
+    switch (bytes.next() % 6) {
         case 0: play<Numbers<larder::Hash<std::uint64_t>>>(bytes); break;
         case 1: play<Numbers<FewHashes>>(bytes); break;
         case 2: play<Texts>(bytes); break;
         case 3: play<Frails<true>>(bytes); break;
+        case 4: play<Numbers<larder::Hash<std::uint64_t>, larder::Lru>>(bytes); break;
         default: play<Frails<false>>(bytes); break;
     }
     return 0;
