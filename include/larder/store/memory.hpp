@@ -11,6 +11,7 @@
 #include <larder/detail/flight/in_flight.hpp>
 #include <larder/detail/flight/lead.hpp>
 #include <larder/detail/memory/key_probe.hpp>
+#include <larder/detail/memory/shard_step.hpp>
 #include <larder/detail/memory/shards.hpp>
 #include <larder/detail/memory/slot_change.hpp>
 #include <larder/detail/memory/tag_marks.hpp>
@@ -71,8 +72,7 @@ class MemoryStore {
     using Shards = detail::Shards<K, V, C, KeyHash, KeyEqual, Eviction>;
     using Shard = typename Shards::Shard;
     using Gone = typename Shards::Gone;
-    using Found = typename Shards::Found;
-    using Handle = typename Shards::Handle;
+    using Step = detail::ShardStep<Shards>;
     using Create = typename Shards::Create;
     using Remaining = detail::Remaining;
     using SlotChange = detail::SlotChange;
@@ -220,16 +220,13 @@ public:
 
     /// The load that the slot waits for; null if there is none.
     [[nodiscard]] std::shared_ptr<detail::Flight<V>> underway(const K& key) {
-        return shards_->with_slot(key, Create::no,
-                                  [](Shard&, Handle& slot, Found&) { return slot.flight(); });
+        Step step{*shards_, key, Create::no};
+        return std::static_pointer_cast<detail::Flight<V>>(step.slot().flight());
     }
 
     /// What a reader that found no fresh copy is to do.
     [[nodiscard]] Opening open(const K& key, Query = {}) {
-        return lease_out(key, true,
-                         [](detail::SlotState& state, detail::Held held, std::uint64_t id) {
-                             return state.open(held, id);
-                         });
+        return lease_out(key, true, &detail::SlotState::open);
     }
     /// `open` of each.
     [[nodiscard]] std::vector<Opening> open_many(std::span<const K> keys, Query = {}) {
@@ -243,9 +240,8 @@ public:
     /// A lease beside a copy: `force` takes it from whoever has it.
     [[nodiscard]] Opening open_refresh(const K& key, bool force) {
         return lease_out(
-            key, false, [force](detail::SlotState& state, detail::Held held, std::uint64_t id) {
-                return force ? state.force_refresh(held, id) : state.open_refresh(held, id);
-            });
+            key, false,
+            force ? &detail::SlotState::force_refresh : &detail::SlotState::open_refresh);
     }
 
     /// A value that could not be stored is withdrawn.
@@ -266,21 +262,24 @@ public:
     }
     /// The load failed: whatever copy there is stays.
     void release(const K& key, const detail::Lease& lease) {
-        shards_->with_slot(key, Create::no,
-                           [&](Shard&, Handle& slot, Found&) { slot->release(lease.id); });
+        Step step{*shards_, key, Create::no};
+        step->release(lease.id);
     }
     /// The load answered, and its answer is not kept: no older copy may hide it.
     void withdraw(const K& key, const detail::Lease& lease) {
-        end_lease(key, [&](auto& state, detail::Held) { return state.withdraw(lease.id); });
+        Gone gone = shards_->removals();
+        Step step{*shards_, key, Create::no};
+        if (step->withdraw(lease.id) == detail::Effect::erase) {
+            step.shard().remove(step.found(), RemovalCause::erased, gone);
+        }
     }
     /// A writer begins: whatever copy there is goes.
     [[nodiscard]] detail::Ticket begin_write(const K& key, Ttl life) {
         const detail::Ticket ticket{shards_->next_id(), shards_->tags.now()};
         Gone gone = shards_->removals();
-        shards_->with_slot(key, Create::yes, [&](Shard& shard, Handle& slot, Found& found) {
-            slot->begin_write(ticket.id, detail::later(found.now, life));
-            shard.vacate(found, key, gone);
-        });
+        Step step{*shards_, key, Create::yes};
+        step->begin_write(ticket.id, detail::later(step.found().now, life));
+        step.shard().vacate(step.found(), key, gone);
         return ticket;
     }
     /// `begin_write` of each, or of none if one throws.
@@ -336,45 +335,30 @@ public:
     }
 
 private:
-    template <class Ask>
-    Opening lease_out(const K& key, bool with_value, Ask&& ask) {
+    Opening lease_out(const K& key, bool with_value, detail::SlotState::Ask ask) {
         detail::Lead<Fetched<V>> lead{std::make_shared<detail::Flight<V>>()};
         const detail::Lease lease{shards_->next_id(), shards_->tags.now()};
         Gone gone = shards_->removals();
-        return shards_->with_slot(key, Create::yes, [&](Shard& shard, Handle& slot, Found& found) {
-            const detail::Held held = found.held;
-            Opening opening;
-            if (held != detail::Held::nothing) {
-                detail::Copy<V>& copy = opening.copy.emplace();
-                show(shard, found, with_value, copy);
-                copy.refreshing = slot->refreshing();
-            }
-            slot.hand_out(held, lease, std::move(lead), ask, opening);
-            if (held == detail::Held::nothing) {
-                shard.remove(found, RemovalCause::expired, gone);
-            }
-            return opening;
-        });
-    }
-    static void show(Shard& shard, const Found& found, bool with_value, detail::Copy<V>& copy) {
-        shard.show(found, [&](const V* value, Remaining remaining, Ttl life, bool) {
-            if (with_value && value != nullptr) {
-                copy.entry.value.emplace(*value);
-            }
-            copy.entry.remaining = detail::whole(remaining);
-            copy.fresh = life;
-        });
-    }
-
-    // Ends a lease, as `end(slot, held)` says.
-    template <class End>
-    void end_lease(const K& key, End&& end) {
-        Gone gone = shards_->removals();
-        shards_->with_slot(key, Create::no, [&](Shard& shard, Handle& slot, Found& found) {
-            if (end(slot.state(), found.held) == detail::Effect::erase) {
-                shard.remove(found, RemovalCause::erased, gone);
-            }
-        });
+        Step step{*shards_, key, Create::yes};
+        const detail::Held held = step.found().held;
+        Opening opening;
+        if (held != detail::Held::nothing) {
+            detail::Copy<V>& copy = opening.copy.emplace();
+            step.shard().show(step.found(),
+                              [&](const V* value, Remaining remaining, Ttl life, bool) {
+                                  if (with_value && value != nullptr) {
+                                      copy.entry.value.emplace(*value);
+                                  }
+                                  copy.entry.remaining = detail::whole(remaining);
+                                  copy.fresh = life;
+                              });
+            copy.refreshing = step->refreshing();
+        }
+        step.slot().hand_out(held, lease, std::move(lead), ask, opening);
+        if (held == detail::Held::nothing) {
+            step.shard().remove(step.found(), RemovalCause::expired, gone);
+        }
+        return opening;
     }
 
     std::shared_ptr<Shards> shards_;

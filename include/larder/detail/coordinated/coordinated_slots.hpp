@@ -67,14 +67,12 @@ public:
             failed();
             return nullptr;
         }
-        return step.slot().flight();
+        return std::static_pointer_cast<Flight<Value>>(step.slot().flight());
     }
 
     /// What a reader that found no fresh copy is to do.
     [[nodiscard]] Opening open(const Key& key, Query = {}) {
-        return lease_out(key, [](SlotState& state, Held held, std::uint64_t id) {
-            return state.open(held, id);
-        });
+        return lease_out(key, &SlotState::open);
     }
     /// A key that the store fails for is a bypass.
     [[nodiscard]] std::vector<Opening> open_many(std::span<const Key> keys, Query = {}) {
@@ -98,9 +96,7 @@ public:
     }
     /// A lease beside a copy: `force` takes it from whoever has it.
     [[nodiscard]] Opening open_refresh(const Key& key, bool force) {
-        return lease_out(key, [force](SlotState& state, Held held, std::uint64_t id) {
-            return force ? state.force_refresh(held, id) : state.open_refresh(held, id);
-        });
+        return lease_out(key, force ? &SlotState::force_refresh : &SlotState::open_refresh);
     }
 
     /// A value that could not be stored is withdrawn.
@@ -272,8 +268,7 @@ protected:
     std::shared_ptr<Stripes> stripes_;
 
 private:
-    template <class Ask>
-    Opening lease_out(const Key& key, Ask&& ask) {
+    Opening lease_out(const Key& key, SlotState::Ask ask) {
         if (stripes_->queued(key)) {
             return {};
         }
@@ -289,8 +284,7 @@ private:
     }
 
     // What a slot answers beside what the plain store holds.
-    template <class Ask>
-    Opening lease_out(Handle& slot, std::optional<Entry<Value>>&& entry, Ask&& ask) {
+    Opening lease_out(Handle& slot, std::optional<Entry<Value>>&& entry, SlotState::Ask ask) {
         Lead<Fetched<Value>> lead{std::make_shared<Flight<Value>>()};
         const Held held = !entry                           ? Held::nothing
                           : entry->remaining > Ttl::zero() ? Held::fresh
@@ -351,10 +345,7 @@ private:
             if (slot->writing()) {
                 entries[i].reset();
             }
-            openings.push_back(lease_out(slot, std::move(entries[i]),
-                                         [](SlotState& state, Held held, std::uint64_t id) {
-                                             return state.open(held, id);
-                                         }));
+            openings.push_back(lease_out(slot, std::move(entries[i]), &SlotState::open));
         });
     }
 };

@@ -42,7 +42,7 @@ public:
     using Key = typename PlainCalls<S>::Key;
     using Value = typename PlainCalls<S>::Value;
     using clock_type = typename PlainCalls<S>::clock_type;
-    using Slots = SlotTable<Key, Value, Hash<Key>, std::equal_to<>>;
+    using Slots = SlotTable<Key, Hash<Key>, std::equal_to<>>;
     using Handle = typename Slots::Handle;
     using Create = typename Slots::Create;
     using Replay = InvalidationReplay<Key, Hash<Key>, clock_type>;

@@ -75,7 +75,7 @@ class alignas(64) Shard {
 public:
     using Instant = std::chrono::steady_clock::time_point;
     using Entry = StoredEntry<K, V, KeyHash>;
-    using Slots = SlotTable<K, V, KeyHash, KeyEqual>;
+    using Slots = SlotTable<K, KeyHash, KeyEqual>;
     using Gone = Removals<K, V>;
 
     /// Readers do without the lock: entries are plain bytes, and hits need not be told one by one.

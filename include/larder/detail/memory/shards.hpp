@@ -7,8 +7,8 @@
 #define LARDER_DETAIL_MEMORY_SHARDS_HPP
 
 #include <larder/clock.hpp>
+#include <larder/detail/memory/bounds.hpp>
 #include <larder/detail/memory/entry_head.hpp>
-#include <larder/detail/memory/entry_slab.hpp>
 #include <larder/detail/memory/key_probe.hpp>
 #include <larder/detail/memory/room.hpp>
 #include <larder/detail/memory/shard.hpp>
@@ -26,14 +26,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <stdexcept>
-#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -58,6 +55,7 @@ struct Alone {
 template <class K, class V, class C, class KeyHash, class KeyEqual, class Eviction>
 class Shards {
 public:
+    using Key = K;
     using Shard = detail::Shard<K, V, KeyHash, KeyEqual, Eviction>;
     using Instant = typename Shard::Instant;
     using Gone = typename Shard::Gone;
@@ -67,16 +65,7 @@ public:
 
     /// @throws std::invalid_argument  naming the option that makes no sense, and its value
     Shards(MemoryStoreOptions<K, V> options, C clock_given)
-        : clock{std::move(clock_given)},
-          options_{std::move(options)},
-          room_{capacity(options_), options_.max_weight},
-          time_{clock.now()},
-          shards_(count(options_, room_.capacity())),
-          mask_{shards_.size() - 1} {
-        for (Shard& shard : shards_) {
-            shard.expect(room_.capacity() / shards_.size());
-        }
-    }
+        : Shards{Bounds{options}, std::move(options), std::move(clock_given)} {}
 
     template <class Q>
     [[nodiscard]] static KeyProbe<Q> probe(const Q& key) {
@@ -85,6 +74,7 @@ public:
     /// The highest bits choose the shard: its index takes the others.
     [[nodiscard]] Shard& of(std::uint64_t hash) noexcept { return shards_[(hash >> 48U) & mask_]; }
     [[nodiscard]] Instant now() const { return clock.now(); }
+    [[nodiscard]] Micros micros(Instant time) const noexcept { return time_.at(time); }
     [[nodiscard]] std::uint64_t next_id() noexcept {
         return ids_.fetch_add(1, std::memory_order_relaxed) + 1;
     }
@@ -156,25 +146,6 @@ public:
         }
     }
 
-    /// One step of a slot, under its lock: `step(shard, slot, found)`, whose answer it gives.
-    template <class Step>
-    decltype(auto) with_slot(const K& key, Create create, Step&& step) {
-        const KeyProbe<K> at = probe(key);
-        Shard& shard = of(at.hash);
-        const Instant time = now();
-        const std::scoped_lock lock{shard.lock};
-        Found found = shard.find(at, time, time_.at(time));
-        Handle slot{shard.slots, key, found.held, time, create};
-        // The entry shows what its slot says, whatever the step does.
-        struct Mirror {
-            Shard& shard;
-            const Found& found;
-            Handle& slot;
-            ~Mirror() { shard.set_refreshing(found, slot->refreshing()); }
-        } const mirror{shard, found, slot};
-        return step(shard, slot, found);
-    }
-
     /// Ends a write whose slot cannot be found, with nothing.
     void give_back(const Ticket& ticket) noexcept {
         each([&](Shard& shard) { shard.slots.give_back(ticket); });
@@ -230,6 +201,18 @@ public:
     TagVersions<> tags{};
 
 private:
+    Shards(const Bounds& bounds, MemoryStoreOptions<K, V> options, C clock_given)
+        : clock{std::move(clock_given)},
+          options_{std::move(options)},
+          room_{bounds.capacity(), bounds.max_weight()},
+          time_{clock.now()},
+          shards_(bounds.shards()),
+          mask_{shards_.size() - 1} {
+        for (Shard& shard : shards_) {
+            shard.expect(room_.capacity() / shards_.size());
+        }
+    }
+
     template <class Q>
     Found find(Shard& shard, const KeyProbe<Q>& at) const {
         const Instant time = now();
@@ -295,40 +278,6 @@ private:
             return 0;
         }
         return value ? (std::max)(options_.weigh(key, *value), std::size_t{1}) : std::size_t{1};
-    }
-
-    static std::size_t capacity(const MemoryStoreOptions<K, V>& options) {
-        if (options.capacity == std::size_t{0}) {
-            throw std::invalid_argument{
-                "larder: MemoryStoreOptions::capacity must be positive, but is 0"};
-        }
-        if ((options.max_weight != 0) != static_cast<bool>(options.weigh)) {
-            throw std::invalid_argument{
-                options.weigh
-                    ? "larder: MemoryStoreOptions::max_weight must be positive where weigh is set, but is 0"
-                    : "larder: MemoryStoreOptions::weigh must be set where max_weight is, which is " +
-                          std::to_string(options.max_weight)};
-        }
-        return options.capacity.value_or(options.max_weight != 0 ? static_cast<std::size_t>(-1)
-                                                                 : std::size_t{100'000});
-    }
-    // A shard that is tiny evicts badly, and more shards than threads can use are a waste; but none may
-    // come to hold more than half of what it could.
-    static std::size_t count(const MemoryStoreOptions<K, V>& options, std::size_t entries) {
-        constexpr std::size_t most = 1024;
-        if (options.shards > most) {
-            throw std::invalid_argument{
-                "larder: MemoryStoreOptions::shards must be at most 1024, but is " +
-                std::to_string(options.shards)};
-        }
-        const std::size_t threads = (std::max)(std::thread::hardware_concurrency(), 1U);
-        const std::size_t wanted =
-            options.shards != 0
-                ? options.shards
-                : std::clamp<std::size_t>(entries / 512, 1, (std::min)(16 * threads, most));
-        const std::size_t needed = (std::min)(entries / (EntrySlab::most / 2) + 1, 4 * most);
-        return (std::max)(options.shards != 0 ? std::bit_ceil(wanted) : std::bit_floor(wanted),
-                          std::bit_ceil(entries == static_cast<std::size_t>(-1) ? 1 : needed));
     }
 
     const MemoryStoreOptions<K, V> options_;

@@ -25,7 +25,7 @@ LARDER_NS_BEGIN
 namespace detail {
 
 /// The slots that somebody has in hand; all others take no room. Not synchronised. Rule S19.
-template <class K, class V, class KeyHash, class KeyEqual>
+template <class K, class KeyHash, class KeyEqual>
 class SlotTable {
     struct Row {
         SlotState state{};
@@ -84,22 +84,21 @@ public:
         SlotState* operator->() noexcept { return &state(); }
 
         /// The flight of the lease that the slot shows, if it shows one. Rule S10.
-        [[nodiscard]] std::shared_ptr<Flight<V>> flight() const {
-            return at_ != table_.end() && at_->second.state.lease() != 0
-                       ? std::static_pointer_cast<Flight<V>>(at_->second.flight)
-                       : nullptr;
+        [[nodiscard]] std::shared_ptr<AnyFlight> flight() const {
+            return at_ != table_.end() && at_->second.state.lease() != 0 ? at_->second.flight
+                                                                         : nullptr;
         }
 
-        /// Asks the slot as `ask(state, held, id)` for a lease, and hands out what it answers.
-        /// Whoever held a lease before is on its own.
+        /// Asks the slot for a lease, and hands out what it answers. Whoever held a lease before is
+        /// on its own.
         ///
         /// @param lease    the caller's, if the answer is `lead`
         /// @param lead     its flight, likewise
         /// @param opening  says the rest
-        template <class Ask>
-        void hand_out(Held held, const Lease& lease, AnyLead&& lead, Ask&& ask,
+        template <class V>
+        void hand_out(Held held, const Lease& lease, AnyLead&& lead, SlotState::Ask ask,
                       Opening<V>& opening) {
-            opening.slot = ask(state(), held, lease.id);
+            opening.slot = (state().*ask)(held, lease.id);
             switch (opening.slot) {
                 case Slot::lead:
                     opening.lease = lease;

@@ -41,6 +41,9 @@ class SlotState {
 public:
     using Instant = std::chrono::steady_clock::time_point;
 
+    /// A step that may hand out a lease: `open`, `open_refresh`, `force_refresh`.
+    using Ask = Slot (SlotState::*)(Held, std::uint64_t);
+
     /// A slot holds at most this many tickets by name.
     static constexpr std::size_t most_tickets = 32;
 
