@@ -98,7 +98,8 @@ public:
     [[nodiscard]] const std::optional<std::size_t>& total() const noexcept { return total_; }
 
 protected:
-    WarmQueue(const WarmOptions& options, std::optional<std::size_t> total) noexcept
+    // A condition variable for any lock takes memory.
+    WarmQueue(const WarmOptions& options, std::optional<std::size_t> total)
         : options_{options}, total_{total} {}
     ~WarmQueue() = default;
 
