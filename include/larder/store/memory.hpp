@@ -246,19 +246,10 @@ public:
 
     /// A value that could not be stored is withdrawn.
     detail::Filled fill(const K& key, const detail::Lease& lease, std::optional<V> value,
-                        detail::CopyTerms terms) {
-        try {
-            std::unique_ptr<detail::TagMarks> marks = shards_->tags.mark(terms.tags, lease.epoch);
-            const auto changed =
-                shards_->change(key, std::move(value), terms.life, std::move(marks),
-                                {SlotChange::By::load, lease.id});
-            return {changed.stored, changed.tags_stand};
-        } catch (...) {
-            try {
-                withdraw(key, lease);
-            } catch (...) {}  // it ends with its load
-            throw;
-        }
+                        const detail::CopyTerms& terms) {
+        const auto changed = shards_->settle(key, std::move(value), terms, lease.epoch,
+                                             {SlotChange::By::load, lease.id});
+        return {changed.stored, changed.tags_stand};
     }
     /// The load failed: whatever copy there is stays.
     void release(const K& key, const detail::Lease& lease) {
@@ -266,13 +257,7 @@ public:
         step->release(lease.id);
     }
     /// The load answered, and its answer is not kept: no older copy may hide it.
-    void withdraw(const K& key, const detail::Lease& lease) {
-        Gone gone = shards_->removals();
-        Step step{*shards_, key, Create::no};
-        if (step->withdraw(lease.id) == detail::Effect::erase) {
-            step.shard().remove(step.found(), RemovalCause::erased, gone);
-        }
-    }
+    void withdraw(const K& key, const detail::Lease& lease) { shards_->withdraw(key, lease.id); }
     /// A writer begins: whatever copy there is goes.
     [[nodiscard]] detail::Ticket begin_write(const K& key, Ttl life) {
         const detail::Ticket ticket{shards_->next_id(), shards_->tags.now()};
@@ -293,19 +278,13 @@ public:
     }
     /// A value that could not be stored leaves nothing.
     bool finish_write(const K& key, const detail::Ticket& ticket, detail::Finish how,
-                      std::optional<V> value, detail::CopyTerms terms) {
-        try {
-            std::unique_ptr<detail::TagMarks> marks = shards_->tags.mark(terms.tags, ticket.epoch);
-            const bool leaves = how == detail::Finish::value && terms.kept();
-            return shards_
-                       ->change(key, std::move(value), terms.life, std::move(marks),
-                                {SlotChange::By::write, ticket.id, leaves})
-                       .stood ||
-                   !detail::equals_itself<KeyEqual>(key);
-        } catch (...) {
-            shards_->give_back(ticket);
-            throw;
-        }
+                      std::optional<V> value, const detail::CopyTerms& terms) {
+        const bool leaves = how == detail::Finish::value && terms.kept();
+        return shards_
+                   ->settle(key, std::move(value), terms, ticket.epoch,
+                            {SlotChange::By::write, ticket.id, leaves})
+                   .stood ||
+               !detail::equals_itself<KeyEqual>(key);
     }
 
     /// A whole write in one step, where the database answers at once: `record(step)` decides, and calls

@@ -38,7 +38,7 @@ public:
 
     /// In how many shards: a power of two. One that is tiny evicts badly, and more than threads can use
     /// are a waste; but none may come to hold more than half of what it could.
-    [[nodiscard]] std::size_t shards() const noexcept {
+    [[nodiscard, gnu::noinline]] std::size_t shards() const noexcept {
         const std::size_t threads = (std::max)(std::thread::hardware_concurrency(), 1U);
         const std::size_t wanted = shards_ != 0
                                        ? std::bit_ceil(shards_)
@@ -52,8 +52,8 @@ private:
     static constexpr std::size_t most = 1024;
     static constexpr auto unbounded = static_cast<std::size_t>(-1);
 
-    Bounds(const std::optional<std::size_t>& capacity, std::size_t max_weight, bool weighs,
-           std::size_t shards)
+    [[gnu::noinline]] Bounds(const std::optional<std::size_t>& capacity, std::size_t max_weight,
+                             bool weighs, std::size_t shards)
         : capacity_{capacity.value_or(max_weight != 0 ? unbounded : 100'000)},
           max_weight_{max_weight},
           shards_{shards} {

@@ -24,15 +24,17 @@ struct EntryType {
     std::size_t size;                                  ///< of an entry
     EntryHead* (*make)(void* at);                      ///< a new one, of nothing
     std::uint64_t (*hash)(const EntryHead&) noexcept;  ///< of its key
+    void (*clear)(EntryHead&) noexcept;                ///< destroys what is in it
 
     /// Of entries like `E`, which begins with an `EntryHead`.
     template <class E>
     static const EntryType& of() noexcept {
-        static constexpr EntryType type{sizeof(E),
-                                        [](void* at) -> EntryHead* { return ::new (at) E; },
-                                        [](const EntryHead& head) noexcept {
-                                            return static_cast<const E&>(head).hash_of_key();
-                                        }};
+        static constexpr EntryType type{
+            sizeof(E), [](void* at) -> EntryHead* { return ::new (at) E; },
+            [](const EntryHead& head) noexcept {
+                return static_cast<const E&>(head).hash_of_key();
+            },
+            [](EntryHead& head) noexcept { static_cast<E&>(head).clear(); }};
         return type;
     }
 };
@@ -48,6 +50,13 @@ public:
 
     explicit EntrySlab(const EntryType& type) noexcept
         : type_{type}, chunks_{type.size << chunk_bits_} {}
+    EntrySlab(const EntrySlab&) = delete;
+    EntrySlab& operator=(const EntrySlab&) = delete;
+    ~EntrySlab() {
+        for (EntryId id = 1; id < end_; ++id) {
+            type_.clear(head(id));
+        }
+    }
 
     /// Says how many entries it may come to hold, before it holds any. A chunk costs some eighty bytes
     /// of the allocator's, and half of the last one is waste: their sum is least about here.

@@ -6,95 +6,94 @@
 #ifndef LARDER_DETAIL_MEMORY_REMOVALS_HPP
 #define LARDER_DETAIL_MEMORY_REMOVALS_HPP
 
+#include <larder/detail/memory/any_removals.hpp>
 #include <larder/detail/memory/cell.hpp>
+#include <larder/detail/memory/entry_head.hpp>
 #include <larder/detail/memory/room.hpp>
-#include <larder/detail/memory/room_in_hand.hpp>
 #include <larder/store/memory_options.hpp>
 #include <larder/version.hpp>
 
 #include <cstddef>
+#include <list>
 #include <memory>
 #include <optional>
 #include <type_traits>
-#include <utility>
-#include <vector>
 
 LARDER_NS_BEGIN
 
 namespace detail {
 
-/// Takes what leaves, and its room; reports and destroys it when it goes itself: make it before the lock
-/// is taken.
-template <class K, class V>
-class Removals {
+/// Reports what left and destroys it when it goes itself: make it before the lock is taken.
+///
+/// @tparam Entry  what a `StoredEntry` is
+template <class Entry>
+class Removals final : public AnyRemovals {
+    using K = typename Entry::Key;
+    using V = typename Entry::Value;
+
 public:
     /// @param options  tells whom to report to; outlives this, as `whole_room` does
     Removals(const MemoryStoreOptions<K, V>& options, Room& whole_room) noexcept
-        : room{whole_room}, options_{options} {}
+        : AnyRemovals{whole_room}, options_{options} {}
     Removals(const Removals&) = delete;
     Removals& operator=(const Removals&) = delete;
-    ~Removals() {
+    [[gnu::noinline]] ~Removals() {
         room.give_back();
-        report(first_);
-        for (const Left& left : more_) {
-            report(left);
-        }
-        if (key_ != nullptr) {
-            report(*key_, value_, cause_);
+        if (options_.on_removal) {
+            report();
         }
     }
 
-    /// Room in here for an entry; for the first there always is.
-    ///
-    /// @throws std::bad_alloc  in which case nothing has changed
-    void reserve() {
-        if (kept() && first_.key && more_.size() == more_.capacity()) {
-            more_.reserve(2 * more_.capacity() + 1);
+    void reserve() override {
+        if (kept() && first_.key && spare_.empty()) {
+            spare_.emplace_back();
         }
     }
-    /// Room for so many entries, or, where there is no memory, for one; of nothing in here as yet.
-    ///
-    /// @returns for how many
-    std::size_t reserve_some(std::size_t wanted) noexcept {
-        if (kept()) {
-            try {
-                more_.reserve(wanted);
-            } catch (...) {
-                return 1;
+    std::size_t reserve_some(std::size_t wanted) noexcept override {
+        if (!kept()) {
+            return wanted;
+        }
+        std::size_t room_for = 1;
+        try {
+            for (; room_for < wanted; ++room_for) {
+                spare_.emplace_back();
             }
-        }
-        return wanted;
+        } catch (...) {}
+        return room_for;
     }
-    /// An entry that left, in room that is reserved.
-    void add(Kept<K>&& key, std::optional<Kept<V>>&& value, RemovalCause cause) noexcept {
+    void add(EntryHead& entry, RemovalCause cause) noexcept override {
         if (!kept()) {
             return;
         }
-        if (!first_.key) {
-            first_.key.emplace(std::move(key));
-            first_.value = std::move(value);
-            first_.cause = cause;
-        } else {
-            more_.push_back({std::move(key), std::move(value), cause});
+        Left* left = &first_;
+        if (first_.key) {
+            more_.splice(more_.end(), spare_, spare_.begin());
+            left = &more_.back();
+        }
+        auto& its = static_cast<Entry&>(entry);
+        left->key.emplace(its.key.take());
+        left->take(its, cause);
+    }
+    /// The value of an entry that stays; once at most.
+    void add_value(const K& key, Entry& entry, RemovalCause cause) noexcept {
+        if (kept()) {
+            key_ = std::addressof(key);
+            replaced_.take(entry, cause);
         }
     }
-    /// A value whose entry stays.
-    void add(const K& key, std::optional<Kept<V>>&& value, RemovalCause cause) noexcept {
-        if (!kept()) {
-            return;
-        }
-        key_ = std::addressof(key);
-        cause_ = cause;
-        value_ = std::move(value);
-    }
-
-    RoomInHand room;
 
 private:
     struct Left {
         std::optional<Kept<K>> key{};
         std::optional<Kept<V>> value{};
         RemovalCause cause{};
+
+        void take(Entry& entry, RemovalCause why) noexcept {
+            if (entry.state().has_value()) {
+                value.emplace(entry.value.take());
+            }
+            cause = why;
+        }
     };
 
     // Plain bytes that nobody asked for need not be kept.
@@ -102,26 +101,31 @@ private:
         return !std::is_trivially_destructible_v<Kept<K>> ||
                !std::is_trivially_destructible_v<Kept<V>> || options_.on_removal;
     }
-    void report(const Left& left) const noexcept {
-        if (left.key) {
-            report(shown<K>(*left.key), left.value, left.cause);
+    void report() const noexcept {
+        if (first_.key) {
+            report(shown<K>(*first_.key), first_);
+        }
+        for (const Left& left : more_) {
+            report(shown<K>(*left.key), left);
+        }
+        if (key_ != nullptr) {
+            report(*key_, replaced_);
         }
     }
-    void report(const K& key, const std::optional<Kept<V>>& value,
-                RemovalCause cause) const noexcept {
-        if (value && options_.on_removal) {
+    [[gnu::noinline]] void report(const K& key, const Left& left) const noexcept {
+        if (left.value) {
             try {
-                options_.on_removal(key, shown<V>(*value), cause);
+                options_.on_removal(key, shown<V>(*left.value), left.cause);
             } catch (...) {}
         }
     }
 
     const MemoryStoreOptions<K, V>& options_;
     Left first_{};  // most often the only one
-    std::vector<Left> more_{};
+    std::list<Left> more_{};
+    std::list<Left> spare_{};
     const K* key_ = nullptr;
-    RemovalCause cause_{};
-    std::optional<Kept<V>> value_{};
+    Left replaced_{};  // a value, of this key
 };
 
 }  // namespace detail

@@ -35,7 +35,7 @@ public:
         : ShardStep{shards, Shards::probe(key), create, shards.now()} {}
     ShardStep(const ShardStep&) = delete;
     ShardStep& operator=(const ShardStep&) = delete;
-    ~ShardStep() { shard_.set_refreshing(found_, slot_->refreshing()); }
+    [[gnu::noinline]] ~ShardStep() { shard_.set_refreshing(found_, slot_->refreshing()); }
 
     [[nodiscard]] Shard& shard() noexcept { return shard_; }
     /// The entry; who removes it says so in here.
@@ -45,7 +45,7 @@ public:
     SlotState* operator->() noexcept { return slot_.operator->(); }
 
 private:
-    ShardStep(Shards& shards, const KeyProbe<Key>& at, Create create, Instant now)
+    [[gnu::noinline]] ShardStep(Shards& shards, const KeyProbe<Key>& at, Create create, Instant now)
         : shard_{shards.of(at.hash)},
           lock_{shard_.lock},
           found_{shard_.find(at, now, shards.micros(now))},

@@ -12,6 +12,7 @@
 #include <larder/detail/memory/key_probe.hpp>
 #include <larder/detail/memory/room.hpp>
 #include <larder/detail/memory/shard.hpp>
+#include <larder/detail/memory/shard_step.hpp>
 #include <larder/detail/memory/slot_change.hpp>
 #include <larder/detail/memory/store_time.hpp>
 #include <larder/detail/memory/tag_marks.hpp>
@@ -146,6 +147,15 @@ public:
         }
     }
 
+    /// Ends a lease whose load's answer is not kept: no older copy may hide it.
+    void withdraw(const K& key, std::uint64_t lease) {
+        Gone gone = removals();
+        ShardStep<Shards> step{*this, key, Create::no};
+        if (step->withdraw(lease) == Effect::erase) {
+            step.shard().remove(step.found(), RemovalCause::erased, gone);
+        }
+    }
+
     /// Ends a write whose slot cannot be found, with nothing.
     void give_back(const Ticket& ticket) noexcept {
         each([&](Shard& shard) { shard.slots.give_back(ticket); });
@@ -173,12 +183,10 @@ public:
         const KeyProbe<K> at = probe(key);
         Shard& shard = of(at.hash);
         const std::size_t weight = weigh(key, value);
-        Offer<V> offer{{},
-                       cut(life),
-                       std::move(marks),
-                       weight,
-                       life.fresh > Ttl::zero() && equals_itself<KeyEqual>(key),
-                       room_.never_fits(weight)};
+        Offer<V> offer{
+            {cut(life), std::move(marks), weight,
+             life.fresh > Ttl::zero() && equals_itself<KeyEqual>(key), room_.never_fits(weight)},
+            {}};
         if (value) {
             offer.value.emplace(keep<V>(std::move(*value)));
         }
@@ -197,6 +205,17 @@ public:
         }
     }
 
+    /// The end of a load or of a write. A value that could not be stored leaves nothing.
+    Changed settle(const K& key, std::optional<V> value, const CopyTerms& terms, const Epoch& since,
+                   const SlotChange& step) {
+        try {
+            return change(key, std::move(value), terms.life, tags.mark(terms.tags, since), step);
+        } catch (...) {
+            abandon(key, step);
+            throw;
+        }
+    }
+
     const C clock;
     TagVersions<> tags{};
 
@@ -211,6 +230,16 @@ private:
         for (Shard& shard : shards_) {
             shard.expect(room_.capacity() / shards_.size());
         }
+    }
+
+    [[gnu::noinline]] void abandon(const K& key, const SlotChange& step) noexcept {
+        if (step.by == SlotChange::By::write) {
+            give_back({step.id, {}});
+            return;
+        }
+        try {
+            withdraw(key, step.id);
+        } catch (...) {}  // it ends with its load
     }
 
     template <class Q>
@@ -259,7 +288,7 @@ private:
     }
 
     // Makes room in some other shard, when the one that needs it has nothing to give.
-    void evict_elsewhere(const Shard& full) {
+    [[gnu::noinline]] void evict_elsewhere(const Shard& full) {
         for (Shard& shard : shards_) {
             if (&shard != &full) {
                 Gone gone = removals();

@@ -32,6 +32,9 @@ template <class K, class V, class KeyHash>
 struct StoredEntry : EntryHead,
                      KeptHash<!(std::is_trivially_copyable_v<K> && sizeof(K) <= 16 &&
                                 std::is_nothrow_invocable_v<const KeyHash&, const K&>)> {
+    using Key = K;
+    using Value = V;
+
     /// Readers take a copy of it without the lock.
     static constexpr bool by_words =
         std::is_trivially_copyable_v<K> && std::is_trivially_copyable_v<V> &&
@@ -50,6 +53,15 @@ struct StoredEntry : EntryHead,
     void set_hash(std::uint64_t is) noexcept {
         if constexpr (requires { this->hash; }) {
             this->hash = is;
+        }
+    }
+    /// Destroys what is in it.
+    void clear() noexcept {
+        if (this->state().has_value()) {
+            (void)value.take();
+        }
+        if (this->state().listed()) {
+            (void)key.take();
         }
     }
 };

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// What gets into a MemoryStore, but for the value.
+
+#ifndef LARDER_DETAIL_MEMORY_ANY_OFFER_HPP
+#define LARDER_DETAIL_MEMORY_ANY_OFFER_HPP
+
+#include <larder/detail/memory/tag_marks.hpp>
+#include <larder/entry.hpp>
+#include <larder/version.hpp>
+
+#include <cstddef>
+#include <memory>
+
+LARDER_NS_BEGIN
+
+namespace detail {
+
+/// What is known of a value that is to get in.
+struct AnyOffer {
+    Lifetime life;
+    std::unique_ptr<TagMarks> marks;
+    std::size_t weight;
+    bool keepable;    ///< it lives, and could be found again
+    bool never_fits;  ///< it is heavier than the store
+
+    /// Its entry needs an `Extra`.
+    [[nodiscard]] bool has_extra() const noexcept {
+        return marks || life.grace > Ttl::zero() || weight != 0;
+    }
+};
+
+}  // namespace detail
+
+LARDER_NS_END
+
+#endif  // LARDER_DETAIL_MEMORY_ANY_OFFER_HPP
