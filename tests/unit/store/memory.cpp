@@ -138,6 +138,39 @@ TEST_CASE("each removal is told with its cause", "[memory]") {
     CHECK(causes[RemovalCause::cleared] == 2);
 }
 
+TEST_CASE("all that leaves in one step is told, each once", "[memory]") {
+    std::map<int, std::string> told;
+    int times = 0;
+    MemoryStore<int, std::string> store{
+        {.max_weight = 100,
+         .weigh = [](int, const std::string& value) { return value.size(); },
+         .shards = 1,
+         .on_removal =
+             [&](int key, const std::string& value, RemovalCause) {
+                 told.emplace(key, value);
+                 ++times;
+             }}};
+    std::map<int, std::string> given;
+    const auto fill = [&] {
+        for (int key = 0; key < 10; ++key) {
+            const auto at =
+                given.insert_or_assign(key, std::string(10, static_cast<char>('a' + key)));
+            store.put(key, at.first->second, {1h});
+        }
+    };
+    SECTION("evicted for one that is heavy") {
+        fill();
+        store.put(10, std::string(100, 'z'), {1h});
+        CHECK(store.find(10));
+    }
+    SECTION("cleared") {
+        fill();
+        store.clear();
+    }
+    CHECK(told == given);
+    CHECK(times == 10);
+}
+
 TEST_CASE("a scan does not push out what is used again and again", "[memory]") {
     MemoryStore<int, int> store{{.capacity = 100, .shards = 1}};
     for (int round = 0; round < 5; ++round) {
