@@ -203,6 +203,7 @@ TEST_CASE("what the journal has shown is not followed by an older copy", "[behin
     std::atomic<bool> done{false};
     std::atomic<int> last_seen{0};
     std::atomic<long> backwards{0};
+    cache.put(1, 0);  // the reader finds a value from the first
     {
         const std::jthread writer{[&] {
             start.arrive_and_wait();
