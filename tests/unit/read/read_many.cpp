@@ -138,6 +138,24 @@ TEST_CASE("put_many writes the last of duplicates", "[many]") {
     CHECK(cache.get(3) == 30);
 }
 
+TEST_CASE("put_many of nothing asks nobody", "[many]") {
+    struct Strict : Batches {
+        int saves = 0;
+
+        std::vector<bool> save_many(std::span<const larder::Change<int, int>> changes) {
+            ++saves;
+            return std::vector<bool>(changes.size(), true);
+        }
+    };
+    World w;
+    Strict table;
+    WriteThrough cache{w.store, std::ref(table)};
+    cache.put_many(std::map<int, int>{});
+    CHECK(table.saves == 0);
+    cache.put_many({{1, 10}, {2, 20}});
+    CHECK(table.saves == 1);
+}
+
 TEST_CASE("put_many tells what became of each key", "[many]") {
     World w;
     w.table.rows = {{1, 1}, {2, 2}, {3, 3}};

@@ -77,6 +77,9 @@ public:
 
     /// Not atomic: see PartialWrite for what a failure tells.
     void put_many(std::vector<Change<Key, Value>> changes) {
+        if (changes.empty()) {
+            return;  // the repository need not know what to make of no rows
+        }
         changes = last_of_each(std::move(changes));
         std::vector<Key> keys;
         keys.reserve(changes.size());
