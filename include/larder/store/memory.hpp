@@ -154,7 +154,8 @@ public:
     // ---- beyond the plain Store ----
 
     /// Calls `f(const V&)` with the value of a fresh copy, without copying it; false if there is
-    /// none. `f` must not call the store, and keeps others from a part of it: be brief.
+    /// none. `f` must not call the store, nor a policy or journal over it, and keeps others from a part
+    /// of it: be brief.
     template <class Q = K, class F>
     bool visit(const Q& key, F&& f) const {
         bool seen = false;
