@@ -370,6 +370,36 @@ TEST_CASE("a process that begins anew is not refused by its own rows", "[behind]
     }
 }
 
+// Rule W4.
+TEST_CASE("however many changes come, versions do not run ahead of the time of day", "[behind]") {
+    larder::MemoryJournal<int, int> before;
+    std::uint64_t last = 0;
+    for (int i = 0; i < 10'000; ++i) {
+        const std::uint64_t version = before.record({1, i});
+        REQUIRE(version > last);
+        last = version;
+    }
+    larder::MemoryJournal<int, int> after;
+    CHECK(after.record({1, -1}) > last);
+}
+
+// Rule W4.
+TEST_CASE("of two processes the one that writes last wins, over a change that waits, too",
+          "[behind]") {
+    Rows rows;
+    Store mine;
+    Store theirs;
+    WriteBehind cache{mine, std::ref(rows), {}, lazy};
+    WriteBehind other{theirs, std::ref(rows), {}, lazy};
+    cache.put(1, 1);
+    other.put(1, 2);
+    CHECK(other.flush(30s) == 0);
+    cache.put(1, 3);
+    CHECK(cache.flush(30s) == 0);
+    CHECK(rows.load(1) == 3);
+    CHECK(cache.dead_letters().empty());
+}
+
 namespace {
 
 struct Durable : larder::MemoryJournal<int, int> {

@@ -94,11 +94,6 @@ public:
         if (first_fresh_ == nullptr) {
             first_fresh_ = &node;
         }
-        // By the time of day, or an earlier run's rows would be newer than all that is written.
-        // Keys that are pending for a moment need not look at the clock.
-        const auto today = std::chrono::system_clock::now().time_since_epoch();
-        const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(today);
-        versions_ = (std::max)(versions_, static_cast<std::uint64_t>(micros.count()));
     }
     /// The same change takes no part in the order any more.
     void unlink(Node& node) noexcept {
@@ -117,8 +112,14 @@ public:
     [[nodiscard]] Node* oldest() const noexcept { return oldest_; }
     /// The oldest that nobody has claimed yet; null if there is none.
     [[nodiscard]] Node* first_fresh() const noexcept { return first_fresh_; }
-    /// Greater than all that were given in this part.
-    [[nodiscard]] std::uint64_t next_version() noexcept { return ++versions_; }
+    /// Greater than all that were given in this part, and by the time of day, in nanoseconds: or an
+    /// earlier run's rows, or what another process has written meanwhile, would be newer.
+    [[nodiscard]] std::uint64_t next_version() noexcept {
+        const auto today = std::chrono::system_clock::now().time_since_epoch();
+        const auto nanos = std::chrono::duration_cast<std::chrono::nanoseconds>(today);
+        versions_ = (std::max)(versions_ + 1, static_cast<std::uint64_t>(nanos.count()));
+        return versions_;
+    }
 
     std::mutex mutex{};
 
