@@ -111,6 +111,25 @@ TEST_CASE("an entry whose hash has changed can be unlisted all the same", "[memo
     CHECK(pair.fault() == "");
 }
 
+TEST_CASE("a hash that changes its mind harms nothing but itself", "[memory][hash_index]") {
+    std::mt19937_64 random{3};
+    HashIndex index;
+    std::set<EntryId> there;
+    for (EntryId id = 1; id <= 5000; ++id) {
+        index.reserve_one();
+        index.insert(random(), id, [&](EntryId) { return random(); });
+        there.insert(id);
+        if (id % 3 == 0) {
+            const EntryId goes = *there.begin();
+            CHECK((index.erase(random(), goes) || index.erase_anywhere(goes)));
+            there.erase(goes);
+        }
+    }
+    for (const EntryId id : there) {
+        CHECK(index.erase_anywhere(id));
+    }
+}
+
 TEST_CASE("a reader without the lock gives up on a long chain", "[memory][hash_index]") {
     Pair pair;
     auto none = pair.index.alike_unlocked(1);

@@ -22,10 +22,12 @@ LARDER_NS_BEGIN
 
 namespace detail {
 
-/// What a cell holds: the thing itself, or, where moving it could fail, a pointer to it.
+/// What a cell holds: the thing itself, or, where moving it could fail, or where it is large or aligned
+/// to more than a cache line, a pointer to it.
 template <class T>
 using Kept = std::conditional_t<std::is_nothrow_move_constructible_v<T> &&
-                                    std::is_nothrow_move_assignable_v<T>,
+                                    std::is_nothrow_move_assignable_v<T> && sizeof(T) <= 256 &&
+                                    alignof(T) <= 64,
                                 T, std::unique_ptr<T>>;
 
 /// What is kept, made of what it is.

@@ -85,10 +85,10 @@ public:
         return with(graced_bit, is);
     }
     [[nodiscard]] constexpr EntryState with_uses(unsigned uses) const noexcept {
-        return EntryState{(bits_ & ~uses_bits) | uses};
+        return EntryState{(bits_ & ~uses_bits) | (uses & uses_bits)};
     }
     [[nodiscard]] constexpr EntryState with_queue(unsigned queue) const noexcept {
-        return EntryState{(bits_ & ~(std::uint64_t{3} << 8U)) | (std::uint64_t{queue} << 8U)};
+        return EntryState{(bits_ & ~(std::uint64_t{3} << 8U)) | (std::uint64_t{queue & 3U} << 8U)};
     }
 
 private:

@@ -172,11 +172,13 @@ private:
         };
         const __m128i all =
             _mm_packs_epi16(_mm_packs_epi32(four(0), four(1)), _mm_packs_epi32(four(2), four(3)));
-        return static_cast<unsigned>(_mm_movemask_epi8(all)) & ((1U << slots) - 1);
+        const auto alike = static_cast<unsigned>(_mm_movemask_epi8(all));
+        std::atomic_signal_fence(std::memory_order_acquire);
+        return alike & ((1U << slots) - 1);
 #else
         unsigned alike = 0;
         for (std::size_t at = 0; at < slots; ++at) {
-            const std::uint32_t entry = bucket.entries[at].load(std::memory_order_relaxed);
+            const std::uint32_t entry = bucket.entries[at].load(std::memory_order_acquire);
             alike |= static_cast<unsigned>((entry ^ want) <= id_mask) << at;
         }
         return alike;
@@ -292,28 +294,28 @@ private:
             return;
         }
         Bucket& from = *at(split);
+        Bucket& added = *at(buckets_ - 1);
         std::uint32_t rest = from.next.load(std::memory_order_relaxed);
         from.next.store(0, std::memory_order_release);
-        redistribute(from, hash_of);
+        redistribute(from, from, added, hash_of);
         while (rest != 0) {
             Bucket& more = *spare(rest);
             const std::uint32_t next = more.next.load(std::memory_order_relaxed);
-            redistribute(more, hash_of);
+            redistribute(more, from, added, hash_of);
             free_spare(rest);
             rest = next;
         }
     }
-    // Each entry goes to where it belongs now.
+    // Each entry goes to where it belongs now: one of the two, though its hash may have changed its mind.
     template <class HashOf>
-    void redistribute(Bucket& from, HashOf&& hash_of) noexcept {
-        for (auto& entry : from.entries) {
+    void redistribute(Bucket& of, Bucket& from, Bucket& added, HashOf&& hash_of) noexcept {
+        for (auto& entry : of.entries) {
             const std::uint32_t found = entry.load(std::memory_order_relaxed);
             if (found == 0) {
                 continue;
             }
-            const std::uint64_t hash = hash_of(found & id_mask);
-            Bucket& to = *home(hash);
-            if (&to != &from) {
+            Bucket& to = home(hash_of(found & id_mask)) == &added ? added : from;
+            if (&to != &of) {
                 entry.store(0, std::memory_order_release);
                 put(to, found);
             }

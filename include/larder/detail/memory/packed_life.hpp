@@ -18,28 +18,26 @@ LARDER_NS_BEGIN
 namespace detail {
 
 /// How long a copy was fresh in all, in 24 bits: what its age is reckoned from, not when it ends. Exact
-/// up to 34 minutes, and for whole seconds up to 24 days, whole minutes, hours and days; others are cut by
-/// less than a part in thirty thousand.
+/// up to 34 minutes, and for whole seconds up to 24 days, whole minutes, hours and days; others are
+/// longer by less than a part in thirty thousand.
 class PackedLife {
 public:
     static constexpr unsigned bits = 24;
 
     [[nodiscard]] static constexpr std::uint64_t pack(Ttl life) noexcept {
         const auto ms = static_cast<std::uint64_t>(life.count() < 0 ? 0 : life.count());
-        std::size_t cut = units.size() - 1;
+        std::uint64_t packed = join(units.size() - 1, most);
         for (std::size_t unit = units.size(); unit-- > 0;) {
-            if (ms / units[unit] > most) {
-                continue;
+            const std::uint64_t count = (ms + units[unit] - 1) / units[unit];
+            if (count > most) {
+                break;
             }
-            if (ms % units[unit] == 0) {
-                return join(unit, ms / units[unit]);
-            }
-            if (units[unit] < units[cut]) {
-                cut = unit;
+            packed = join(unit, count);
+            if (count * units[unit] == ms) {
+                break;
             }
         }
-        const std::uint64_t count = ms / units[cut];
-        return join(cut, count < most ? count : most);
+        return packed;
     }
     [[nodiscard]] static constexpr Ttl unpack(std::uint64_t packed) noexcept {
         return Ttl{static_cast<Ttl::rep>((packed & most) * units[packed >> count_bits])};

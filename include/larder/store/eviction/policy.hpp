@@ -68,7 +68,7 @@ template <class P>
 concept EvictionPolicy =
     std::default_initializable<P> && std::movable<P> &&
     requires(P& policy, detail::AnyEntries& entries, std::uint32_t id, std::uint64_t hash) {
-        requires P::most_uses <= 7;
+        requires P::most_uses >= 0 && P::most_uses <= 7;
         { policy.insert(entries, id, hash) } noexcept;
         { policy.remove(entries, id) } noexcept;
         { policy.evict(entries) } noexcept -> std::same_as<std::uint32_t>;
