@@ -217,6 +217,7 @@ private:
     std::unique_ptr<Flusher> flusher_;
 };
 
+/// With a journal of the user's own.
 template <class S, class R, class J>
     requires Journal<J>
 WriteBehind(S, R, J, Options = {}, WriteBehindOptions = {}) -> WriteBehind<S, R, J>;

@@ -58,8 +58,9 @@ LARDER_NS_BEGIN
 ///
 /// A key that does not equal itself, such as a NaN, is never kept.
 ///
-/// Keys and values that are trivially copyable, of at most 128 bytes together, are read without a
-/// lock, and `visit` then shows a copy.
+/// Where the key is a number, an enumeration or an array of such, compared by ==, and the value is
+/// trivially copyable and no pointer, both of at most 128 bytes together, reads take no lock, and `visit`
+/// shows a copy: what a member of it points to may have left meanwhile.
 ///
 /// @tparam C         where the time comes from. An expiry is as exact as its `now`, to the microsecond;
 ///                   a hit takes `recent`, where the clock has that: of SteadyClock, less than a

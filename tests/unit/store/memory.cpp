@@ -7,9 +7,11 @@
 
 #include <larder/larder.hpp>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <functional>
 #include <limits>
@@ -329,6 +331,66 @@ TEST_CASE("a key that does not equal itself costs nothing", "[memory]") {
         store.put(key, key, hour);
     }
     CHECK(store.size() == 4);
+}
+
+namespace {
+struct alignas(256) Wide {
+    int is = 0;
+};
+struct Huge {
+    std::array<char, 5000> bytes{};
+};
+}  // namespace
+
+TEST_CASE("values may have any size and alignment", "[memory]") {
+    MemoryStore<int, Wide> wide{{.capacity = 100}};
+    MemoryStore<int, Huge> huge{{.capacity = 100}};
+    for (int key = 0; key < 200; ++key) {
+        wide.put(key, Wide{key}, hour);
+        huge.put(key, Huge{{static_cast<char>(key % 100)}}, hour);
+    }
+    CHECK(wide.size() == 100);
+    int seen = 0;
+    for (int key = 0; key < 200; ++key) {
+        wide.visit(key, [&](const Wide& value) {
+            CHECK(reinterpret_cast<std::uintptr_t>(&value) % alignof(Wide) == 0);
+            CHECK(value.is == key);
+            ++seen;
+        });
+        huge.visit(key, [&](const Huge& value) { CHECK(value.bytes[0] == key % 100); });
+    }
+    CHECK(seen == 100);
+}
+
+TEST_CASE("only what follows no pointer is read without the lock", "[memory]") {
+    using larder::detail::StoredEntry;
+    using Same = std::equal_to<>;
+    enum class Number : std::uint8_t {};
+    STATIC_REQUIRE(StoredEntry<int, double, larder::Hash<int>, Same>::by_words);
+    STATIC_REQUIRE(StoredEntry<Number, std::array<int, 4>, larder::Hash<Number>, Same>::by_words);
+    using Name = std::array<char, 16>;
+    STATIC_REQUIRE(StoredEntry<Name, int, larder::Hash<Name>, std::equal_to<Name>>::by_words);
+    // A key that is compared by what it points to, a comparison of one's own, a value that points.
+    using View = std::string_view;
+    STATIC_REQUIRE_FALSE(StoredEntry<View, int, larder::Hash<View>, Same>::by_words);
+    STATIC_REQUIRE_FALSE(StoredEntry<const int*, int, std::hash<const int*>, Same>::by_words);
+    STATIC_REQUIRE_FALSE(StoredEntry<int, int, larder::Hash<int>, std::less<>>::by_words);
+    STATIC_REQUIRE_FALSE(StoredEntry<int, int*, larder::Hash<int>, Same>::by_words);
+}
+
+namespace {
+struct Narrow {
+    unsigned operator()(int key) const noexcept { return static_cast<unsigned>(key) * 2654435761U; }
+};
+}  // namespace
+
+TEST_CASE("a hash of few bits fills all shards", "[memory]") {
+    MemoryStore<int, int, larder::SteadyClock, Narrow> store{{.capacity = 2'100'000, .shards = 64}};
+    for (int key = 0; key < 1'100'000; ++key) {
+        store.put(key, key, hour);
+    }
+    CHECK(store.size() == 1'100'000);  // more than one shard could hold
+    CHECK(store.stats().evictions == 0);
 }
 
 TEST_CASE("time may stand anywhere", "[memory]") {

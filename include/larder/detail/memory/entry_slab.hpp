@@ -60,9 +60,15 @@ public:
 
     /// Says how many entries it may come to hold, before it holds any. A chunk costs some eighty bytes
     /// of the allocator's, and half of the last one is waste: their sum is least about here.
+    ///
+    /// @param share  more than `most`: nobody knows
     void expect(std::size_t share) noexcept {
-        const auto bits = static_cast<unsigned>(std::bit_width(5 * (std::min)(share, most)) / 2);
-        chunk_bits_ = std::clamp(bits, 4U, 10U);
+        constexpr std::size_t largest = 16'384;  // bytes
+        const std::size_t entries = share > most ? 2'048 : share;
+        chunk_bits_ = std::clamp(static_cast<unsigned>(std::bit_width(5 * entries) / 2), 4U, 10U);
+        while (chunk_bits_ > 2 && type_.size << chunk_bits_ > largest) {
+            --chunk_bits_;
+        }
         chunks_.resize_chunks(type_.size << chunk_bits_);
     }
 

@@ -43,7 +43,8 @@ struct Offer : AnyOffer {
 enum class Look : std::uint8_t {
     hit,
     miss,
-    unsettled,  ///< it met a writer, or there is more to it: take the lock
+    unsettled,  ///< it met a writer: again, or take the lock
+    intricate,  ///< there is more to it: take the lock
 };
 
 /// Thread safety: none of its own, but for `look`. Hold `lock` for every other call.
@@ -57,7 +58,7 @@ class Shard : public ShardCore<Eviction> {
 public:
     using Found = typename Base::Found;
     using Instant = typename Base::Instant;
-    using Entry = StoredEntry<K, V, KeyHash>;
+    using Entry = StoredEntry<K, V, KeyHash, KeyEqual>;
     using Slots = SlotTable<K, KeyHash, KeyEqual>;
     using Gone = Removals<Entry>;
     using Base::lock;
@@ -88,7 +89,7 @@ public:
                 continue;
             }
             if (!state.fresh(now) || state.needs_lock()) [[unlikely]] {
-                return Look::unsettled;
+                return Look::intricate;
             }
             entry.used(state, Eviction::most_uses);
             const Remaining remaining = StoreTime::remaining(state.fresh_until(), now);

@@ -115,6 +115,10 @@ public:
     ///
     /// @returns where to go on; 0: all are gone
     EntryId clear(EntryId from, AnyRemovals& gone) noexcept {
+        if (size_ == 0) {
+            eviction_.clear();
+            return 0;
+        }
         std::size_t room = gone.reserve_some((std::min)(size_, std::size_t{1024}));
         for (EntryId id = from; id < slab_.end(); ++id) {
             if (!slab_.head(id).state().listed()) {

@@ -70,7 +70,7 @@ public:
 
     template <class Q>
     [[nodiscard]] static KeyProbe<Q> probe(const Q& key) {
-        return {key, KeyHash{}(key)};
+        return {key, hash_bits<KeyHash>(key)};
     }
     /// The highest bits choose the shard: its index takes the others.
     [[nodiscard]] Shard& of(std::uint64_t hash) noexcept { return shards_[(hash >> 48U) & mask_]; }
@@ -109,7 +109,7 @@ public:
                     see(value, remaining, life, false);
                 });
             }
-            if (look != Look::unsettled) [[likely]] {
+            if (look == Look::hit || look == Look::miss) [[likely]] {
                 looks_.add(look == Look::hit ? 0 : 1);
                 return look == Look::hit;
             }
@@ -201,6 +201,7 @@ public:
             if (room) {
                 return changed;
             }
+            gone.room.give_back();  // it may be all that is missing
             evict_elsewhere(shard);
         }
     }
@@ -289,14 +290,14 @@ private:
 
     // Makes room in some other shard, when the one that needs it has nothing to give.
     [[gnu::noinline]] void evict_elsewhere(const Shard& full) {
-        for (Shard& shard : shards_) {
-            if (&shard != &full) {
-                Gone gone = removals();
-                const Instant time = now();
-                const std::scoped_lock lock{shard.lock};
-                if (shard.evict_one(time_.at(time), gone)) {
-                    return;
-                }
+        const auto from = static_cast<std::size_t>(&full - shards_.data());
+        for (std::size_t n = 1; n <= mask_; ++n) {
+            Shard& shard = shards_[(from + n) & mask_];
+            Gone gone = removals();
+            const Instant time = now();
+            const std::scoped_lock lock{shard.lock};
+            if (shard.evict_one(time_.at(time), gone)) {
+                return;
             }
         }
         std::this_thread::yield();  // all room is taken by entries about to be stored

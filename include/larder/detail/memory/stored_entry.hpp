@@ -8,10 +8,13 @@
 
 #include <larder/detail/memory/cell.hpp>
 #include <larder/detail/memory/entry_head.hpp>
+#include <larder/detail/memory/key_probe.hpp>
 #include <larder/version.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <type_traits>
 
 LARDER_NS_BEGIN
@@ -26,19 +29,32 @@ struct KeptHash {
 template <>
 struct KeptHash<false> {};
 
+/// Comparing such keys looks at nothing but their bytes.
+template <class K>
+inline constexpr bool plain_key = std::is_arithmetic_v<K> || std::is_enum_v<K>;
+template <class T, std::size_t N>
+inline constexpr bool plain_key<std::array<T, N>> = plain_key<T>;
+
+/// They are compared by ==.
+template <class K, class KeyEqual>
+inline constexpr bool plainly_equal =
+    std::is_same_v<KeyEqual, std::equal_to<>> || std::is_same_v<KeyEqual, std::equal_to<K>>;
+
 /// A head, a key and a value. The key is there while the state says `listed`, the value while it says
 /// `has_value`.
-template <class K, class V, class KeyHash>
+template <class K, class V, class KeyHash, class KeyEqual>
 struct StoredEntry : EntryHead,
                      KeptHash<!(std::is_trivially_copyable_v<K> && sizeof(K) <= 16 &&
                                 std::is_nothrow_invocable_v<const KeyHash&, const K&>)> {
     using Key = K;
     using Value = V;
 
-    /// Readers take a copy of it without the lock.
-    static constexpr bool by_words =
-        std::is_trivially_copyable_v<K> && std::is_trivially_copyable_v<V> &&
-        std::is_same_v<Kept<K>, K> && std::is_same_v<Kept<V>, V> && sizeof(K) + sizeof(V) <= 128;
+    /// Readers take a copy of it without the lock. What a pointer in it shows may be gone by then, so that
+    /// of a key none is followed, and a value is none.
+    static constexpr bool by_words = plain_key<K> && plainly_equal<K, KeyEqual> &&
+                                     std::is_trivially_copyable_v<V> && !std::is_pointer_v<V> &&
+                                     std::is_same_v<Kept<K>, K> && std::is_same_v<Kept<V>, V> &&
+                                     sizeof(K) + sizeof(V) <= 128;
 
     Cell<K, by_words> key{};
     Cell<V, by_words> value{};
@@ -47,7 +63,7 @@ struct StoredEntry : EntryHead,
         if constexpr (requires { this->hash; }) {
             return this->hash;
         } else {
-            return KeyHash{}(key.get());
+            return hash_bits<KeyHash>(key.get());
         }
     }
     void set_hash(std::uint64_t is) noexcept {
