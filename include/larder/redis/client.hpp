@@ -75,6 +75,10 @@ struct ClientStats {
 /// is back. A server that answers READONLY, LOADING or MASTERDOWN has changed its role: all
 /// connections are opened anew, at most once in `breaker`, since its name may lead elsewhere now.
 ///
+/// A server that gives no further connection is not one that failed: calls go over those that it
+/// gave, but for those that block. A connection that was not used for ten seconds is closed by the
+/// next call over any.
+///
 /// In a child after fork() it opens connections of its own.
 ///
 /// Thread safety: all members may run concurrently.
@@ -252,7 +256,7 @@ private:
             probe(process, call);
         }
         if (bulk || blocks) {
-            process.run_alone(call, bulk);
+            process.run_alone(call, bulk, blocks);
         } else {
             process.run(call);
         }
@@ -269,7 +273,8 @@ private:
         detail::Call call = call_of(pipeline, replies, time);
         call.sent = partly;
         ask(process, call, std::chrono::steady_clock::now());
-        process.run_alone(call, is_bulk(pipeline));
+        process.run_alone(call, is_bulk(pipeline),
+                          detail::PipelineAccess::blocks(pipeline).count() > 0);
         throw_failure(process, call);
     }
 

@@ -53,7 +53,7 @@ struct ClientOptions {
     /// How many connections callers share, at the most. They are opened when they are needed: one a
     /// caller, if there are few callers or the server is far; else a crowd shares one. A caller whose
     /// large reply takes its time has one to itself until that has come.
-    std::size_t connections{16};
+    std::size_t connections{8};
 
     /// A pipeline of more bytes, or of more than 512 commands, has a connection of its own.
     std::size_t bulk{64 * 1024};

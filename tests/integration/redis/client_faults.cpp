@@ -654,3 +654,79 @@ TEST_CASE("every address of a name is tried", "[redis][faults]") {
     options.host = "no.such.host.invalid";
     CHECK_THROWS_AS(Client{options}.command("PING"), ConnectError);
 }
+
+TEST_CASE("a server that gives no further connection serves over those that it gave",
+          "[redis][faults]") {
+    const RedisServer server{{"--maxclients", "4"}};
+    for (const char* const name : {"", "shop"}) {
+        ClientOptions options;
+        options.port = server.port();
+        options.name = name;
+        options.command_timeout = 20s;
+        const Client client{options};
+        constexpr int count = 16;
+        std::atomic<int> served{0};
+        std::atomic<int> lost{0};
+        {
+            std::latch begin{count};
+            std::vector<std::jthread> all;
+            for (int t = 0; t < count; ++t) {
+                all.emplace_back([&] {
+                    begin.arrive_and_wait();
+                    for (int i = 0; i < 500; ++i) {
+                        try {
+                            client.command("INCR", "n");
+                            if (i % 50 == 0) {
+                                Pipeline alone;
+                                alone.bulk().command("INCR", "n");
+                                lost += client.run_one(alone).is_error() ? 1 : 0;
+                            }
+                            ++served;
+                        } catch (const larder::Error&) {
+                            ++lost;
+                        }
+                    }
+                });
+            }
+        }
+        CHECK(lost == 0);
+        CHECK(served == count * 500);
+        // Others are tried for once in a while, and not by every call.
+        CHECK(client.stats().connects < count * 100);
+        CHECK(client.breaker() == Breaker::closed);
+        CHECK(client.in_hand() == larder::redis::detail::ClientInHand{});
+        CHECK(client.command("GETDEL", "n").text() == std::to_string(count * 510));
+    }
+}
+
+TEST_CASE("that a server gives no connection at all is no reply", "[redis][faults]") {
+    const RedisServer server{{"--maxclients", "1"}};
+    ClientOptions options = options_for(server, false);
+    options.breaker = 1ms;
+    options.max_breaker = 1ms;
+    const Client holds{options};
+    const auto end = steady::now() + 10s;
+    for (bool held = false; !held && steady::now() < end;) {
+        try {
+            held = holds.command("PING").text() == "PONG";
+        } catch (const NoReply&) {
+            std::this_thread::sleep_for(2ms);
+        }
+    }
+    int told = 0;
+    for (const char* const password : {"", "secret"}) {
+        options.password = password;
+        const Client client{options};
+        for (int i = 0; i < 20; ++i) {
+            try {
+                client.command("GET", "k");
+                FAIL("served");
+            } catch (const NoReply& error) {
+                const std::string_view text{error.what()};
+                told += text.find("max number of clients") != text.npos ? 1 : 0;
+            }
+            std::this_thread::sleep_for(3ms);
+        }
+    }
+    CHECK(told > 0);
+}

@@ -13,6 +13,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -26,6 +27,7 @@ using larder::redis::detail::Call;
 using larder::redis::detail::ClientInHand;
 using larder::redis::detail::Multiplexer;
 using larder::redis::detail::ProcessConnections;
+using larder::redis::detail::ScopedCount;
 using larder::redis::detail::Server;
 using larder::redis::detail::time_point;
 using larder_test::FakeServer;
@@ -53,6 +55,7 @@ extern "C" int sched_yield() noexcept {
 
 namespace {
 
+constexpr std::string_view ping = "*1\r\n$4\r\nPING\r\n";
 constexpr std::string_view get = "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
 
 template <class Met>
@@ -79,6 +82,8 @@ public:
     void hold() { holds_ = true; }
     void let_go() { holds_ = false; }
 
+    [[nodiscard]] std::size_t open() const { return open_; }
+
     [[nodiscard]] std::size_t seen() const {
         std::size_t all = 0;
         for (const auto& one : seen_) {
@@ -100,7 +105,12 @@ public:
 
 private:
     void serve(const Peer& peer) {
+        const ScopedCount counted{open_};
         for (std::string bytes = peer.read(); !bytes.empty(); bytes = peer.read()) {
+            if (bytes == ping) {  // whether it is served
+                peer.write("+PONG\r\n");
+                continue;
+            }
             const auto count =
                 static_cast<std::size_t>(std::count(bytes.begin(), bytes.end(), '*'));
             seen_.at(peer.number()) += count;
@@ -115,6 +125,7 @@ private:
     }
 
     std::atomic<bool> holds_{false};
+    std::atomic<std::size_t> open_{0};
     std::array<std::atomic<std::size_t>, 64> seen_{};
     FakeServer server_{[this](const Peer& peer) { serve(peer); }};
 };
@@ -200,7 +211,7 @@ TEST_CASE("nobody waits for a batch while batches take long and there are connec
     ProcessConnections process{options, 64};
     const time_point start = steady::now() + 1h;
     for (int i = 0; i < 16; ++i) {
-        process.server.pace.took(start - 1ms, start, 1);
+        process.server.pace.took(start - 2ms, start, 1);
     }
     CHECK(meet(server, process, 16, 16, start) == ones(16, 1));
     const Seen crowded = meet(server, process, 20, 16, start);
@@ -216,11 +227,11 @@ TEST_CASE("a batch that is under way for long is not joined", "[redis]") {
     const time_point start = steady::now() + 1h;
     server.hold();
     std::vector<std::jthread> all;
-    // Each comes a millisecond after the one before.
+    // Each comes two milliseconds after the one before.
     for (int i = 0; i < 12; ++i) {
         const std::size_t seen = server.seen();
         all.emplace_back([&, i] {
-            OneCall one{start + i * 1ms};
+            OneCall one{start + i * 2ms};
             process.run(one.call);
         });
         until([&] { return server.seen() > seen; });
@@ -244,18 +255,31 @@ TEST_CASE("a crowd finds out that batches take long", "[redis]") {
     options.connections = 1;
     options.command_timeout = 60s;
     ProcessConnections process{options, 1};
-    std::atomic<bool> ending{false};
     std::vector<std::jthread> all;
     for (int t = 0; t < 4; ++t) {
-        all.emplace_back([&] {
-            while (!ending) {
+        all.emplace_back([&](const std::stop_token& stop) {
+            while (!stop.stop_requested()) {
                 OneCall one{steady::now()};
                 process.run(one.call);
             }
         });
     }
     until([&] { return !process.server.pace.quick(steady::now()); });
-    ending = true;
+}
+
+TEST_CASE("connections that nobody uses are closed by whoever passes by", "[redis]") {
+    HoldingServer server;
+    const ClientOptions options = server.options();
+    ProcessConnections process{options, 64};
+    const time_point start = steady::now();
+    CHECK(meet(server, process, 8, 8, start) == ones(8, 1));
+    CHECK(meet(server, process, 1, 1, start + 9s) == Seen{1});
+    CHECK(server.open() == 8);
+    // That call's own was used a moment ago.
+    CHECK(meet(server, process, 1, 1, start + 15s) == Seen{1});
+    until([&] { return server.open() == 1; });
+    CHECK(process.server.counters.sum(Server::connects) == 8);
+    CHECK(meet(server, process, 8, 8, start + 16s) == ones(8, 1));
 }
 
 TEST_CASE("the leader of a crowd sends with its own what comes while it gives way", "[redis]") {

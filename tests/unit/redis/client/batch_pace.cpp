@@ -24,17 +24,17 @@ void take(BatchPace& pace, int times, std::chrono::microseconds time) {
 
 TEST_CASE("many slow batches in a row stop the sharing for a while, and then a few", "[redis]") {
     BatchPace pace;
-    const time_point ended = time_point{} + 1ms;
-    take(pace, 15, 1ms);
+    const time_point ended = time_point{} + 2ms;
+    take(pace, 15, 2ms);
     CHECK(pace.quick(ended));
-    take(pace, 1, 1ms);
+    take(pace, 1, 2ms);
     CHECK_FALSE(pace.quick(ended));
     CHECK_FALSE(pace.quick(ended + 499ms));
     CHECK(pace.quick(ended + 500ms));
     time_point later = ended + 1s;
     for (int i = 0; i < 4; ++i) {
         CHECK(pace.quick(later));
-        pace.took(later - 1ms, later, 10);
+        pace.took(later - 2ms, later, 10);
     }
     CHECK_FALSE(pace.quick(later));
     // One quick one, and it takes many again.
@@ -42,7 +42,7 @@ TEST_CASE("many slow batches in a row stop the sharing for a while, and then a f
     take(pace, 1, 100us);
     for (int i = 0; i < 16; ++i) {
         CHECK(pace.quick(later));
-        pace.took(later - 1ms, later, 10);
+        pace.took(later - 2ms, later, 10);
     }
     CHECK_FALSE(pace.quick(later));
 }
@@ -50,7 +50,7 @@ TEST_CASE("many slow batches in a row stop the sharing for a while, and then a f
 TEST_CASE("a quick batch among slow ones lets the sharing go on", "[redis]") {
     BatchPace pace;
     for (int i = 0; i < 5; ++i) {
-        take(pace, 15, 1ms);
+        take(pace, 15, 2ms);
         take(pace, 1, 100us);
     }
     CHECK(pace.quick(time_point{}));
@@ -60,7 +60,7 @@ TEST_CASE("a larger batch may take longer", "[redis]") {
     CHECK(BatchPace::longest(1) < BatchPace::longest(100));
     BatchPace pace;
     for (int i = 0; i < 32; ++i) {
-        pace.took(time_point{}, time_point{} + 1ms, 1000);
+        pace.took(time_point{}, time_point{} + 2ms, 1000);
     }
     CHECK(pace.quick(time_point{}));
 }

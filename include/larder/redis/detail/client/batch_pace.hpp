@@ -18,8 +18,8 @@ LARDER_NS_BEGIN
 namespace redis::detail {
 
 /// How quickly batches come back. Who waits for the next one to be sent waits for up to a round trip.
-/// That pays where round trips are short and what they cost is work, on this machine or next to it;
-/// not where they are spent in a network. There all are slow; elsewhere some are, beside threads that
+/// That pays where what round trips cost is work, on this machine or in the same data centre; not
+/// where they are spent in a network. There all are slow; elsewhere some are, beside threads that
 /// compute. Many slow ones in a row stop the sharing for a while, and a few after that do so again.
 ///
 /// Thread safety: all members may run concurrently.
@@ -29,7 +29,7 @@ public:
 
     /// A batch that takes longer is slow.
     [[nodiscard]] static constexpr duration longest(std::size_t commands) noexcept {
-        return std::chrono::microseconds{200} +
+        return std::chrono::milliseconds{1} +
                static_cast<duration::rep>(commands) * std::chrono::microseconds{2};
     }
 

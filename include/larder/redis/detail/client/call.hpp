@@ -29,7 +29,17 @@ namespace redis::detail {
 /// One caller's commands, on that caller's stack. The caller does not leave before it is finished:
 /// whoever carries it out is bounded by a deadline that is not later than its own.
 struct Call {
-    enum class Failure : std::uint8_t { none, connect, timed_out, broken, credentials, refused };
+    /// `no_further`: the server gave no connection beside those that it has given already; the caller
+    /// goes to one of them.
+    enum class Failure : std::uint8_t {
+        none,
+        connect,
+        no_further,
+        timed_out,
+        broken,
+        credentials,
+        refused
+    };
 
     /// What its caller is to do: wait, lead its multiplexer, take over an exchange that another
     /// thread began, or return, since it is finished.
@@ -40,6 +50,7 @@ struct Call {
     std::size_t commands{0};
     Reply* replies{nullptr};
     bool repeatable{false};
+    bool has_others{false};  ///< other connections may serve it, if it leads and cannot open one
     CircuitBreaker::Permission permission{};
     CallTime time{};
 
@@ -65,6 +76,15 @@ struct Call {
 
     [[nodiscard]] bool finished() const noexcept {
         return answered == commands || failure != Failure::none;
+    }
+
+    /// For another attempt, after a failure before anything of it was sent.
+    void start_again(time_point now) noexcept {
+        failure = Failure::none;
+        why.reset();
+        next = nullptr;
+        role = waiting;
+        time.start = now;
     }
 
     void fail(Failure with, const std::shared_ptr<const std::string>& because) noexcept {

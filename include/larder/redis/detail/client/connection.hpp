@@ -51,17 +51,24 @@ namespace redis::detail {
     return false;
 }
 
+/// The server has no connection to give: it says so to whatever comes first, and closes.
+[[nodiscard]] inline bool about_clients(std::string_view error) noexcept {
+    return error.starts_with("ERR max number of clients");
+}
+
 /// A connection that has been introduced: user, database, name. After anything was thrown it must
 /// not be used any more.
 class Connection {
 public:
-    /// @param era  of the breaker, when it was opened
-    Connection(const ClientOptions& options, std::uint64_t era, time_point deadline)
+    /// @param era    of the breaker, when it was opened
+    /// @param greet  find out whether the server serves it, before anything is sent that must not be
+    ///               sent twice
+    Connection(const ClientOptions& options, std::uint64_t era, time_point deadline, bool greet)
         : socket_{Socket::open(options, deadline)},
           parser_{options.max_reply_bytes},
           buffer_(16 * 1024),
           era_{era} {
-        introduce(options, deadline);
+        introduce(options, deadline, greet);
     }
 
     /// Sends some bytes. While the kernel takes no more of them replies are read, so that two full
@@ -167,8 +174,8 @@ private:
         }
     }
 
-    void introduce(const ClientOptions& options, time_point deadline) {
-        enum class Greeting { auth, select, name };
+    void introduce(const ClientOptions& options, time_point deadline, bool greet) {
+        enum class Greeting { auth, select, name, ping };
         std::vector<Greeting> steps;
         std::string bytes;
         const auto add = [&](Greeting step, std::initializer_list<std::string_view> words) {
@@ -188,20 +195,29 @@ private:
         if (!options.name.empty()) {
             add(Greeting::name, {"CLIENT", "SETNAME", options.name});
         }
+        if (steps.empty() && greet) {
+            add(Greeting::ping, {"PING"});
+        }
         if (steps.empty()) {
             return;
         }
         std::size_t step = 0;
         const auto check = [&](const Reply& reply) {
             const Greeting now = steps[step++];
-            // A server that takes no names serves all the same.
-            if (!reply.is_error() || now == Greeting::name) {
+            if (!reply.is_error()) {
                 return;
             }
             const std::string text{reply.text()};
+            if (about_clients(text)) {
+                throw ConnectionFailure{ConnectionFailure::Kind::connect, text};
+            }
+            // A server that takes no names, or no PING, serves all the same.
+            if (now == Greeting::name || now == Greeting::ping) {
+                return;
+            }
             throw ConnectionFailure{now == Greeting::auth || about_credentials(text)
                                         ? ConnectionFailure::Kind::credentials
-                                        : ConnectionFailure::Kind::connect,
+                                        : ConnectionFailure::Kind::database,
                                     text};
         };
         std::size_t sent = 0;

@@ -20,6 +20,8 @@ namespace redis::detail {
 struct ConnectionFailure {
     enum class Kind : std::uint8_t {
         connect,      ///< none could be opened
+        no_further,   ///< the same, beside others that may work
+        database,     ///< the server does not serve the database; the text is its reply
         timed_out,    ///< the deadline passed
         broken,       ///< the peer closed or reset it, or sent what makes no sense
         credentials,  ///< the server does not accept user and password; the text is its reply

@@ -172,7 +172,16 @@ private:
         const time_point until =
             (std::min)(began_ + server_.options.connect_timeout, chain_.first()->time.latest);
         enough_ = until - began_ >= duration{server_.options.connect_timeout} / 2;
-        channel_->connection = std::make_unique<Connection>(server_.options, era_, until);
+        try {
+            channel_->connection =
+                std::make_unique<Connection>(server_.options, era_, until, mine_.has_others);
+        } catch (ConnectionFailure& failed) {
+            using Kind = ConnectionFailure::Kind;
+            if (mine_.has_others && (failed.kind == Kind::connect || failed.kind == Kind::broken)) {
+                failed.kind = Kind::no_further;
+            }
+            throw;
+        }
     }
     void spent(duration time) noexcept {
         chain_.each([&](Call& call) { call.time.extend(time); });
@@ -223,6 +232,10 @@ private:
     [[nodiscard]] auto receiver() noexcept {
         return [this](Reply reply) {
             if (reply.is_error()) [[unlikely]] {
+                if (about_clients(reply.text())) {
+                    throw ConnectionFailure{ConnectionFailure::Kind::connect,
+                                            std::string{reply.text()}};
+                }
                 server_.note_error(reply);
             }
             at_->replies[at_->answered++] = std::move(reply);
@@ -325,6 +338,7 @@ private:
     [[nodiscard]] bool is_servers_fault(ConnectionFailure::Kind kind, time_point now,
                                         bool again) const noexcept {
         switch (kind) {
+            case ConnectionFailure::Kind::no_further: return false;
             case ConnectionFailure::Kind::broken: return again;
             case ConnectionFailure::Kind::timed_out: return enough_ && !deadline_.flows(now);
             default: return true;
@@ -333,7 +347,9 @@ private:
 
     [[nodiscard]] static Call::Failure failure_of(ConnectionFailure::Kind kind) noexcept {
         switch (kind) {
-            case ConnectionFailure::Kind::connect: return Call::Failure::connect;
+            case ConnectionFailure::Kind::connect:
+            case ConnectionFailure::Kind::database: return Call::Failure::connect;
+            case ConnectionFailure::Kind::no_further: return Call::Failure::no_further;
             case ConnectionFailure::Kind::timed_out: return Call::Failure::timed_out;
             case ConnectionFailure::Kind::credentials: return Call::Failure::credentials;
             case ConnectionFailure::Kind::broken: break;

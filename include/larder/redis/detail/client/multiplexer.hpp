@@ -6,8 +6,10 @@
 #ifndef LARDER_REDIS_DETAIL_CLIENT_MULTIPLEXER_HPP
 #define LARDER_REDIS_DETAIL_CLIENT_MULTIPLEXER_HPP
 
+#include <larder/redis/detail/client/batch_pace.hpp>
 #include <larder/redis/detail/client/call.hpp>
 #include <larder/redis/detail/client/channel.hpp>
+#include <larder/redis/detail/client/connection.hpp>
 #include <larder/redis/detail/client/exchange.hpp>
 #include <larder/redis/detail/client/reply_deadline.hpp>
 #include <larder/redis/detail/client/server.hpp>
@@ -16,6 +18,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <mutex>
 #include <utility>
 
@@ -37,6 +40,11 @@ public:
 
     /// Whether somebody is using it. A hint.
     [[nodiscard]] bool busy() const noexcept { return busy_.load(std::memory_order_relaxed); }
+
+    /// Whether its connection served when it was used last. A hint.
+    [[nodiscard]] bool connected() const noexcept {
+        return connected_.load(std::memory_order_relaxed);
+    }
 
     /// When the batch was sent that it is busy with. A hint.
     [[nodiscard]] time_point busy_since() const noexcept {
@@ -61,35 +69,51 @@ public:
             }
         }
         const std::size_t commands = cut_batch(now);
-        {
-            Exchange<Leadership> exchange{server, call, channel_};
-            Leadership leadership{*this};
-            exchange.run(now, &leadership);
-        }
-        if (crowd > 0) {
-            server.pace.took(now, std::chrono::steady_clock::now(), commands);
+        Exchange<Leadership> exchange{server, call, channel_};
+        Leadership leadership{*this, crowd > 0 ? &server.pace : nullptr, now, commands};
+        exchange.run(now, &leadership);
+    }
+
+    /// Closes the connection if nobody has used it since.
+    void close_unused(time_point since) noexcept {
+        std::unique_ptr<Connection> unused;
+        const std::lock_guard lock{mutex_};
+        if (!busy() && busy_since() < since) {
+            unused = std::move(channel_.connection);
+            connected_.store(false, std::memory_order_relaxed);
         }
     }
 
     /// Whoever holds it does the input and output of all. Its end passes it on.
     class Leadership {
     public:
-        explicit Leadership(Multiplexer& multiplexer) noexcept : multiplexer_{&multiplexer} {}
+        /// @param pace  is told how long the batch took, the waking of its callers not counted; may be
+        ///              null
+        Leadership(Multiplexer& multiplexer, BatchPace* pace, time_point sent,
+                   std::size_t commands) noexcept
+            : multiplexer_{&multiplexer}, pace_{pace}, sent_{sent}, commands_{commands} {}
         Leadership(const Leadership&) = delete;
         Leadership& operator=(const Leadership&) = delete;
         ~Leadership() { pass_on(nullptr); }
 
         /// @param back  calls that are to be sent again, before all that wait
         void pass_on(Call* back) noexcept {
-            if (multiplexer_ != nullptr) {
-                std::exchange(multiplexer_, nullptr)->next_leads(back, connecting);
+            if (multiplexer_ == nullptr) {
+                return;
             }
+            if (pace_ != nullptr) {
+                pace_->took(sent_ + connecting, std::chrono::steady_clock::now(), commands_);
+            }
+            std::exchange(multiplexer_, nullptr)->next_leads(back, connecting);
         }
 
         Call::duration connecting{0};  ///< spent on opening connections
 
     private:
         Multiplexer* multiplexer_;
+        BatchPace* pace_;
+        time_point sent_;
+        std::size_t commands_;
     };
 
     /// In a child: closes the parent's socket, which stays open there.
@@ -147,6 +171,7 @@ private:
             connecting_ += connecting;
             put_before(back);
             leader = head_;
+            connected_.store(channel_.connection != nullptr, std::memory_order_relaxed);
             busy_.store(leader != nullptr, std::memory_order_relaxed);
         }
         if (leader != nullptr) {
@@ -169,6 +194,7 @@ private:
 
     std::mutex mutex_{};
     std::atomic<bool> busy_{false};
+    std::atomic<bool> connected_{false};
     std::atomic<Call::duration::rep> since_{0};
     Call* head_{nullptr};  // the queue; whoever leads has taken its batch out
     Call* last_{nullptr};

@@ -20,6 +20,7 @@
 #include <larder/redis/options.hpp>
 #include <larder/version.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -50,19 +51,24 @@ public:
     /// A few callers have a connection each. A crowd shares the first, for a batch costs hardly more
     /// than one command; but not while batches take long, be it for a slow network, for a slow
     /// command or for a large reply: then each has one, as long as there are some.
+    /// Where the server gives no further connection, the calls go to those that it has given.
     void run(Call& call) noexcept {
         const ScopedCount counted{calls_};
-        const time_point now = call.time.start;
-        const bool shared =
-            counted.count() > few_.count(server.give_way.quick(now)) && server.pace.quick(now);
-        const std::size_t crowd = shared ? counted.count() : 0;
-        choose(now, crowd).run(server, call, crowd);
+        close_unused(call.time.start);
+        run_shared(call, counted.count(), true);
+        while (call.failure == Call::Failure::no_further) {
+            const time_point now = no_further();
+            call.start_again(now);
+            run_shared(call, counted.count(), false);
+        }
     }
 
-    /// Carries out a call over a connection that no other uses meanwhile.
+    /// Carries out a call over a connection that no other uses meanwhile. One that does not block is
+    /// carried out with others if the server gives no further connection.
     ///
-    /// @param bulk  wait until fewer than the most of these run
-    void run_alone(Call& call, bool bulk) {
+    /// @param bulk    wait until fewer than the most of these run
+    /// @param blocks  others must not wait for it
+    void run_alone(Call& call, bool bulk, bool blocks) {
         const ScopedCount counted{calls_alone_};
         const Semaphore::Permit permit =
             bulk ? bulk_.acquire(call.time.deadline) : Semaphore::Permit{};
@@ -72,7 +78,22 @@ public:
             call.fail(Call::Failure::timed_out, why);
             return;
         }
-        Exchange<Multiplexer::Leadership>{server, call}.run(std::chrono::steady_clock::now());
+        const time_point now = std::chrono::steady_clock::now();
+        call.has_others = works(nullptr, true);
+        if (!blocks && call.has_others && !may_open(now)) {
+            run(call);
+            return;
+        }
+        Exchange<Multiplexer::Leadership>{server, call}.run(now);
+        if (call.failure == Call::Failure::no_further) {
+            const time_point later = no_further();
+            if (blocks) {
+                call.failure = Call::Failure::connect;
+            } else {
+                call.start_again(later);
+                run(call);
+            }
+        }
     }
 
     /// What is in hand: all of it zero, once nobody is in a call.
@@ -103,22 +124,78 @@ public:
     const std::uint64_t generation = larder::detail::forks();
 
 private:
+    using rep = Call::duration::rep;
+
+    // How long no further connection is tried where the server has none.
+    static constexpr std::chrono::seconds full{1};
+
+    // How long a connection is kept that nobody uses.
+    static constexpr std::chrono::seconds unused{10};
+
+    // @param cold  connections that are just being opened are expected to work
+    void run_shared(Call& call, std::size_t callers, bool cold) noexcept {
+        const time_point now = call.time.start;
+        const bool shared =
+            callers > few_.count(server.give_way.quick(now)) && server.pace.quick(now);
+        const std::size_t crowd = shared ? callers : 0;
+        Multiplexer& chosen = choose(now, crowd);
+        call.has_others = works(&chosen, cold);
+        chosen.run(server, call, crowd);
+    }
+
     [[nodiscard]] Multiplexer& choose(time_point now, std::size_t crowd) noexcept {
-        Multiplexer* youngest = &multiplexers_.front();
+        const bool all = may_open(now);
+        Multiplexer* youngest = nullptr;
         for (Multiplexer& multiplexer : multiplexers_) {
+            if (!all && !multiplexer.connected()) {
+                continue;
+            }
             if (!multiplexer.busy() ||
                 (crowd > 0 && now - multiplexer.busy_since() <= BatchPace::longest(crowd))) {
                 return multiplexer;
             }
-            youngest = multiplexer.busy_since() > youngest->busy_since() ? &multiplexer : youngest;
+            if (youngest == nullptr || multiplexer.busy_since() > youngest->busy_since()) {
+                youngest = &multiplexer;
+            }
         }
-        return *youngest;
+        return youngest == nullptr ? multiplexers_.front() : *youngest;
+    }
+
+    // Whether any but this one has a connection, as far as is known.
+    [[nodiscard]] bool works(const Multiplexer* but, bool cold) const noexcept {
+        return std::any_of(multiplexers_.begin(), multiplexers_.end(), [&](const Multiplexer& one) {
+            return &one != but && (one.connected() || (cold && one.busy()));
+        });
+    }
+
+    [[nodiscard]] bool may_open(time_point now) const noexcept {
+        return now.time_since_epoch().count() >= opens_.load(std::memory_order_relaxed);
+    }
+
+    time_point no_further() noexcept {
+        const time_point now = std::chrono::steady_clock::now();
+        opens_.store((now + full).time_since_epoch().count(), std::memory_order_relaxed);
+        return now;
+    }
+
+    // What a crowd has left behind. Looked for once in a while, by whoever passes by.
+    void close_unused(time_point now) noexcept {
+        rep next = looks_.load(std::memory_order_relaxed);
+        if (now.time_since_epoch().count() >= next &&
+            looks_.compare_exchange_strong(next, (now + unused / 2).time_since_epoch().count(),
+                                           std::memory_order_relaxed)) {
+            for (Multiplexer& multiplexer : multiplexers_) {
+                multiplexer.close_unused(now - unused);
+            }
+        }
     }
 
     const FewCallers few_;
     std::vector<Multiplexer> multiplexers_;
     std::atomic<std::size_t> calls_{0};  // of those
     std::atomic<std::size_t> calls_alone_{0};
+    std::atomic<rep> opens_{(Call::duration::min)().count()};  // further connections, from then on
+    std::atomic<rep> looks_{(Call::duration::min)().count()};  // for unused ones
     Semaphore bulk_;
     ProcessConnections* before_{nullptr};  // of those abandoned
 };
