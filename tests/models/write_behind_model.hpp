@@ -118,8 +118,10 @@ public:
 private:
     [[nodiscard]] bool mine(std::uint64_t id) const { return pend != 0 && id != 0 && claim == id; }
 
+    // One that is recorded over a change that backs off does not wait for that one's next try.
     void arrive(long now) {
-        if (pend == 0) {
+        const bool backs_off = due && claim == 0;
+        if (pend == 0 || backs_off) {
             since = now;
             due.reset();
             claim = 0;

@@ -105,7 +105,8 @@ public:
         if (begins && !place.take(most)) {
             return std::nullopt;
         }
-        const auto now = begins ? clock().now() : typename State::Instant{};
+        const bool hurries = !begins && node->backs_off;
+        const auto now = begins || hurries ? clock().now() : typename State::Instant{};
         if (node == nullptr) {
             part.reserve_one();
             made = std::make_unique<Node>(std::forward<Q>(key), hash);
@@ -121,6 +122,8 @@ public:
             place.use();
             s.begin_to_wait(part, *node, now);
             why.swap(node->why);
+        } else if (hurries) {
+            s.wait_anew(part, *node, now);
         }
         node->value.swap(value);
         node->attempts = 0;
@@ -206,6 +209,7 @@ public:
             if (s.confirm(part, *node, mine, now)) {
                 s.wait_until(*node, detail::later(now, delay));
                 node->claim = 0;
+                node->backs_off = true;
                 node->attempts = mine.attempts + 1;
             }
         }

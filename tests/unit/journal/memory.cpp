@@ -350,6 +350,64 @@ TEST_CASE("changes of one instant are claimed as they were recorded", "[journal]
     }
 }
 
+TEST_CASE("a change over one that backs off waits as a new one does, and is claimed once",
+          "[journal]") {
+    larder::ManualClock clock;
+    larder::MemoryJournal<int, int, larder::ManualClock> journal{clock};
+    const bool brief =
+        GENERATE(false, true);  // the next try is due before the change is old enough
+    journal.record({1, 10, 0});
+    journal.record({2, 20, 0});
+    auto claims = journal.claim(all, 10s, 0ms);
+    REQUIRE(claims.size() == 2);
+    for (const auto& claim : claims) {
+        journal.defer(claim, brief ? Ttl{50ms} : Ttl{1h});
+    }
+    clock.advance(10ms);
+    journal.record({1, 11, 0});
+    journal.record({1, 12, 0});  // does not begin to wait anew
+    clock.advance(60ms);
+    claims = journal.claim(all, 10s, 100ms);
+    REQUIRE(claims.size() == (brief ? 1U : 0U));
+    if (brief) {
+        CHECK(claims[0].change.key == 2);
+        CHECK(claims[0].attempts == 1);
+    }
+    clock.advance(40ms);
+    claims = journal.claim(all, 10s, 100ms);
+    REQUIRE(claims.size() == 1);
+    CHECK(claims[0].change.value == 12);
+    CHECK(claims[0].attempts == 0);
+    // What is recorded over a change that is claimed waits for the claim.
+    journal.record({1, 13, 0});
+    clock.advance(1s);
+    CHECK(journal.claim(all, 10s, 100ms).empty());
+    CHECK(journal.settle(claims) == std::vector{false});
+    claims = journal.claim(all, 10s, 0ms);
+    REQUIRE(claims.size() == 1);
+    CHECK(claims[0].change.value == 13);
+    CHECK(journal.settle(claims) == std::vector{true});
+    CHECK(journal.size() == 1);
+}
+
+TEST_CASE("a change that is deferred is nobody's, and one that is revived begins anew",
+          "[journal]") {
+    larder::MemoryJournal<int, int> journal;
+    journal.record({1, 10, 0});
+    auto claims = journal.claim(all, 1h, 0ms);
+    REQUIRE(claims.size() == 1);
+    journal.defer(claims[0], 0ms);
+    CHECK(journal.settle(claims) == std::vector{false});
+    claims = journal.claim(all, 1h, 0ms);
+    REQUIRE(claims.size() == 1);
+    CHECK(claims[0].attempts == 1);
+    REQUIRE(journal.bury(claims[0], "unwanted"));
+    REQUIRE(journal.revive(1));
+    claims = journal.claim(all, 1h, 0ms);
+    REQUIRE(claims.size() == 1);
+    CHECK(claims[0].attempts == 0);
+}
+
 TEST_CASE("a key that is not equal to itself leaves nothing in the journal", "[journal]") {
     larder::MemoryJournal<double, int> journal;
     CHECK_THROWS_AS(journal.record({std::nan(""), 1, 0}), std::invalid_argument);

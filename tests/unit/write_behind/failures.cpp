@@ -209,6 +209,20 @@ TEST_CASE("a flush while all wait for their next try does not loop", "[behind]")
     CHECK(asked < 100);
 }
 
+TEST_CASE("a newer change does not wait for the next try of the older one", "[behind]") {
+    World w;
+    auto slow = quick;
+    slow.backoff = slow.max_backoff = 1h;
+    auto cache = w.cache(slow);
+    w.rows.down = true;
+    cache.put(1, 6);
+    CHECK(cache.flush(200ms) == 1);
+    w.rows.down = false;
+    cache.put(1, 7);
+    CHECK(cache.flush(30s) == 0);
+    CHECK(w.rows.load(1) == 7);
+}
+
 TEST_CASE("a database that refuses every row", "[behind]") {
     World w;
     auto cache = w.cache(quick);

@@ -91,6 +91,8 @@ public:
         node.newer = nullptr;
         (newest_ != nullptr ? newest_->newer : oldest_) = &node;
         newest_ = &node;
+        node.fresh = true;
+        node.backs_off = false;
         if (first_fresh_ == nullptr) {
             first_fresh_ = &node;
         }
@@ -101,11 +103,12 @@ public:
         (node.older != nullptr ? node.older->newer : oldest_) = node.newer;
         (node.newer != nullptr ? node.newer->older : newest_) = node.older;
     }
-    /// It is not fresh any more. Of the fresh ones it was the oldest.
-    void claimed(const Node& node) noexcept {
+    /// It is not fresh any more. If it was, it was the oldest of those.
+    void claimed(Node& node) noexcept {
         if (first_fresh_ == &node) {
             first_fresh_ = node.newer;
         }
+        node.fresh = false;
     }
 
     /// The oldest that is pending; null if none is.

@@ -44,6 +44,8 @@ struct PendingChange {
     std::uint64_t version = 0;
     std::size_t attempts = 0;
     std::unique_ptr<const std::string> why{};  ///< it is a dead letter: nothing is pending
+    bool fresh = false;                        ///< nobody has claimed it since it began to wait
+    bool backs_off = false;                    ///< it waits for its next try
     Instant since{};                           ///< it waits, or waits anew
     std::uint64_t arrival = 0;                 ///< orders those of one instant
     PendingChange* older = nullptr;

@@ -109,6 +109,13 @@ public:
         part.link(node);
     }
 
+    /// The same of one that waits already. A newer change is not to wait for the older one's next try: it
+    /// keeps its place until it is claimed.
+    void wait_anew(Part& part, Node& node, Instant now) noexcept {
+        part.unlink(node);
+        begin_to_wait(part, node, now);
+    }
+
     // ---- hold `claiming` for what follows ----
 
     std::mutex claiming{};
@@ -120,9 +127,13 @@ public:
         std::vector<Node*> nodes;
         for (auto at = waiting_.begin();
              at != waiting_.end() && at->first <= now && nodes.size() < max; ++at) {
-            const std::scoped_lock lock{part_of(*at->second).mutex};
-            nodes.push_back(at->second);
-            see(*at->second);
+            Node& node = *at->second;
+            const std::scoped_lock lock{part_of(node).mutex};
+            if (!node.fresh) {
+                nodes.push_back(&node);
+                see(node);
+                node.backs_off = false;  // who records over it does not list it as fresh any more
+            }
         }
         std::vector<Node*> fresh;  // the oldest of each part
         each([&](Part& part) {
@@ -163,11 +174,11 @@ public:
         for (Node* node : nodes) {
             node->claim = ++claims_;
             wait_until(*node, until);
+            Part& part = part_of(*node);
+            const std::scoped_lock lock{part.mutex};
+            part.claimed(*node);
         }
         for (auto at = given.begin(); at != given.end(); ++at) {
-            Part& part = part_of(*at->second);
-            const std::scoped_lock lock{part.mutex};
-            part.claimed(*at->second);
             at->second->place = at;
         }
         waiting_.merge(given);
