@@ -13,7 +13,9 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <thread>
 #include <utility>
@@ -189,6 +191,71 @@ TEST_CASE("a store that fails after the commit does not fail the write", "[failu
     store.faults().writes_fail = false;
     table.hooks.after_commit = nullptr;
     CHECK(fetch_when_back(cache, 1).value == 11);
+}
+
+namespace {
+
+// A store in memory that once cannot be told how a batch of writes has ended.
+struct Deaf : larder::MemoryStore<int, int> {
+    std::shared_ptr<bool> deaf = std::make_shared<bool>(true);
+
+    std::vector<larder::detail::WriteEnd> finish_write_many(
+        std::span<larder::detail::FinishRequest<int, int>> requests) {
+        if (std::exchange(*deaf, false)) {
+            throw StoreError{Errc::store_failed, "deaf"};
+        }
+        MemoryStore<int, int>& plain = *this;
+        return larder::detail::finish_write_many(plain, requests);
+    }
+};
+
+}  // namespace
+
+// Rules S2 and S15.
+TEST_CASE("writes of many whose end the store could not be told leave no ticket", "[failure]") {
+    Deaf store;
+    Table<> table;
+    WriteThrough cache{store, std::ref(table)};
+    CHECK_NOTHROW(cache.put_many({{1, 11}, {2, 21}}));
+    CHECK_FALSE(*store.deaf);
+    for (const int key : {1, 2}) {
+        CHECK(cache.fetch(key).source == Source::loaded);
+        CHECK(cache.fetch(key).source == Source::hit);
+    }
+}
+
+// Rules S15 and S16.
+TEST_CASE("writes of many whose end the store misses are queued", "[failure]") {
+    FlakyStore store;
+    Table<> table;
+    table.set(1, 10);
+    table.set(2, 20);
+    WriteThrough cache{store, std::ref(table)};
+    REQUIRE(cache.get_many({1, 2}) == std::vector<std::optional<int>>{10, 20});
+    table.hooks.after_commit = [&](int, const std::optional<int>&) {
+        store.faults().writes_fail = true;
+    };
+    CHECK_NOTHROW(cache.put_many({{1, 11}, {2, 21}}));
+    CHECK(cache.stats().queued_invalidations == 2);
+    CHECK(cache.get_many({1, 2}) == std::vector<std::optional<int>>{11, 21});
+}
+
+TEST_CASE("writes of many without tickets, whose copies cannot be erased, are queued",
+          "[failure]") {
+    FlakyStore store;
+    Table<> table;
+    table.set(1, 10);
+    CacheAside cache{store, std::ref(table)};
+    store.faults().writes_fail = true;
+    table.hooks.before_commit = [&](int, const std::optional<int>&) {
+        store.faults().writes_fail = false;
+        CHECK(fetch_when_back(cache, 1).value == 10);
+        CHECK(cache.fetch(1).source == Source::hit);  // a copy of the old row
+        store.faults().writes_fail = true;
+    };
+    CHECK_NOTHROW(cache.put_many({{1, 11}}));
+    CHECK(cache.stats().queued_invalidations == 1);
+    CHECK(cache.get(1) == 11);
 }
 
 TEST_CASE("a load in flight is fenced by a write that the store missed", "[failure]") {
