@@ -82,6 +82,9 @@ public:
     void hold() { holds_ = true; }
     void let_go() { holds_ = false; }
 
+    // No further connections.
+    void give(std::size_t count) { gives_ = count; }
+
     [[nodiscard]] std::size_t open() const { return open_; }
 
     [[nodiscard]] std::size_t seen() const {
@@ -105,6 +108,10 @@ public:
 
 private:
     void serve(const Peer& peer) {
+        if (peer.number() >= gives_) {
+            peer.write("-ERR max number of clients reached\r\n");
+            return;
+        }
         const ScopedCount counted{open_};
         for (std::string bytes = peer.read(); !bytes.empty(); bytes = peer.read()) {
             if (bytes == ping) {  // whether it is served
@@ -126,6 +133,7 @@ private:
 
     std::atomic<bool> holds_{false};
     std::atomic<std::size_t> open_{0};
+    std::atomic<std::size_t> gives_{64};
     std::array<std::atomic<std::size_t>, 64> seen_{};
     FakeServer server_{[this](const Peer& peer) { serve(peer); }};
 };
@@ -280,6 +288,22 @@ TEST_CASE("connections that nobody uses are closed by whoever passes by", "[redi
     until([&] { return server.open() == 1; });
     CHECK(process.server.counters.sum(Server::connects) == 8);
     CHECK(meet(server, process, 8, 8, start + 16s) == ones(8, 1));
+}
+
+TEST_CASE("no further connection is tried for a while after a server gave none", "[redis]") {
+    HoldingServer server;
+    server.give(2);
+    const ClientOptions options = server.options();
+    ProcessConnections process{options, 64};
+    const auto connects = [&] { return process.server.counters.sum(Server::connects); };
+    const time_point start = steady::now();
+    CHECK(meet(server, process, 3, 2, start) == ones(2, 2));
+    CHECK(connects() == 3);
+    CHECK(meet(server, process, 4, 2, start) == ones(2, 3));
+    CHECK(connects() == 3);
+    CHECK(meet(server, process, 3, 2, start + 9s) == ones(2, 2));
+    CHECK(connects() == 4);
+    CHECK(process.server.breaker.era() == 0);
 }
 
 TEST_CASE("the leader of a crowd sends with its own what comes while it gives way", "[redis]") {
