@@ -296,12 +296,22 @@ TEST_CASE("no further connection is tried for a while after a server gave none",
     const ClientOptions options = server.options();
     ProcessConnections process{options, 64};
     const auto connects = [&] { return process.server.counters.sum(Server::connects); };
+    // The third may come when one of the others is idle again, and which of them serves it is a
+    // matter of time.
+    const auto try_third = [&](time_point now) {
+        const std::size_t before = connects();
+        until([&] {
+            CHECK(meet(server, process, 3, 2, now).size() == 2);
+            return connects() > before;
+        });
+    };
     const time_point start = steady::now();
-    CHECK(meet(server, process, 3, 2, start) == ones(2, 2));
+    CHECK(meet(server, process, 2, 2, start) == ones(2, 1));
+    try_third(start);
     CHECK(connects() == 3);
-    CHECK(meet(server, process, 4, 2, start) == ones(2, 3));
+    CHECK(meet(server, process, 4, 2, start).size() == 2);
     CHECK(connects() == 3);
-    CHECK(meet(server, process, 3, 2, start + 9s) == ones(2, 2));
+    try_third(start + 9s);
     CHECK(connects() == 4);
     CHECK(process.server.breaker.era() == 0);
 }
