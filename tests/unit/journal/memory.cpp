@@ -27,6 +27,13 @@
 #include <utility>
 #include <vector>
 
+namespace {
+// Not inlined: a compiler that sees free() behind operator delete warns of a mismatch.
+[[gnu::noinline]] void give_back(void* memory) noexcept {
+    std::free(memory);
+}
+}  // namespace
+
 // Memory that is out is a step that fails, too.
 void* operator new(std::size_t size) {
     larder_test::Steps::step();
@@ -39,10 +46,10 @@ void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
     return std::malloc(size);
 }
 void operator delete(void* memory) noexcept {
-    std::free(memory);
+    give_back(memory);
 }
 void operator delete(void* memory, std::size_t) noexcept {
-    std::free(memory);
+    give_back(memory);
 }
 
 using namespace std::chrono_literals;
