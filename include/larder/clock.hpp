@@ -65,7 +65,10 @@ private:
     // The counter goes on at one pace, whatever the processor does (AMD64 manual 2, section 13.2.4; Intel
     // SDM 3B, section 18.17.1).
     [[nodiscard]] static bool is_invariant() noexcept {
-        unsigned a = 0, b = 0, c = 0, d = 0;
+        unsigned a = 0;
+        unsigned b = 0;
+        unsigned c = 0;
+        unsigned d = 0;
         return __get_cpuid(0x80000007U, &a, &b, &c, &d) != 0 && (d & (1U << 8U)) != 0;
     }
     static inline const bool counts_time = is_invariant();

@@ -57,6 +57,7 @@ public:
     Cell(const Cell&) = delete;
     Cell& operator=(const Cell&) = delete;
 
+    // NOLINTBEGIN(cppcoreguidelines-pro-type-union-access): the entry knows whether it is there
     void put(Kept<T>&& thing) noexcept {
         std::construct_at(std::addressof(kept_), std::move(thing));
     }
@@ -66,6 +67,7 @@ public:
         return taken;
     }
     [[nodiscard]] const T& get() const noexcept { return shown<T>(kept_); }
+    // NOLINTEND(cppcoreguidelines-pro-type-union-access)
 
 private:
     union {

@@ -46,9 +46,10 @@ public:
             resize(wanted);
         }
         if (Bucket* const bucket = bucket_of(hash, true)) {
-            const auto middle = bucket->begin() + small_of_bucket;
-            const auto first = kind == Kind::main ? middle : bucket->begin();
-            const auto last = kind == Kind::main ? bucket->end() : middle;
+            std::uint16_t* const middle = bucket->data() + small_of_bucket;
+            std::uint16_t* const first = kind == Kind::main ? middle : bucket->data();
+            std::uint16_t* const last =
+                kind == Kind::main ? bucket->data() + bucket->size() : middle;
             std::copy_backward(first, last - 1, last);
             *first = mark_of(hash);
         }
@@ -60,18 +61,19 @@ public:
         if (bucket == nullptr) {
             return Kind::none;
         }
-        const auto at = std::find(bucket->begin(), bucket->end(), mark_of(hash));
-        if (at == bucket->end()) {
+        std::uint16_t* const end = bucket->data() + bucket->size();
+        std::uint16_t* const at = std::find(bucket->data(), end, mark_of(hash));
+        if (at == end) {
             return Kind::none;
         }
-        const auto middle = bucket->begin() + small_of_bucket;
-        const auto last = at < middle ? middle : bucket->end();
+        std::uint16_t* const middle = bucket->data() + small_of_bucket;
+        std::uint16_t* const last = at < middle ? middle : end;
         std::copy(at + 1, last, at);
         *(last - 1) = 0;
         if (at >= middle) {
             return Kind::main;
         }
-        return at < bucket->begin() + main_of_bucket ? Kind::small_young : Kind::small_old;
+        return at < bucket->data() + main_of_bucket ? Kind::small_young : Kind::small_old;
     }
 
 private:

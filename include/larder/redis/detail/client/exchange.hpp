@@ -229,7 +229,7 @@ private:
         }
     }
 
-    [[nodiscard]] auto receiver() noexcept {
+    [[nodiscard]] auto receiver() {
         return [this](Reply reply) {
             if (reply.is_error()) [[unlikely]] {
                 if (about_clients(reply.text())) {

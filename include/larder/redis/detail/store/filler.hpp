@@ -121,7 +121,7 @@ private:
                   const CopyTerms& terms, const std::optional<std::string>& bytes) const {
         const SlotScripts& scripts = SlotScripts::instance();
         const std::string loading = loading_bytes(lease.id);
-        const std::string life = bytes ? encoder_.milliseconds(terms.life) : "0";
+        const std::string life = bytes ? SlotEncoder::milliseconds(terms.life) : "0";
         const std::string moment = to_text(lease.epoch);
         const std::string id = hex(lease.id);
         const std::string_view value = bytes ? std::string_view{*bytes} : std::string_view{};

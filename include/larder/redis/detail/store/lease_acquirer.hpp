@@ -142,7 +142,7 @@ public:
                 }
                 const Epoch epoch = is_granted(query.seen, of[j]) ? clock.epoch(replies) : Epoch{};
                 openings[places[i]] =
-                    opened(slots[i], query, asked[j], of[j], std::move(beside[j].copy), epoch);
+                    opened(slots[i], query, asked[j], of[j], beside[j].copy, epoch);
                 ++j;
             }
         } catch (...) {
@@ -160,8 +160,8 @@ public:
         mine.answered(granted);
         SlotView view = view_beside(slot, answer.reply(), query);
         reader_.judge_tags(std::span{&view, 1});
-        return opened_beside(slot, query, wanted, std::move(mine), answer.reply(),
-                             std::move(view.copy), granted && view.copy ? answer.epoch() : Epoch{});
+        return opened_beside(slot, query, wanted, std::move(mine), answer.reply(), view.copy,
+                             granted && view.copy ? answer.epoch() : Epoch{});
     }
 
     /// The lease, whoever has it.
@@ -278,8 +278,7 @@ private:
                    Copy beside, const Epoch& epoch) {
         const Query::Seen seen = std::exchange(query.seen, Query::Seen::nothing);
         if (seen == Query::Seen::stale) {
-            return opened_beside(slot, query, Beside::stale, std::move(mine), reply,
-                                 std::move(beside), epoch);
+            return opened_beside(slot, query, Beside::stale, std::move(mine), reply, beside, epoch);
         }
         if (is_granted(seen, reply)) {
             return mine.hand_out(epoch, std::nullopt);
@@ -297,7 +296,7 @@ private:
                 copy.reset();
             }
             if (kind == "+" && copy) {
-                return mine.hand_out(epoch, std::move(copy));
+                return mine.hand_out(epoch, copy);
             }
         }
         if (kind == "R" && query.steps > 0 && state_.leases.ended(slot, holder)) {
@@ -311,7 +310,7 @@ private:
         }
         if (kind == "R" && copy) {
             copy->refreshing = true;
-            return held_by(slot, query, {holder, {}, true}, std::move(copy));
+            return held_by(slot, query, {holder, {}, true}, copy);
         }
         if (kind == "W") {
             return write_in_flight();
@@ -335,13 +334,13 @@ private:
             reader_.judge_tags(std::span{&seen, 1});
         }
         if (seen.kind == SlotView::Kind::copy && !seen.copy->stale()) {
-            return {Slot::hit, std::move(seen.copy), {}, {}, nullptr};
+            return {Slot::hit, seen.copy, {}, {}, nullptr};
         }
         if (query.steps == 0) {
             return {};  // it changes faster than it can be read
         }
         Query next = query.again();
-        reader_.note(seen, next);
+        SlotReader::note(seen, next);
         return open(slot, next);
     }
     // A lease of this process: nobody need ask whether it has an end.
@@ -363,7 +362,7 @@ private:
             return acquire(slot, query.again(), lease);
         }
         const Slot answer = flight ? Slot::join : Slot::remote;
-        return {answer, std::move(copy), lease, {}, std::move(flight)};
+        return {answer, copy, lease, {}, std::move(flight)};
     }
 
     static Opening write_in_flight() {

@@ -67,8 +67,7 @@ public:
     Opening hand_out(const Epoch& epoch, Copy copy) {
         lease.epoch = epoch;
         state_->leases.confirm(slot_, lease.id, lease.beside);
-        Opening opening{larder::detail::Slot::lead, std::move(copy), lease, std::move(lead_),
-                        nullptr};
+        Opening opening{larder::detail::Slot::lead, copy, lease, std::move(lead_), nullptr};
         state_ = nullptr;
         return opening;
     }

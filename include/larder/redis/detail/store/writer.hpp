@@ -138,7 +138,7 @@ public:
             life.fresh > Ttl::zero() ? encoder_.encode(value, {life, {}}, {}) : std::nullopt;
         if (bytes) {
             add_script(pipeline, SlotScripts::instance().put, {slot},
-                       {encoder_.milliseconds(life), *bytes});
+                       {SlotEncoder::milliseconds(life), *bytes});
         } else {
             add_script(pipeline, SlotScripts::instance().erase, {slot}, {});
         }
@@ -194,13 +194,13 @@ private:
             add_finish_with_nothing(pipeline, slot, ticket.id);
         } else if (terms.tags.empty()) {
             add_script(pipeline, scripts.finish_write, {slot},
-                       {hex(ticket.id), encoder_.milliseconds(terms.life), *bytes});
+                       {hex(ticket.id), SlotEncoder::milliseconds(terms.life), *bytes});
         } else {
             std::vector<std::string> keys{slot};
             state_.names.append_tags(keys, terms.tags);
-            add_script(
-                pipeline, scripts.finish_write_tagged, keys,
-                {hex(ticket.id), encoder_.milliseconds(terms.life), *bytes, to_text(ticket.epoch)});
+            add_script(pipeline, scripts.finish_write_tagged, keys,
+                       {hex(ticket.id), SlotEncoder::milliseconds(terms.life), *bytes,
+                        to_text(ticket.epoch)});
         }
     }
     static bool found_in(const Reply& finished) { return finished[0].integer() == 1; }
