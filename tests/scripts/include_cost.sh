@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # include_cost.sh COMPILER INCLUDE
-# The umbrella may cost 1.85 times the user CPU time of the standard headers that it cannot do without, and
+# The umbrella may cost 2.4 times the user CPU time of the standard headers that it cannot do without, and
 # must not pull in what only optional components need.
 set -euo pipefail
 compiler=$1 include=$2
@@ -25,8 +25,8 @@ done
 least() { sort -n "$1" | head -n 1; } # what else the machine does only adds
 std=$(least "$work/std.ms") ours=$(least "$work/larder.ms")
 ratio=$(awk -v a="$ours" -v b="$std" 'BEGIN { printf "%.2f", a / b }')
-echo "<larder/larder.hpp> ${ours} ms, its standard headers ${std} ms, ratio ${ratio} (at most 1.85)"
+echo "<larder/larder.hpp> ${ours} ms, its standard headers ${std} ms, ratio ${ratio} (at most 2.4)"
 pulled=$("$compiler" -std=c++20 -M -I "$include" "$work/larder.cpp" | tr ' ' '\n' |
     grep -E 'nlohmann|hiredis|/(iostream|regex|zstd\.h)$' || true)
 [[ -z $pulled ]] || { echo "pulled in: $pulled"; exit 1; }
-awk -v r="$ratio" 'BEGIN { exit !(r <= 1.85) }'
+awk -v r="$ratio" 'BEGIN { exit !(r <= 2.4) }'
