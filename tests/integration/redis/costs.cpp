@@ -37,7 +37,7 @@ using larder_test::RedisServer;
 
 namespace {
 
-using Pair = larder_test::RedisPair;
+using Pair = larder_test::SeasonedPair;
 using Store = Pair::Store;
 using Keys = std::vector<int>;
 using Rows = std::vector<std::pair<int, int>>;
@@ -47,20 +47,8 @@ const RedisServer& server() {
     return one;
 }
 
-// An empty server that knows all scripts, and has a tag clock: what a first call costs more is not
-// what the calls after it cost.
 struct World : Pair {
-    World() : Pair{(server().run("FLUSHALL"), server())} {
-        const auto& all = larder::redis::detail::SlotScripts::instance();
-        for (const larder::redis::Script* script :
-             {&all.replace, &all.open_beside, &all.force, &all.fill, &all.fill_tagged,
-              &all.fill_beside, &all.fill_beside_tagged, &all.finish_write,
-              &all.finish_write_tagged, &all.release, &all.release_beside, &all.lease_left,
-              &all.begin_write, &all.erase, &all.put, &all.adopt, &all.ensure_clock,
-              &all.invalidate_tags}) {
-            server().run("SCRIPT", "LOAD", script->body());
-        }
-        server().run("SET", "~clock:n", "0123456789abcdef1");
+    World() : Pair{server()} {
         for (int key = 0; key < 100; ++key) {
             table.set(key, key);
         }

@@ -36,19 +36,8 @@ const RedisServer& server() {
     return one;
 }
 
-struct World : larder_test::RedisPair {
-    World() : RedisPair{(server().run("FLUSHALL"), server())} {
-        const auto& all = larder::redis::detail::SlotScripts::instance();
-        for (const larder::redis::Script* script :
-             {&all.replace, &all.open_beside, &all.force, &all.fill, &all.fill_tagged,
-              &all.fill_beside, &all.fill_beside_tagged, &all.finish_write,
-              &all.finish_write_tagged, &all.release, &all.release_beside, &all.lease_left,
-              &all.begin_write, &all.erase, &all.put, &all.adopt, &all.ensure_clock,
-              &all.invalidate_tags}) {
-            server().run("SCRIPT", "LOAD", script->body());
-        }
-        server().run("SET", "~clock:n", "0123456789abcdef1");
-    }
+struct World : larder_test::SeasonedPair {
+    World() : SeasonedPair{server()} {}
 
     template <class F>
     std::uint64_t trips(F&& f) const {
