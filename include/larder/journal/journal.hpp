@@ -47,7 +47,7 @@ struct DeadLetter {
 /// | `j.record(change)`              | the version given to it   | replaces the key's pending change and takes its dead letter away, in one step |
 /// | `j.pending(k)`                  | `optional<Change>`        | what is recorded and not yet settled     |
 /// | `j.claim(max, life, age)`       | vector of Claimed         | changes nobody else has in hand, the oldest first, that are as old as `age` or due for another try |
-/// | `j.renew(claims, life)`         |                           | the claims live on                       |
+/// | `j.renew(claims, life)`         |                           | the claims live on; zero: they are over  |
 /// | `j.settle(claims)`              | vector of bool            | the database has them; false: it was not this flusher's any more, or there is a newer one |
 /// | `j.defer(claimed, delay)`       |                           | to be tried again after `delay`          |
 /// | `j.bury(claimed, why)`          | bool                      | becomes a dead letter, unless a newer change is recorded |

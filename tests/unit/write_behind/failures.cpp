@@ -286,6 +286,7 @@ TEST_CASE("a policy that goes with changes pending obeys its drain, and tells wh
     Rows rows;
     Events events;
     std::atomic<int> under_way{0};
+    larder::MemoryJournal<int, int> journal;
     rows.before_write = [&](int, const std::optional<int>&) {
         ++under_way;
         std::this_thread::sleep_for(5ms);  // a slow database: all would take ten seconds
@@ -296,7 +297,7 @@ TEST_CASE("a policy that goes with changes pending obeys its drain, and tells wh
     {
         auto behind = quick;
         behind.batch = 500;
-        WriteBehind cache{store, std::ref(rows), {.observer = events.observer()}, behind};
+        WriteBehind cache{store, std::ref(rows), journal, {.observer = events.observer()}, behind};
         for (int key = 0; key < all; ++key) {
             cache.put(key, key);
         }
@@ -304,6 +305,10 @@ TEST_CASE("a policy that goes with changes pending obeys its drain, and tells wh
     CHECK(std::chrono::steady_clock::now() - began < 5s);
     CHECK(under_way == 0);  // what had begun was waited for
     CHECK(rows.writes < all);
+    // Whoever goes on with the journal need not wait for the claims of who has gone.
+    const auto left = static_cast<std::size_t>(all - rows.writes);
+    CHECK(journal.size() == left);
+    CHECK(journal.claim(all, 10s, larder::Ttl::zero()).size() == left);
     CHECK(events.text(EventKind::not_drained) ==
           "larder: " + std::to_string(all - rows.writes) +
               " changes were not written before the policy went: closed");

@@ -52,7 +52,9 @@ public:
     /// cannot be told of is written again once its claims have ended.
     void write(Claims claims) noexcept {
         if (stopped_) {
-            return;  // the drain is over: they are told of, not begun
+            // The drain is over: they are told of, not begun, and whoever comes next need not wait.
+            renew(claims, Ttl::zero());
+            return;
         }
         try {
             if (claims.size() > 1 && !together) {
@@ -77,18 +79,21 @@ public:
     }
 
     /// The claims live on while the database is slow.
-    void renew(Claims claims) noexcept {
-        try {
-            journal().renew(claims, core_.loader.options().claim);
-        } catch (...) {
-            core_.report_all(EventKind::store_failed, std::current_exception());
-        }
-    }
+    void renew(Claims claims) noexcept { renew(claims, core_.loader.options().claim); }
 
 private:
     static constexpr bool together = BatchRepositoryFor<Repository, typename C::Store>;
     static constexpr bool versioned = VersionedRepositoryFor<Repository, typename C::Store>;
     static constexpr bool unshared = requires { requires C::Loader::journal_type::unshared; };
+
+    // For so long from now on; zero: they are given back.
+    void renew(Claims claims, Ttl life) noexcept {
+        try {
+            journal().renew(claims, life);
+        } catch (...) {
+            core_.report_all(EventKind::store_failed, std::current_exception());
+        }
+    }
 
     [[nodiscard]] auto& journal() const noexcept { return core_.loader.journal(); }
     [[nodiscard]] FlushSignal& signal() const noexcept { return core_.loader.signal(); }
