@@ -13,18 +13,8 @@
 // checked by larder alone. Plots go to `folder`. run.sh starts it, and Caffeine with it.
 
 #include "compare.hpp"
-#include "peers/bare_table.hpp"
-#include "peers/caffeine.hpp"
-#include "peers/larder_store.hpp"
-#include "peers/list_lru.hpp"
+#include "peers/all.hpp"
 #include "streams.hpp"
-#ifdef LARDER_BENCHMARK_TBB
-#include "peers/tbb_lru.hpp"
-#include "peers/tbb_map.hpp"
-#endif
-#if __has_include(<boost/unordered/concurrent_flat_map.hpp>)
-#include "peers/flat_map.hpp"
-#endif
 
 #include <atomic>
 #include <chrono>

@@ -7,15 +7,8 @@
 // oneTBB's map takes its memory elsewhere: for it the kernel's figure counts. What key and value take
 // alone is measured by a vector of them, and taken off.
 
-#include "peers/larder_store.hpp"
-#include "peers/list_lru.hpp"
+#include "peers/all.hpp"
 #include "streams.hpp"
-#ifdef LARDER_BENCHMARK_TBB
-#include "peers/tbb_map.hpp"
-#endif
-#if __has_include(<boost/unordered/concurrent_flat_map.hpp>)
-#include "peers/flat_map.hpp"
-#endif
 
 #include <array>
 #include <cstddef>

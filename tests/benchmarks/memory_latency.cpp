@@ -9,15 +9,8 @@
 
 #include "compare.hpp"
 #include "latency.hpp"
-#include "peers/larder_store.hpp"
-#include "peers/list_lru.hpp"
+#include "peers/all.hpp"
 #include "streams.hpp"
-#ifdef LARDER_BENCHMARK_TBB
-#include "peers/tbb_map.hpp"
-#endif
-#if __has_include(<boost/unordered/concurrent_flat_map.hpp>)
-#include "peers/flat_map.hpp"
-#endif
 
 #include <algorithm>
 #include <atomic>
