@@ -27,7 +27,6 @@
 #include <larder/store/memory_options.hpp>
 #include <larder/version.hpp>
 
-#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -100,13 +99,12 @@ public:
         requires std::copy_constructible<V>
     [[nodiscard]] std::optional<Entry<V>> find(const Q& key) const {
         std::optional<Entry<V>> entry;
-        shards_->query(key, [&](const V* value, Remaining remaining, Ttl life, bool) {
+        shards_->query(key, [&](const V* value, Remaining remaining, Ttl, bool) {
             entry.emplace();
             if (value != nullptr) {
                 entry->value.emplace(*value);
             }
-            // The clock's reading may be from just before the copy was made.
-            entry->remaining = (std::min)(detail::whole(remaining), life);
+            entry->remaining = detail::whole(remaining);
         });
         return entry;
     }

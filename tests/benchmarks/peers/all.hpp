@@ -2,8 +2,8 @@
 
 // Every peer that is installed.
 
-#ifndef LARDER_BENCHMARKS_PEERS_ALL_HPP
-#define LARDER_BENCHMARKS_PEERS_ALL_HPP
+#ifndef LARDER_TESTS_BENCHMARKS_PEERS_ALL_HPP
+#define LARDER_TESTS_BENCHMARKS_PEERS_ALL_HPP
 
 #include "bare_table.hpp"
 #include "caffeine.hpp"
@@ -17,4 +17,4 @@
 #include "flat_map.hpp"
 #endif
 
-#endif  // LARDER_BENCHMARKS_PEERS_ALL_HPP
+#endif  // LARDER_TESTS_BENCHMARKS_PEERS_ALL_HPP

@@ -85,6 +85,39 @@ TEST_CASE("a life ends to the microsecond, and never late", "[memory][promises]"
     }
 }
 
+namespace {
+// Whose cheaper reading is always a millisecond old.
+struct LaggingClock : ManualClock {
+    [[nodiscard]] std::chrono::steady_clock::time_point recent() const noexcept {
+        return now() - 1ms;
+    }
+};
+}  // namespace
+
+TEST_CASE("what is left of a life is never more than it", "[memory][promises]") {
+    LaggingClock clock;
+    MemoryStore<int, int, LaggingClock> plain{{.capacity = 10}, clock};
+    MemoryStore<int, std::string, LaggingClock> locked{{.capacity = 10}, clock};
+    const auto check = [&](auto& store, auto value) {
+        store.put(1, value, {.fresh = 10ms});
+        CHECK(store.find(1)->remaining == 10ms);
+        store.peek(1, [](const decltype(value)*, auto remaining, larder::Ttl life, bool) {
+            CHECK(life == 10ms);
+            CHECK(remaining == life);
+        });
+        larder::CacheAside cache{store, [=](int) { return value; }};
+        CHECK(cache.fetch(1).remaining == 10ms);
+        CHECK(cache.fetch(1).age == 0ms);
+    };
+    check(plain, 10);
+    check(locked, std::string{"ten"});
+    clock.advance(10ms);  // at most so late it is noticed
+    CHECK(plain.find(1));
+    clock.advance(1ms);
+    CHECK_FALSE(plain.find(1));
+    CHECK_FALSE(locked.find(1));
+}
+
 TEST_CASE("no shard has to hold more than it can", "[memory][promises]") {
     const auto shards = [](larder::MemoryStoreOptions<int, int> options) {
         return larder::detail::Bounds{options}.shards();

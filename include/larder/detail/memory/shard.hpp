@@ -92,12 +92,13 @@ public:
                 return Look::intricate;
             }
             entry.used(state, Eviction::most_uses);
-            const Remaining remaining = StoreTime::remaining(state.fresh_until(), now);
+            const Ttl whole_life = PackedLife::unpack(life);
+            const Remaining remaining = StoreTime::remaining(state.fresh_until(), now, whole_life);
             if (state.has_value()) [[likely]] {
                 const V copy = Cell<V, true>::make(value);
-                see(std::addressof(copy), remaining, PackedLife::unpack(life));
+                see(std::addressof(copy), remaining, whole_life);
             } else {
-                see(nullptr, remaining, PackedLife::unpack(life));
+                see(nullptr, remaining, whole_life);
             }
             return Look::hit;
         }
@@ -127,12 +128,13 @@ public:
             this->entry(found.id).used(state, Eviction::most_uses);
         }
         const bool refreshing = state.refreshing() && check_refresh(found);
-        const Remaining remaining = StoreTime::remaining(state.fresh_until(), found.at);
+        const Ttl life = entry.life();
+        const Remaining remaining = StoreTime::remaining(state.fresh_until(), found.at, life);
         if (state.has_value()) {
             const auto& value = entry.value.get();
-            see(std::addressof(value), remaining, entry.life(), refreshing);
+            see(std::addressof(value), remaining, life, refreshing);
         } else {
-            see(nullptr, remaining, entry.life(), refreshing);
+            see(nullptr, remaining, life, refreshing);
         }
     }
 

@@ -51,9 +51,12 @@ public:
         const Micros step = static_cast<Micros>(cut(by).count()) * 1000U;
         return (std::min)(from + step, EntryState::end_of_time);
     }
-    [[nodiscard]] static Remaining remaining(Micros until, Micros now) noexcept {
-        return std::chrono::microseconds{static_cast<std::int64_t>(until) -
-                                         static_cast<std::int64_t>(now)};
+    /// What is left of a life; never more than all of it, though a reading of the clock may be from just
+    /// before it began.
+    [[nodiscard]] static Remaining remaining(Micros until, Micros now, Ttl life) noexcept {
+        const std::chrono::microseconds left{static_cast<std::int64_t>(until) -
+                                             static_cast<std::int64_t>(now)};
+        return (std::min)(left, std::chrono::microseconds{life});
     }
 
 private:

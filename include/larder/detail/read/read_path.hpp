@@ -75,10 +75,9 @@ public:
             }
             fetched.source = lookup.source;
             if (lookup.source == Source::hit) {
-                // The clock's reading may be from just before the copy was made.
-                const bool known = life > Ttl::zero();
-                fetched.remaining = known ? (std::min)(whole(remaining), life) : whole(remaining);
-                fetched.age = (std::max)((known ? life : usual) - fetched.remaining, Ttl::zero());
+                fetched.remaining = whole(remaining);
+                fetched.age = (std::max)((life > Ttl::zero() ? life : usual) - fetched.remaining,
+                                         Ttl::zero());
             }
         };
         if (hit(as_lookup_key<Key>(key), lookup, take)) {
