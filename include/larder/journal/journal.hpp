@@ -9,6 +9,7 @@
 #include <larder/entry.hpp>
 #include <larder/version.hpp>
 
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -38,6 +39,13 @@ template <class K, class V>
 struct DeadLetter {
     Change<K, V> change{};
     std::string why{};
+
+    /// How often it was tried, the last time included.
+    std::size_t attempts{0};
+
+    /// When it failed for the first time, and when it was buried.
+    std::chrono::system_clock::time_point first{};
+    std::chrono::system_clock::time_point last{};
 };
 
 /// Where changes wait for the database.
@@ -50,8 +58,8 @@ struct DeadLetter {
 /// | `j.renew(claims, life)`         |                           | the claims live on; zero: they are over  |
 /// | `j.settle(claims)`              | vector of bool            | the database has them; false: it was not this flusher's any more, or there is a newer one |
 /// | `j.defer(claimed, delay)`       |                           | to be tried again after `delay`          |
-/// | `j.bury(claimed, why)`          | bool                      | becomes a dead letter, unless a newer change is recorded |
-/// | `j.dead_letters()`              | vector of DeadLetter      |                                          |
+/// | `j.bury(claimed, why)`          | bool                      | becomes a dead letter, tried `claimed.attempts + 1` times, unless a newer change is recorded |
+/// | `j.dead_letters()`              | vector of DeadLetter      | the oldest first; its `first` is when it was deferred first, or else buried |
 /// | `j.revive(k)`                   | bool                      | the dead letter is pending again, with its version |
 /// | `j.discard(k)`                  | bool                      | the dead letter is forgotten             |
 /// | `j.size()`, `j.oldest()`        | changes pending; the age of the first of them | |

@@ -8,6 +8,7 @@
 
 #include <larder/clock.hpp>
 #include <larder/detail/journal/kept_value.hpp>
+#include <larder/detail/journal/pending_change.hpp>
 #include <larder/detail/journal/pending_changes.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/detail/support/process.hpp>
@@ -98,10 +99,10 @@ public:
         Part& part = s.part_of(hash);
         typename State::Place place{s};
         std::unique_ptr<Node> made;
-        std::unique_ptr<const std::string> why;
+        std::unique_ptr<const detail::Burial> letter;
         const std::scoped_lock lock{part.mutex};
         Node* node = part.find(key, hash);
-        const bool begins = node == nullptr || node->why;
+        const bool begins = node == nullptr || node->buried;
         if (begins && !place.take(most)) {
             return std::nullopt;
         }
@@ -121,7 +122,7 @@ public:
         if (begins) {
             place.use();
             s.begin_to_wait(part, *node, now);
-            why.swap(node->why);
+            letter.swap(node->buried);
         } else if (hurries) {
             s.wait_anew(part, *node, now);
         }
@@ -137,7 +138,7 @@ public:
         Part& part = s.part_of(hash);
         const std::scoped_lock lock{part.mutex};
         const Node* const node = part.find(key, hash);
-        return node == nullptr || node->why ? std::nullopt : std::optional{State::change(*node)};
+        return node == nullptr || node->buried ? std::nullopt : std::optional{State::change(*node)};
     }
 
     /// Changes that nobody else has in hand, the oldest first: those as old as `age`, or due again.
@@ -210,14 +211,15 @@ public:
                 s.wait_until(*node, detail::later(now, delay));
                 node->claim = 0;
                 node->backs_off = true;
-                node->attempts = mine.attempts + 1;
+                State::failed(*node, mine);
             }
         }
     }
 
     /// Becomes a dead letter, unless a newer change is recorded or the claim has ended: then false.
     bool bury(const Claimed<K, V>& mine, std::string_view why) {
-        auto reason = std::make_unique<const std::string>(why);
+        auto letter = std::make_unique<detail::Burial>();
+        letter->why = why;
         State& s = state();
         const std::scoped_lock lock{s.claiming};
         Node* const node = s.held(mine);
@@ -231,7 +233,8 @@ public:
             return false;
         }
         s.end(part, *node);
-        node->why = std::move(reason);
+        letter->at = State::failed(*node, mine);
+        node->buried = std::move(letter);
         return true;
     }
 
@@ -241,8 +244,10 @@ public:
         std::vector<std::pair<Age, DeadLetter<K, V>>> by_age;
         state().each([&](const Part& part) {
             part.each([&](const Node& node) {
-                if (node.why) {
-                    by_age.push_back({State::by_age(node), {State::change(node), *node.why}});
+                if (node.buried) {
+                    by_age.push_back({State::by_age(node),
+                                      {State::change(node), node.buried->why, node.attempts,
+                                       node.failed, node.buried->at}});
                 }
             });
         });
@@ -263,10 +268,10 @@ public:
         State& s = state();
         Part& part = s.part_of(hash);
         typename State::Place place{s};
-        std::unique_ptr<const std::string> why;
+        std::unique_ptr<const detail::Burial> letter;
         const std::scoped_lock lock{part.mutex};
         Node* const node = part.find(key, hash);
-        if (node == nullptr || !node->why) {
+        if (node == nullptr || !node->buried) {
             return false;
         }
         const auto now = clock().now();
@@ -274,7 +279,7 @@ public:
         static_cast<void>(place.take((std::numeric_limits<std::size_t>::max)()));
         place.use();
         s.begin_to_wait(part, *node, now);
-        why.swap(node->why);
+        letter.swap(node->buried);
         node->attempts = 0;
         return true;
     }
@@ -288,7 +293,7 @@ public:
         Part& part = s.part_of(hash);
         const std::scoped_lock lock_part{part.mutex};
         Node* const node = part.find(key, hash);
-        if (node == nullptr || !node->why) {
+        if (node == nullptr || !node->buried) {
             return false;
         }
         gone = part.extract(*node);

@@ -127,7 +127,8 @@ struct World {
         }
         text += "dead ";
         for (const auto& letter : journal.dead_letters()) {
-            text += show(letter.change) + letter.why + ' ';
+            text += show(letter.change) + letter.why + 'x' + std::to_string(letter.attempts) + ' ';
+            CHECK(letter.first <= letter.last);
         }
         text += "newer ";
         for (int key = 0; key < 10; ++key) {
@@ -414,6 +415,53 @@ TEST_CASE("a change that is deferred is nobody's, and one that is revived begins
     claims = journal.claim(all, 1h, 0ms);
     REQUIRE(claims.size() == 1);
     CHECK(claims[0].attempts == 0);
+}
+
+TEST_CASE("a dead letter knows how often it was tried, since when, and when it was given up",
+          "[journal]") {
+    using Time = std::chrono::system_clock;
+    // Between two looks at the clock it has moved: the times of two failures differ.
+    const auto tick = [] {
+        const auto before = Time::now();
+        while (Time::now() == before) {}
+        return Time::now();
+    };
+    larder::MemoryJournal<int, int> journal;
+    const auto claim_one = [&] { return journal.claim(1, 1h, 0ms).at(0); };
+    const auto only_letter = [&] {
+        auto letters = journal.dead_letters();
+        REQUIRE(letters.size() == 1);
+        return letters[0];
+    };
+
+    // Buried at its first try: that is the first that failed, and the last.
+    journal.record({1, 10, 0});
+    auto before = tick();
+    REQUIRE(journal.bury(claim_one(), "at once"));
+    auto letter = only_letter();
+    CHECK(letter.attempts == 1);
+    CHECK(letter.first == letter.last);
+    CHECK((letter.first >= before && letter.last <= tick()));
+
+    // A newer change has not failed yet, nor has one that is tried again.
+    const bool again = GENERATE(false, true);
+    if (again) {
+        REQUIRE(journal.revive(1));
+    } else {
+        journal.record({1, 11, 0});
+    }
+    before = tick();
+    journal.defer(claim_one(), 0ms);
+    const auto first = tick();
+    journal.defer(claim_one(), 0ms);
+    const auto second = tick();
+    REQUIRE(journal.bury(claim_one(), "at last"));
+    letter = only_letter();
+    CHECK(letter.why == "at last");
+    CHECK(letter.change.value == (again ? 10 : 11));
+    CHECK(letter.attempts == 3);
+    CHECK((letter.first >= before && letter.first <= first));
+    CHECK((letter.last >= second && letter.last <= tick()));
 }
 
 TEST_CASE("a key that is not equal to itself leaves nothing in the journal", "[journal]") {

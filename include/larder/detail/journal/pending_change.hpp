@@ -22,6 +22,12 @@ LARDER_NS_BEGIN
 
 namespace detail {
 
+/// Why and when a change became a dead letter.
+struct Burial {
+    std::string why{};
+    std::chrono::system_clock::time_point at{};
+};
+
 /// All that a journal knows of one key.
 ///
 /// Thread safety: none of its own. What is said below to be of the part is guarded by the part's lock,
@@ -43,11 +49,12 @@ struct PendingChange {
     KeptValue<V> value{};
     std::uint64_t version = 0;
     std::size_t attempts = 0;
-    std::unique_ptr<const std::string> why{};  ///< it is a dead letter: nothing is pending
-    bool fresh = false;                        ///< nobody has claimed it since it began to wait
-    bool backs_off = false;                    ///< it waits for its next try
-    Instant since{};                           ///< it waits, or waits anew
-    std::uint64_t arrival = 0;                 ///< orders those of one instant
+    std::chrono::system_clock::time_point failed{};  ///< the first of these attempts
+    std::unique_ptr<const Burial> buried{};          ///< it is a dead letter: nothing is pending
+    bool fresh = false;         ///< nobody has claimed it since it began to wait
+    bool backs_off = false;     ///< it waits for its next try
+    Instant since{};            ///< it waits, or waits anew
+    std::uint64_t arrival = 0;  ///< orders those of one instant
     PendingChange* older = nullptr;
     PendingChange* newer = nullptr;
 

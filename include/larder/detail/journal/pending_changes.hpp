@@ -229,6 +229,19 @@ public:
         size_.fetch_sub(1, std::memory_order_acq_rel);
     }
 
+    /// The claimed change was tried in vain. Hold the part, too.
+    ///
+    /// @return now, by the time of day
+    static std::chrono::system_clock::time_point failed(Node& node,
+                                                        const Claimed<K, V>& mine) noexcept {
+        const auto now = std::chrono::system_clock::now();
+        if (mine.attempts == 0) {
+            node.failed = now;
+        }
+        node.attempts = mine.attempts + 1;
+        return now;
+    }
+
     /// Less is older. Hold the part.
     static std::pair<Instant, std::uint64_t> by_age(const Node& node) noexcept {
         return {node.since, node.arrival};
