@@ -11,8 +11,8 @@
 #          models, examples; the benchmarks are built
 #   fleet  what is short in the others, at full length: RUNS (1,000) seeded runs of several processes
 #          over one Redis and one database, each strategy; a tag of 1,000,000 keys; 1,000,000 byte
-#          strings in slots; a minute of each stress; every order of the large
-#          scenarios. Some hours; LARDER_FLEET_SEED is the first seed
+#          strings in slots; a minute of each stress; five of kill -9 of each journal over each
+#          database; every order of the large scenarios. Some hours; LARDER_FLEET_SEED is the first seed
 #
 # The last line is `N passed, N failed`. Build folders: $LARDER_BUILD_DIR, else build/. How each is configured
 # is in cmake/caches.
@@ -66,7 +66,8 @@ if command -v apt-get >/dev/null; then
     need g++ cmake make pkg-config catch2 libbenchmark-dev nlohmann-json3-dev libsqlite3-dev iso-codes \
         libhiredis-dev libzstd-dev redis-server python3 ||
         { failed=1; finish; }
-    need clang clang-format-16 clang-tidy spin libclang-rt-14-dev aspell aspell-en libtbb-dev || true
+    need clang clang-format-16 clang-tidy spin libclang-rt-14-dev aspell aspell-en libtbb-dev \
+        postgresql libpq-dev || true
 fi
 
 launcher=()
@@ -129,12 +130,13 @@ for name in asan tsan clang; do
     [[ $what != all && $what != "$name" ]] || run "$name"
 done
 if [[ $what == fleet ]]; then
-    targets=(test_integration_redis_{fleet,tags,garbage,one_load,stress} test_integration_core_stress)
+    targets=(test_integration_redis_{fleet,tags,garbage,one_load,stress} test_integration_core_stress
+        test_integration_behind_kill)
     if build release "${targets[@]}" test_models_every_order; then
         for target in "${targets[@]}"; do
             echo "== $target"
             LARDER_FLEET_RUNS=${2:-1000} LARDER_FLEET_REPORT=1 LARDER_TAGGED_KEYS=1000000 LARDER_GARBAGE=1000000 \
-                LARDER_STRESS_MS=60000 \
+                LARDER_STRESS_MS=60000 LARDER_KILL_SECONDS=300 \
                 "$build/release/tests/$target" && passed=$((passed + 1)) || failed=$((failed + 1))
         done
         LARDER_EVERY_ORDER=1 "$build/release/tests/test_models_every_order" '[.large]' &&

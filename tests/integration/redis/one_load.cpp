@@ -49,7 +49,8 @@ void wait_until(const auto& condition) {
 class Crowd {
 public:
     explicit Crowd(bool first_returns = true)
-        : processes_{prepared(first_returns), [this](Processes::Life life) { ask(life); }} {}
+        : processes_{prepared(first_returns),
+                     [this](Processes::Life life, std::size_t) { ask(life); }} {}
 
     Meeting& meeting() const { return *meeting_; }
     Processes& processes() { return processes_; }

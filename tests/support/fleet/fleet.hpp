@@ -215,7 +215,7 @@ template <class Make>
 Verdict run_fleet(const FleetPlan& plan, Tally& tally, const std::string& database, Make make) {
     Rows{database}.take_commits();
     const Shared<OperationLog> log;
-    Processes fleet{plan.members, [&](Processes::Life life) {
+    Processes fleet{plan.members, [&](Processes::Life life, std::size_t) {
                         FleetMember{plan, *log, tally, life}.run(database, make);
                     }};
     std::mt19937_64 random{plan.seed};

@@ -27,7 +27,7 @@
 
 namespace larder_test {
 
-/// Forks `members` processes, each of which calls `work(life)` and ends when that returns.
+/// Forks `members` processes, each of which calls `work(life, member)` and ends when that returns.
 ///
 /// A life is the time of one process: a member that was killed is born again under a new number, by
 /// `tend`. They die with their parent. Use it from a process that has one thread.
@@ -36,7 +36,7 @@ namespace larder_test {
 class Processes {
 public:
     using Life = unsigned;
-    using Work = std::function<void(Life)>;
+    using Work = std::function<void(Life, std::size_t member)>;
 
     Processes(std::size_t members, Work work) : work_{std::move(work)}, members_(members) {
         for (Member& member : members_) {
@@ -142,7 +142,7 @@ private:
             std::signal(SIGTERM, SIG_DFL);  // the test framework's handlers report on their process
             std::signal(SIGABRT, SIG_DFL);
             try {
-                work_(member.life);
+                work_(member.life, static_cast<std::size_t>(&member - members_.data()));
             } catch (const std::exception& e) {
                 std::fprintf(stderr, "life %u: %s\n", member.life, e.what());
                 ::_exit(3);
