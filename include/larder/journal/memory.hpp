@@ -133,45 +133,17 @@ public:
 
     /// What is recorded of the key and not yet settled.
     [[nodiscard]] std::optional<Change<K, V>> pending(const K& key) const {
-        const std::size_t hash = Hash<K>{}(key);
-        State& s = state();
-        Part& part = s.part_of(hash);
-        const std::scoped_lock lock{part.mutex};
-        const Node* const node = part.find(key, hash);
-        return node == nullptr || node->buried ? std::nullopt : std::optional{State::change(*node)};
+        return state().pending(key);
     }
 
     /// Changes that nobody else has in hand, the oldest first: those as old as `age`, or due again.
     [[nodiscard]] std::vector<Claimed<K, V>> claim(std::size_t max, Ttl life, Ttl age) {
-        std::vector<Claimed<K, V>> claims;
-        State& s = state();
-        const std::scoped_lock lock{s.claiming};
-        if (s.size() == 0) {
-            return claims;
-        }
-        const auto now = clock().now();
-        const auto until = detail::later(now, life);
-        std::uint64_t name = s.next_claim();
-        const std::vector<Node*> due = s.due(max, now, age, [&](const Node& node) {
-            claims.push_back({State::change(node), name++, node.attempts});
-        });
-        auto places = State::places(due, until);
-        // Nothing fails from here on. A claim that nobody renews or settles is due again.
-        s.claim(due, places, until);
-        return claims;
+        return state().claim(max, life, age, clock());
     }
 
     /// The claims live on; those that do not count any more are left out.
     void renew(std::span<const Claimed<K, V>> claims, Ttl life) {
-        State& s = state();
-        const std::scoped_lock lock{s.claiming};
-        const std::vector<Node*> held = s.held(claims);
-        const auto until = detail::later(clock().now(), life);
-        for (Node* const node : held) {
-            if (node != nullptr) {
-                s.wait_until(*node, until);
-            }
-        }
+        state().renew(claims, life, clock());
     }
 
     /// The database has them; false for those that were not the claim's any more, or are not the newest.
@@ -200,20 +172,7 @@ public:
 
     /// To be tried again after `delay`.
     void defer(const Claimed<K, V>& mine, Ttl delay) {
-        State& s = state();
-        const std::scoped_lock lock{s.claiming};
-        Node* const node = s.held(mine);
-        const auto now = clock().now();
-        if (node != nullptr) {
-            Part& part = s.part_of(*node);
-            const std::scoped_lock lock_part{part.mutex};
-            if (s.confirm(part, *node, mine, now)) {
-                s.wait_until(*node, detail::later(now, delay));
-                node->claim = 0;
-                node->backs_off = true;
-                State::failed(*node, mine);
-            }
-        }
+        static_cast<void>(state().defer(mine, delay, clock()));
     }
 
     /// Becomes a dead letter, unless a newer change is recorded or the claim has ended: then false.
@@ -307,18 +266,7 @@ public:
     }
 
     /// The age of the oldest pending change; none if nothing is pending.
-    [[nodiscard]] std::optional<Ttl> oldest() const {
-        std::optional<typename State::Instant> since;
-        state().each([&](const Part& part) {
-            if (const Node* const node = part.oldest()) {
-                since = (std::min)(since.value_or(node->since), node->since);
-            }
-        });
-        if (!since) {
-            return std::nullopt;
-        }
-        return std::chrono::duration_cast<Ttl>(clock().now() - *since);
-    }
+    [[nodiscard]] std::optional<Ttl> oldest() const { return state().oldest(clock()); }
 
 private:
     using State = detail::PendingChanges<K, V>;

@@ -9,6 +9,7 @@
 #include <larder/detail/journal/journal_part.hpp>
 #include <larder/detail/journal/kept_value.hpp>
 #include <larder/detail/journal/pending_change.hpp>
+#include <larder/detail/support/saturating_time.hpp>
 #include <larder/entry.hpp>
 #include <larder/hash.hpp>
 #include <larder/journal/journal.hpp>
@@ -23,6 +24,7 @@
 #include <iterator>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <thread>
 #include <utility>
@@ -116,6 +118,89 @@ public:
         begin_to_wait(part, node, now);
     }
 
+    // ---- of a journal, as they are ----
+
+    /// What is recorded of the key and not yet settled.
+    [[nodiscard]] std::optional<Change<K, V>> pending(const K& key) {
+        const std::size_t hash = Hash<K>{}(key);
+        Part& part = part_of(hash);
+        const std::scoped_lock lock{part.mutex};
+        const Node* const node = part.find(key, hash);
+        return node == nullptr || node->buried ? std::nullopt : std::optional{change(*node)};
+    }
+
+    /// Changes that nobody else has in hand, the oldest first: those as old as `age`, or due again.
+    template <class C>
+    [[nodiscard]] std::vector<Claimed<K, V>> claim(std::size_t max, Ttl life, Ttl age,
+                                                   const C& clock) {
+        std::vector<Claimed<K, V>> claims;
+        const std::scoped_lock lock{claiming};
+        if (size() == 0) {
+            return claims;
+        }
+        const Instant now = clock.now();
+        const Instant until = later(now, life);
+        std::uint64_t name = claims_ + 1;
+        const std::vector<Node*> nodes = due(max, now, age, [&](const Node& node) {
+            claims.push_back({change(node), name++, node.attempts});
+        });
+        auto given = places(nodes, until);
+        // Nothing fails from here on. A claim that nobody renews or settles is due again.
+        claim(nodes, given, until);
+        return claims;
+    }
+
+    /// The claims live on; those that do not count any more are left out.
+    template <class C>
+    void renew(std::span<const Claimed<K, V>> claims, Ttl life, const C& clock) {
+        const std::scoped_lock lock{claiming};
+        const std::vector<Node*> nodes = held(claims);
+        const Instant until = later(clock.now(), life);
+        for (Node* const node : nodes) {
+            if (node != nullptr) {
+                wait_until(*node, until);
+            }
+        }
+    }
+
+    /// To be tried again after `delay`.
+    ///
+    /// @return false if the claim did not count any more, or there is a newer change
+    template <class C>
+    bool defer(const Claimed<K, V>& mine, Ttl delay, const C& clock) {
+        const std::scoped_lock lock{claiming};
+        Node* const node = held(mine);
+        const Instant now = clock.now();
+        if (node == nullptr) {
+            return false;
+        }
+        Part& part = part_of(*node);
+        const std::scoped_lock lock_part{part.mutex};
+        if (!confirm(part, *node, mine, now)) {
+            return false;
+        }
+        wait_until(*node, later(now, delay));
+        node->claim = 0;
+        node->backs_off = true;
+        failed(*node, mine);
+        return true;
+    }
+
+    /// The age of the oldest pending change; none if nothing is pending.
+    template <class C>
+    [[nodiscard]] std::optional<Ttl> oldest(const C& clock) {
+        std::optional<Instant> since;
+        each([&](const Part& part) {
+            if (const Node* const node = part.oldest()) {
+                since = (std::min)(since.value_or(node->since), node->since);
+            }
+        });
+        if (!since) {
+            return std::nullopt;
+        }
+        return std::chrono::duration_cast<Ttl>(clock.now() - *since);
+    }
+
     // ---- hold `claiming` for what follows ----
 
     std::mutex claiming{};
@@ -169,7 +254,7 @@ public:
         }
         return places;
     }
-    /// They are claimed, and due again then. `given` are their places.
+    /// They are claimed, by the next names, and due again then. `given` are their places.
     void claim(const std::vector<Node*>& nodes, Waiting& given, Instant until) noexcept {
         for (Node* node : nodes) {
             node->claim = ++claims_;
@@ -183,9 +268,6 @@ public:
         }
         waiting_.merge(given);
     }
-    /// How the next change that is claimed will be called, and so on.
-    [[nodiscard]] std::uint64_t next_claim() const noexcept { return claims_ + 1; }
-
     /// Due again then: for who has a place.
     void wait_until(Node& node, Instant until) noexcept {
         if (auto& place = node.place) {
