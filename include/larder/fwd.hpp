@@ -100,19 +100,6 @@ class Writing;
 template <class S, class F>
 class Memoized;
 
-// ---- journals ----
-
-template <class K, class V>
-struct Claimed;
-template <class K, class V>
-struct DeadLetter;
-template <class K, class V, class C = SteadyClock>
-class MemoryJournal;
-template <class R>
-class Unfenced;
-template <class J>
-struct Unshared;
-
 // ---- codecs ----
 
 template <class V>
@@ -126,6 +113,22 @@ struct RawCodec;
 struct CompressedOptions;
 template <class C>
 class Compressed;
+
+// ---- journals ----
+
+template <class K, class V>
+struct Claimed;
+template <class K, class V>
+struct DeadLetter;
+template <class K, class V, class C = SteadyClock>
+class MemoryJournal;
+struct SqliteJournalOptions;
+template <class K, class V, class C = JsonCodec<V>, class T = SteadyClock>
+class SqliteJournal;
+template <class R>
+class Unfenced;
+template <class J>
+struct Unshared;
 
 // ---- Redis ----
 

@@ -8,6 +8,9 @@
 
 #include <hiredis/hiredis.h>
 #endif
+#ifdef WITH_sqlite
+#include <larder/sqlite.hpp>
+#endif
 #ifdef WITH_zstd
 #include <larder/zstd.hpp>
 #endif
@@ -26,6 +29,11 @@ int main() {
     redisReader* const reader = redisReaderCreate();  // linked, too
     works = works && reader != nullptr;
     redisReaderFree(reader);
+#endif
+#ifdef WITH_sqlite
+    larder::SqliteJournal<int, std::string, larder::RawCodec<>> journal{"consumer.journal"};
+    journal.record({1, "one", 0});
+    works = works && journal.pending(1)->value == "one";
 #endif
 #ifdef WITH_zstd
     const larder::Compressed<larder::RawCodec<>> zstd;

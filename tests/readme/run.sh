@@ -27,6 +27,7 @@
 # compilation of each kind. What a program needs from the standard library it must include itself, all the
 # same: a table below knows which header the names that pages use are from.
 #
+# Blocks that include larder/sqlite.hpp are left out where there is no sqlite3.h, loudly.
 # Where there is no hiredis or redis-server, blocks that include larder/redis.hpp are left out, loudly; else
 # a redis-server of their own stands for the one at redis://127.0.0.1:6379.
 #
@@ -81,18 +82,20 @@ part() { # part BLOCK page|line|language|directive|heading|place
         place) echo "${pages[10#${fields[0]}]}:${fields[2]}" ;;
     esac
 }
-has_redis() {
-    command -v redis-server >/dev/null &&
-        echo '#include <hiredis/hiredis.h>' | "$compiler" -fsyntax-only -x c++ - 2>/dev/null
-}
+has_header() { echo "#include <$1>" | "$compiler" -fsyntax-only -x c++ - 2>/dev/null; }
+has_redis() { command -v redis-server >/dev/null && has_header hiredis/hiredis.h; }
 libraries=() beside=()
 # admit BLOCK: false if it cannot be tried here. A server's address is then the test's.
 admit() {
     [[ $(part "$1" directive) != shown ]] || return 1
+    if grep -q '^#include <larder/sqlite.hpp>' "$1"; then
+        has_header sqlite3.h || { echo "$(part "$1" place): left out: no sqlite3.h"; return 1; }
+        libraries+=(-lsqlite3)
+    fi
     grep -q '^#include <larder/redis.hpp>' "$1" || return 0
     has_redis || { echo "$(part "$1" place): left out: no hiredis, or no redis-server"; return 1; }
     sed -i 's|"redis://127.0.0.1:6379"|std::getenv("LARDER_REDIS_URL")|' "$1"
-    libraries=(-lhiredis) beside=("$here/../scripts/with_redis.sh")
+    libraries+=(-lhiredis) beside=("$here/../scripts/with_redis.sh")
 }
 is_program() { [[ $(part "$1" language) == cpp ]] && grep -qE '^int main\(' "$1"; }
 

@@ -16,6 +16,9 @@ cat >"$work/headers.cpp" <<'HEADERS'
 #if __has_include(<hiredis/hiredis.h>)
 #include <larder/redis.hpp>
 #endif
+#if __has_include(<sqlite3.h>)
+#include <larder/sqlite.hpp>
+#endif
 #if __has_include(<zstd.h>)
 #include <larder/zstd.hpp>
 #endif

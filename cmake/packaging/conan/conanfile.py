@@ -14,8 +14,8 @@ class Larder(ConanFile):
     license = "MIT"
     package_type = "header-library"
     settings = "os", "arch", "compiler", "build_type"
-    options = {"json": [True, False], "redis": [True, False], "zstd": [True, False]}
-    default_options = {"json": False, "redis": False, "zstd": False}
+    options = {"json": [True, False], "redis": [True, False], "sqlite": [True, False], "zstd": [True, False]}
+    default_options = {"json": False, "redis": False, "sqlite": False, "zstd": False}
     no_copy_source = True
 
     def _root(self):
@@ -36,6 +36,8 @@ class Larder(ConanFile):
             self.requires("nlohmann_json/[>=3.10]")
         if self.options.redis:
             self.requires("hiredis/[>=1.0]")
+        if self.options.sqlite:
+            self.requires("sqlite3/[>=3.34]")
         if self.options.zstd:
             self.requires("zstd/[>=1.4]")
 
@@ -54,7 +56,7 @@ class Larder(ConanFile):
         core = self._component("core", "larder::larder", [])
         if self.settings.os in ("Linux", "FreeBSD"):
             core.system_libs = ["pthread"]
-        packages = {"json": "nlohmann_json", "redis": "hiredis", "zstd": "zstd"}
+        packages = {"json": "nlohmann_json", "redis": "hiredis", "sqlite": "sqlite3", "zstd": "zstd"}
         for name, package in packages.items():
             if self.options.get_safe(name):
                 self._component(name, f"larder::{name}", ["core", f"{package}::{package}"])
