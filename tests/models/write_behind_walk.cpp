@@ -110,14 +110,11 @@ private:
         const std::size_t most = 1 + draw(keys);
         const long life = static_cast<long>(1 + draw(6));
         const long age = static_cast<long>(draw(4));
-        std::vector<int> fresh;
-        std::vector<int> again;
-        for (int key = 0; key < static_cast<int>(keys); ++key) {
-            if (model(key).claimable(now_, age)) {
-                (model(key).due ? again : fresh).push_back(key);
-            }
+        std::size_t due = 0;
+        for (const WriteBehindModel& of : models_) {
+            due += of.claimable(now_, age) ? 1U : 0U;
         }
-        const std::size_t all = (std::min)(most, fresh.size() + again.size());
+        const std::size_t all = (std::min)(most, due);
         const auto claims = journal_.claim(most, Ttl{life}, Ttl{age});
         expect(claims.size() == all, "how many are due");
         long last_due = 0;
@@ -128,10 +125,10 @@ private:
             expect(of.pver == claimed.change.version && of.attempts == claimed.attempts &&
                        claimed.change.value == value_of(of.pend),
                    "what is claimed");
-            // What is due again comes first, in its order.
-            const long due = of.due.value_or(now_ + 1);
-            expect(due >= last_due, "the order of the claims");
-            last_due = due;
+            // What has been due for longest comes first.
+            const long due_at = of.due.value_or(of.since + age);
+            expect(due_at >= last_due, "the order of the claims");
+            last_due = due_at;
             changes_of_.push_back(of.pend);
             claims_.push_back(claimed);
             of.claimed(claimed.claim, now_ + life);

@@ -54,8 +54,8 @@ struct DeadLetter {
 /// |---------------------------------|---------------------------|------------------------------------------|
 /// | `j.record(change)`              | the version given to it   | replaces the key's pending change and takes its dead letter away, in one step |
 /// | `j.pending(k)`                  | `optional<Change>`        | what is recorded and not yet settled     |
-/// | `j.claim(max, life, age)`       | vector of Claimed         | changes nobody else has in hand, the oldest first, that are as old as `age` or due for another try |
-/// | `j.renew(claims, life)`         |                           | the claims live on; zero: they are over  |
+/// | `j.claim(max, life, age)`       | vector of Claimed         | changes nobody else has in hand, that are as old as `age` or due for another try; what has been due for longest comes first |
+/// | `j.renew(claims, life)`         |                           | the claims live on; zero: they are over. They come without values |
 /// | `j.settle(claims)`              | vector of bool            | the database has them; false: it was not this flusher's any more, or there is a newer one |
 /// | `j.defer(claimed, delay)`       |                           | to be tried again after `delay`          |
 /// | `j.bury(claimed, why)`          | bool                      | becomes a dead letter, tried `claimed.attempts + 1` times, unless a newer change is recorded |
@@ -63,6 +63,8 @@ struct DeadLetter {
 /// | `j.revive(k)`                   | bool                      | the dead letter is pending again, with its version |
 /// | `j.discard(k)`                  | bool                      | the dead letter is forgotten             |
 /// | `j.size()`, `j.oldest()`        | changes pending; the age of the first of them | |
+///
+/// `j.buried()`, where there is one, gives the number of dead letters; else they are listed for that.
 ///
 /// `durable`: it outlives the process. `shared`: every process that shares the store sees it.
 ///

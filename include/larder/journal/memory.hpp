@@ -21,7 +21,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -89,7 +88,7 @@ public:
     /// nothing is recorded. Rule W11.
     ///
     /// @param value  what was pending before takes its place, to be destroyed where no lock is held
-    template <class Q, std::predicate With>
+    template <class Q, class With>
     std::optional<std::uint64_t> record(Q&& key, detail::KeptValue<V>& value, std::size_t most,
                                         With&& with) {
         if (!detail::equals_itself<std::equal_to<>>(key)) {
@@ -123,6 +122,7 @@ public:
         if (begins) {
             place.use();
             s.begin_to_wait(part, *node, now);
+            s.buried() -= node->buried ? 1 : 0;
             letter.swap(node->buried);
         } else if (hurries) {
             s.wait_anew(part, *node, now);
@@ -137,7 +137,8 @@ public:
         return state().pending(key);
     }
 
-    /// Changes that nobody else has in hand, the oldest first: those as old as `age`, or due again.
+    /// Changes that nobody else has in hand: those as old as `age`, or due again. What has been due for
+    /// longest comes first.
     [[nodiscard]] std::vector<Claimed<K, V>> claim(std::size_t max, Ttl life, Ttl age) {
         return state().claim(max, life, age, clock());
     }
@@ -195,6 +196,7 @@ public:
         s.end(part, *node);
         letter->at = State::failed(*node, mine);
         node->buried = std::move(letter);
+        ++s.buried();
         return true;
     }
 
@@ -239,6 +241,7 @@ public:
         static_cast<void>(place.take((std::numeric_limits<std::size_t>::max)()));
         place.use();
         s.begin_to_wait(part, *node, now);
+        --s.buried();
         letter.swap(node->buried);
         node->attempts = 0;
         return true;
@@ -257,6 +260,7 @@ public:
             return false;
         }
         gone = part.extract(*node);
+        --s.buried();
         return true;
     }
 
@@ -264,6 +268,12 @@ public:
     [[nodiscard]] std::size_t size() const noexcept {
         const State* const s = shared_->state.find();
         return s == nullptr ? 0 : s->size();
+    }
+
+    /// Dead letters there are. Asks for no lock.
+    [[nodiscard]] std::size_t buried() const noexcept {
+        State* const s = shared_->state.find();
+        return s == nullptr ? 0 : s->buried().load();
     }
 
     /// The age of the oldest pending change; none if nothing is pending.

@@ -125,7 +125,7 @@ struct World {
                 text += show(*pending);
             }
         }
-        text += "dead ";
+        text += "dead " + std::to_string(journal.buried()) + ": ";
         for (const auto& letter : journal.dead_letters()) {
             text += show(letter.change) + letter.why + 'x' + std::to_string(letter.attempts) + ' ';
             CHECK(letter.first <= letter.last);
@@ -399,6 +399,30 @@ TEST_CASE("a change over one that backs off waits as a new one does, and is clai
     CHECK(journal.size() == 1);
 }
 
+TEST_CASE("what has been due for longest is claimed first, tried before or not", "[journal]") {
+    larder::ManualClock clock;
+    larder::MemoryJournal<int, int, larder::ManualClock> journal{clock};
+    for (int key = 1; key <= 4; ++key) {
+        journal.record({key, key, 0});
+    }
+    const auto claims = journal.claim(4, 10s, 0ms);
+    REQUIRE(claims.size() == 4);
+    journal.defer(claims[0], 30ms);  // due at 30 ms
+    clock.advance(10ms);
+    journal.renew(std::span{claims}.subspan(1, 1), 0ms);  // given back: due at 10 ms
+    journal.record({5, 5, 0});                            // due at 20 ms
+    journal.renew(std::span{claims}.subspan(2), 15ms);    // two, due at 25 ms
+    clock.advance(20ms);
+    journal.record({6, 6, 0});  // due at 40 ms
+    clock.advance(10ms);
+    std::vector<int> order;
+    for (const auto& claimed : journal.claim(all, 10s, 10ms)) {
+        order.push_back(claimed.change.key);
+        CHECK(claimed.attempts == (claimed.change.key == 1 ? 1U : 0U));
+    }
+    CHECK(order == std::vector{2, 5, 3, 4, 1, 6});
+}
+
 TEST_CASE("a change that is deferred is nobody's, and one that is revived begins anew",
           "[journal]") {
     larder::MemoryJournal<int, int> journal;
@@ -458,6 +482,7 @@ TEST_CASE("a dead letter knows how often it was tried, since when, and when it w
     REQUIRE(journal.bury(claim_one(), "at last"));
     letter = only_letter();
     CHECK(letter.why == "at last");
+    CHECK(journal.buried() == 1);
     CHECK(letter.change.value == (again ? 10 : 11));
     CHECK(letter.attempts == 3);
     CHECK((letter.first >= before && letter.first <= first));

@@ -65,6 +65,8 @@ public:
     [[nodiscard]] std::size_t size() const noexcept {
         return size_.load(std::memory_order_acquire);
     }
+    /// How many dead letters there are.
+    [[nodiscard]] std::atomic<std::size_t>& buried() noexcept { return buried_; }
 
     /// Calls `step(part)` for one after the other, under its lock.
     template <class Step>
@@ -205,41 +207,45 @@ public:
 
     std::mutex claiming{};
 
-    /// What has to be written next, each shown to `see` under its part's lock: first what is due again,
-    /// then what is old enough.
+    /// What has to be written next, each shown to `see` under its part's lock: what is due again, and
+    /// what is old enough; what has been due for longest comes first.
     template <class See>
     std::vector<Node*> due(std::size_t max, Instant now, Ttl age, See&& see) {
         std::vector<Node*> nodes;
-        for (auto at = waiting_.begin();
-             at != waiting_.end() && at->first <= now && nodes.size() < max; ++at) {
-            Node& node = *at->second;
-            const std::scoped_lock lock{part_of(node).mutex};
-            if (!node.fresh) {
-                nodes.push_back(&node);
-                see(node);
-                node.backs_off = false;  // who records over it does not list it as fresh any more
-            }
-        }
         std::vector<Node*> fresh;  // the oldest of each part
         each([&](Part& part) {
             if (part.first_fresh() != nullptr) {
                 fresh.push_back(part.first_fresh());
             }
         });
-        while (!fresh.empty() && nodes.size() < max) {
+        auto again = waiting_.begin();
+        while (nodes.size() < max) {
             const auto oldest = std::min_element(
                 fresh.begin(), fresh.end(),
                 [](const Node* a, const Node* b) { return by_age(*a) < by_age(*b); });
-            Node*& node = *oldest;
-            if (std::chrono::floor<Ttl>(now - node->since) < age) {
+            const bool old_enough =
+                oldest != fresh.end() && std::chrono::floor<Ttl>(now - (*oldest)->since) >= age;
+            if (again != waiting_.end() && again->first <= now &&
+                (!old_enough || again->first <= later((*oldest)->since, age))) {
+                Node& node = *again++->second;
+                const std::scoped_lock lock{part_of(node).mutex};
+                if (!node.fresh) {
+                    nodes.push_back(&node);
+                    see(node);
+                    node.backs_off =
+                        false;  // who records over it does not list it as fresh any more
+                }
+            } else if (old_enough) {
+                Node*& node = *oldest;
+                nodes.push_back(node);
+                const std::scoped_lock lock{part_of(*node).mutex};
+                see(*node);
+                node = node->newer;
+                if (node == nullptr) {
+                    fresh.erase(oldest);
+                }
+            } else {
                 break;
-            }
-            nodes.push_back(node);
-            const std::scoped_lock lock{part_of(*node).mutex};
-            see(*node);
-            node = node->newer;
-            if (node == nullptr) {
-                fresh.erase(oldest);
             }
         }
         return nodes;
@@ -351,6 +357,7 @@ private:
     std::vector<Part> parts_;
     Waiting waiting_{};
     std::uint64_t claims_ = 0;  // the last that was given
+    std::atomic<std::size_t> buried_{0};
     // Written by whoever begins to wait: in a line of their own.
     alignas(64) std::atomic<std::size_t> size_{0};
     std::atomic<std::uint64_t> arrivals_{0};
