@@ -135,9 +135,6 @@ struct Unshared;
 struct RedisStoreOptions;
 template <class K, class V, class C = JsonCodec<V>>
 class RedisStore;
-struct RedisJournalOptions;
-template <class K, class V, class C = JsonCodec<V>>
-class RedisJournal;
 
 namespace redis {
 
@@ -149,7 +146,6 @@ class Script;
 class Reply;
 class ReplyView;
 class Counter;
-class Durability;
 class NoReply;
 class ConnectError;
 class TimeoutError;

@@ -88,6 +88,10 @@ struct Stats {
     std::uint64_t retries{0};             ///< writes that were tried again
     std::uint64_t refused{0};             ///< changes older than their row
     std::uint64_t buried{0};              ///< changes that became dead letters
+    std::uint64_t discarded{0};           ///< dead letters that were forgotten
+    std::uint64_t dead_letters{0};        ///< those that there are
+    std::uint64_t batches{0};             ///< batches that were claimed,
+    std::uint64_t batched{0};             ///< and the changes in them
 };
 
 /// The enumerator's name.
@@ -136,6 +140,9 @@ inline constexpr Metric counters[] = {
     {"retries", "Writes to the database that were tried again.", &Stats::retries},
     {"refused", "Changes older than their row.", &Stats::refused},
     {"buried", "Changes that became dead letters.", &Stats::buried},
+    {"discarded", "Dead letters that were forgotten.", &Stats::discarded},
+    {"batches", "Batches that a flusher has claimed.", &Stats::batches},
+    {"batched", "Changes in these batches.", &Stats::batched},
 };
 
 /// What goes up and down, in every store.
@@ -143,6 +150,7 @@ inline constexpr Metric gauges[] = {
     {"queued_invalidations", "Invalidations that the store has missed.",
      &Stats::queued_invalidations},
     {"pending", "Changes not yet in the database.", &Stats::pending},
+    {"dead_letters", "Changes that the database would not take.", &Stats::dead_letters},
 };
 
 /// What a store knows that has a bound.

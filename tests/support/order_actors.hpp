@@ -216,8 +216,7 @@ private:
             case Act::wait_flight:
             case Act::wait_queued:
             case Act::wait_bypass:
-            case Act::wait_predecessor:
-            case Act::wait_ahead: return true;
+            case Act::wait_predecessor: return true;
             default: return false;
         }
     }
@@ -431,30 +430,19 @@ private:
     bool done_ = false;
 };
 
-/// What becomes of tasks.
-enum class Fate : std::uint8_t { run, thrown_away };
-
-/// An executor's thread: a task is one step, and must not wait for anybody.
+/// Throws the executor's tasks away.
 template <class Store>
-class Tasks final : public Actor {
+class Dropping final : public Actor {
 public:
-    Tasks(OrderWorld<Store>& world, const Actor& reader, Fate fate)
-        : world_{world}, reader_{reader}, fate_{fate} {}
+    Dropping(OrderWorld<Store>& world, const Actor& reader) : world_{world}, reader_{reader} {}
 
     [[nodiscard]] bool done() const override { return reader_.done() && world_.tasks->empty(); }
     [[nodiscard]] bool ready() const override { return !world_.tasks->empty(); }
-    void step() override {
-        const larder::Task task = std::move(world_.tasks->back());
-        world_.tasks->pop_back();
-        if (fate_ == Fate::run) {
-            task();
-        }
-    }
+    void step() override { world_.tasks->pop_back(); }
 
 private:
     OrderWorld<Store>& world_;
     const Actor& reader_;
-    const Fate fate_;
 };
 
 }  // namespace larder_test

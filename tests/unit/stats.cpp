@@ -35,6 +35,9 @@ Stats numbered() {
     }
     s.breaker = larder::Breaker::half_open;
     s.pending = ++n;
+    for (std::uint64_t* field : {&s.discarded, &s.batches, &s.batched, &s.dead_letters}) {
+        *field = ++n;
+    }
     s.oldest = 1230ms;
     s.load_times.buckets[3] = 2;   // less than 8 us
     s.load_times.buckets[10] = 1;  // less than 1024 us
@@ -73,8 +76,9 @@ TEST_CASE("as JSON", "[stats]") {
           R"("load_failures":106,"joined":107,"bypassed":108,"fenced_fills":109,)"
           R"("lost_tickets":110,"refreshes":111,"refresh_failures":112,"evictions":113,)"
           R"("expirations":114,"store_errors":115,"undecodable":116,"oversized":117,)"
-          R"("retries":118,"refused":119,"buried":120,"queued_invalidations":121,)"
-          R"("pending":125,"entries":122,"weight":123,"capacity":124,"breaker":2,)"
+          R"("retries":118,"refused":119,"buried":120,"discarded":126,"batches":127,)"
+          R"("batched":128,"queued_invalidations":121,"pending":125,"dead_letters":129,)"
+          R"("entries":122,"weight":123,"capacity":124,"breaker":2,)"
           R"("oldest_milliseconds":1230,)"
           R"("load_times":{"count":3,"total":1010,"p50":8,"p99":1024}})");
 }
@@ -89,6 +93,11 @@ TEST_CASE("for Prometheus", "[stats]") {
     // What also goes down is no counter.
     CHECK(has_line(text, "# TYPE larder_pending gauge"));
     CHECK(has_line(text, "larder_pending{cache=\"products\"} 125"));
+    CHECK(has_line(text, "# TYPE larder_dead_letters gauge"));
+    CHECK(has_line(text, "larder_dead_letters{cache=\"products\"} 129"));
+    CHECK(has_line(text, "larder_discarded_total{cache=\"products\"} 126"));
+    CHECK(has_line(text, "larder_batches_total{cache=\"products\"} 127"));
+    CHECK(has_line(text, "larder_batched_total{cache=\"products\"} 128"));
     CHECK(has_line(text, "larder_queued_invalidations{cache=\"products\"} 121"));
     CHECK(has_line(text, "larder_entries{cache=\"products\"} 122"));
     CHECK(has_line(text, "larder_weight{cache=\"products\"} 123"));
@@ -96,9 +105,9 @@ TEST_CASE("for Prometheus", "[stats]") {
     CHECK(has_line(text, "larder_breaker{cache=\"products\"} 2"));
     CHECK(has_line(text, "larder_oldest_pending_seconds{cache=\"products\"} 1.230000"));
     CHECK(text.back() == '\n');
-    // 20 counters, 7 gauges and a histogram.
-    CHECK(count(text, "# TYPE ") == 28);
-    CHECK(count(text, "# HELP ") == 28);
+    // 23 counters, 8 gauges and a histogram.
+    CHECK(count(text, "# TYPE ") == 32);
+    CHECK(count(text, "# HELP ") == 32);
 }
 
 TEST_CASE("several caches for Prometheus are one text", "[stats]") {
@@ -113,7 +122,7 @@ TEST_CASE("several caches for Prometheus are one text", "[stats]") {
                    "larder_hits_total{cache=\"orders\"} 7\n"
                    "larder_hits_total{cache=\"pages\"} 0\n"
                    "# HELP larder_near_hits_total Hits that a near copy answered."));
-    CHECK(count(text, "# TYPE ") == 28);
+    CHECK(count(text, "# TYPE ") == 32);
     CHECK(count(text, "larder_load_seconds_count{") == 3);
     CHECK(count(text, "larder_capacity{") == 1);  // of a store without a bound, nothing
     CHECK(count(text, "larder_entries{") == 1);

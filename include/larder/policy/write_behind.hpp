@@ -36,20 +36,11 @@ LARDER_NS_BEGIN
 
 namespace detail {
 
-/// The store says what its journal is.
-template <class S>
-concept brings_journal = requires { typename Coherent<S>::journal_type; };
-
-/// The journal of a policy that is given none: the store's own, else in memory, by the store's clock.
+/// The journal of a policy that is given none: in memory, by the store's clock.
 template <class S>
 struct JournalBeside {
     using type = MemoryJournal<typename Unwrapped<S>::key_type, typename Unwrapped<S>::value_type,
                                typename Coherent<S>::clock_type>;
-};
-template <class S>
-    requires(store_ok<S> && brings_journal<S>)
-struct JournalBeside<S> {
-    using type = typename Coherent<S>::journal_type;
 };
 // Of what is no store: any, so that the policy says what is missing.
 template <class S>
@@ -168,6 +159,25 @@ public:
     /// @throws StoreError  the journal cannot be asked, not even after `within`
     std::size_t flush(Ttl within) const { return flusher_->flush(within); }
 
+    /// Claims nothing any more: once it has returned, nothing new is written, and what is being written
+    /// goes on to its end. `flush` returns when that is reached, and says what is left. Writers meet a
+    /// full journal as they would with a database that is away. The destructor ends a pause: it writes
+    /// what is left. Other processes that share the journal go on.
+    void pause() const { flusher_->pause(); }
+
+    /// Ends a pause.
+    void resume() const { flusher_->resume(); }
+
+    /// How many changes wait for the database.
+    ///
+    /// @throws StoreError  the journal cannot be asked
+    [[nodiscard]] std::size_t pending() const { return journal().size(); }
+
+    /// How long the first of them has waited; none if nothing waits.
+    ///
+    /// @throws StoreError  the journal cannot be asked
+    [[nodiscard]] std::optional<Ttl> oldest() const { return journal().oldest(); }
+
     /// The changes that the database would not take.
     ///
     /// @throws StoreError  the journal cannot be asked
@@ -188,11 +198,15 @@ public:
         return revived;
     }
 
-    /// Forgets a dead letter.
+    /// Forgets a dead letter: that change never reaches the database. `Stats::discarded` counts them.
     ///
     /// @return true if it was there
     /// @throws StoreError  the journal cannot be asked; nothing has changed
-    bool discard(const key_type& key) const { return journal().discard(key); }
+    bool discard(const key_type& key) const {
+        const bool discarded = journal().discard(key);
+        this->core().loader.tally().discarded += discarded ? 1 : 0;
+        return discarded;
+    }
 
     /// The journal: what waits, how much and for how long.
     [[nodiscard]] J& journal() const noexcept { return this->core().loader.journal(); }
@@ -216,9 +230,7 @@ private:
 
     // A journal of this policy's own, by the store's clock.
     static J journal_beside(const S& store) {
-        if constexpr (detail::brings_journal<S>) {
-            return static_cast<const Plain&>(store).journal();
-        } else if constexpr (requires { J{static_cast<const Plain&>(store).clock()}; }) {
+        if constexpr (requires { J{static_cast<const Plain&>(store).clock()}; }) {
             return J{static_cast<const Plain&>(store).clock()};
         } else {
             return J{};

@@ -40,13 +40,13 @@ struct WriteBehindOptions {
     WhenFull when_full{WhenFull::block};
     Ttl block_for{std::chrono::seconds{5}};
 
-    /// The most changes that are written together.
+    /// The most changes that are written together; fewer where the database is slow, beside `claim`.
     std::size_t batch{100};
 
     /// How long a change waits for company.
     Ttl delay{100};
 
-    /// How often a change is tried before it is buried.
+    /// How often a change is tried before it is buried. While the database is down few tries count.
     std::size_t attempts{10};
 
     /// The wait after a first failure; doubled, with jitter, after each further one.
@@ -61,6 +61,9 @@ struct WriteBehindOptions {
 
     /// Where the journal cannot be asked, reads give the row, and keep nothing, instead of throwing.
     bool read_without_journal{false};
+
+    /// The most batches that are written at once. Of one key there is never more than one change in them.
+    std::size_t parallel{4};
 };
 
 /// @throws std::invalid_argument  naming the first field that makes no sense, and its value
@@ -74,6 +77,7 @@ inline void validate(const WriteBehindOptions& options) {
     detail::require_positive("WriteBehindOptions::max_backoff", options.max_backoff);
     detail::require_positive("WriteBehindOptions::claim", options.claim);
     detail::require_not_negative("WriteBehindOptions::drain", options.drain);
+    detail::require_positive("WriteBehindOptions::parallel", options.parallel);
 }
 
 LARDER_NS_END

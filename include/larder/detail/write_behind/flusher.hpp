@@ -9,11 +9,14 @@
 #include <larder/detail/core.hpp>
 #include <larder/detail/support/process.hpp>
 #include <larder/detail/support/saturating_time.hpp>
+#include <larder/detail/support/task_scope.hpp>
 #include <larder/detail/support/ticker.hpp>
-#include <larder/detail/write_behind/batch_task.hpp>
+#include <larder/detail/write_behind/batch_size.hpp>
 #include <larder/detail/write_behind/batch_writer.hpp>
+#include <larder/detail/write_behind/batches_under_way.hpp>
 #include <larder/detail/write_behind/flush_requests.hpp>
 #include <larder/detail/write_behind/flush_signal.hpp>
+#include <larder/detail/write_behind/outage.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
 #include <larder/journal/journal.hpp>
@@ -28,24 +31,31 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
-#include <vector>
+#include <utility>
 
 LARDER_NS_BEGIN
 
 namespace detail {
 
-/// Claim, write, settle; never take out first. A thread of its own keeps time; the writing is done by
-/// the policy's executor. A forked child has a flusher of its own, whose thread starts at its first
-/// write.
+/// Claim, write, settle; never take out first. A thread of its own claims, and hands each batch to the
+/// policy's executor; another renews the claims of all that are under way. A forked child has a flusher
+/// of its own, whose threads start at its first write.
 ///
 /// @tparam C  the Core of a policy whose loader is a JournaledRepository
 template <class C>
 class Flusher {
-    using Claims = std::vector<Claimed<typename C::Key, typename C::Value>>;
+    using Batch = typename BatchWriter<C>::Batch;
+    using SharedBatch = std::shared_ptr<Batch>;
 
 public:
-    explicit Flusher(C& core) : core_{core}, writer_{core}, ticker_{[this] { return step(); }} {
+    explicit Flusher(C& core)
+        : core_{core},
+          writer_{core},
+          keeper_{[this] { return keep(); }},
+          ticker_{[this] { return step(); }} {
         signal().connect([this] { return ticker_.kick(); });
         ticker_.kick();  // the journal may hold changes of before
     }
@@ -55,6 +65,7 @@ public:
     /// Writes what is left, for as long as `drain` allows, and tells the observer of the rest.
     ~Flusher() {
         draining_ = true;
+        paused_ = false;
         try {
             flush(options().drain);
         } catch (...) {
@@ -62,6 +73,13 @@ public:
         }
         writer_.stop();
         ticker_.stop();
+        if (Own* const own = own_.find()) {
+            while (const SharedBatch batch = unbegun(*own)) {
+                write(*own, *batch);  // gives it back
+            }
+            signal().wait((SteadyTime::time_point::max)(), [own] { return own->busy == 0; });
+        }
+        keeper_.stop();
         report_left();
     }
 
@@ -75,16 +93,31 @@ public:
         const auto until = later(SteadyTime::now(), (std::max)(within, Ttl::zero()));
         {
             FlushRequests::Waiting mine{own.requests};
-            if (!ticker_.kick()) {
+            const auto done = [&] { return is_empty() || (paused_ && own.busy == 0); };
+            while (!ticker_.kick() && !done() && SteadyTime::now() < until) {
                 step();  // there can be no thread
+                signal().wait((std::min)(until, later(SteadyTime::now(), pulse)), done);
             }
-            if (signal().wait(until, [this] { return is_empty(); })) {
+            if (signal().wait(until, done) && !paused_) {
                 mine.served();
             }
         }
         // What is recorded after this waits for company again.
         signal().wait(until, [&] { return !own.claiming; });
         return core_.loader.journal().size();
+    }
+
+    /// Claims nothing any more. What is being written goes on.
+    void pause() {
+        paused_ = true;
+        Own& own = own_.get();
+        signal().wait((SteadyTime::time_point::max)(), [&] { return !own.claiming; });
+        signal().notify_waiters();
+    }
+    /// Goes on.
+    void resume() {
+        paused_ = false;
+        ticker_.kick();
     }
 
 private:
@@ -97,8 +130,13 @@ private:
     // Of one process.
     struct Own {
         FlushRequests requests{};
+        BatchesUnderWay<Batch> batches{};
+        std::atomic<std::size_t> busy{0};  // batches that may still touch us
+        BatchSize size{};
+        Outage outage{};
+        std::mutex rounds{};
         std::atomic<bool> claiming{false};
-        std::atomic<bool> gathering{false};  // changes that were signalled wait for company
+        bool gathering = false;  // changes that were signalled wait for company; of the round
     };
 
     [[nodiscard]] FlushSignal& signal() const noexcept { return core_.loader.signal(); }
@@ -124,39 +162,67 @@ private:
         }
     }
 
-    // Writes all that is due. What was signalled may wait for company before that.
+    // Claims all that is due, as far as there is room. What was signalled may wait for company before.
     Ttl round(Own& own) {
+        const std::unique_lock turn{own.rounds, std::try_to_lock};
+        if (!turn) {
+            return heartbeat;
+        }
+        while (const SharedBatch batch = unbegun(own)) {
+            write(own, *batch);
+        }
+        if (paused_) {
+            return heartbeat;
+        }
         const Ttl company = (std::min)(options().delay, heartbeat);
         const bool in_time = !own.requests.hurry() && !signal().urgent();
         if (in_time && signal().raised() && company > Ttl::zero() &&
-            !own.gathering.exchange(true)) {
+            !std::exchange(own.gathering, true)) {
             return company;
         }
         own.gathering = false;
         signal().clear();
         const std::uint64_t asked = own.requests.asked();
-        while (!writer_.stopped() && write_batch(own)) {}
-        own.requests.serve(asked);
+        while (has_room(own)) {
+            if (!begin_batch(own)) {
+                if (own.busy == 0 && !paused_) {
+                    own.requests.serve(asked);
+                }
+                break;
+            }
+        }
         signal().notify_waiters();
-        return own.requests.hurry() ? pulse : heartbeat;
+        const Ttl rest = own.outage.rest(SteadyTime::now());
+        const Ttl next = own.requests.hurry() && own.busy == 0 ? pulse : heartbeat;
+        return rest > Ttl::zero() ? (std::min)(rest, heartbeat) : next;
+    }
+
+    // While the database is down, one change at a time is tried.
+    bool has_room(Own& own) {
+        const std::size_t most = own.outage.down() ? 1 : options().parallel;
+        return !writer_.stopped() && own.batches.size() < most &&
+               own.outage.rest(SteadyTime::now()) == Ttl::zero();
     }
 
     // False if nothing is due.
-    bool write_batch(Own& own) {
-        const auto task = std::make_shared<BatchTask>();  // before there is something to lose
-        const Claims claims = claim(own);
-        if (claims.empty()) {
+    bool begin_batch(Own& own) {
+        const auto batch = std::make_shared<Batch>();
+        own.batches.reserve_one();
+        if (!claim(own, *batch)) {
             return false;
         }
-        if (hand_over(task, claims)) {
-            attend(task, claims);
-        } else if (task->begin()) {
-            writer_.write(claims);
+        core_.loader.tally().began(batch->size());
+        ++own.busy;
+        if (own.batches.add(batch)) {
+            keeper_.kick();
+        }
+        if (!hand_over(own, batch) && batch->turn()->begin()) {
+            write(own, *batch);
         }
         return true;
     }
 
-    Claims claim(Own& own) {
+    bool claim(Own& own, Batch& batch) {
         struct Claiming {
             Own& own;
             FlushSignal& signal;
@@ -166,18 +232,31 @@ private:
                 signal.notify_waiters();
             }
         } const claiming{own, signal()};
+        if (paused_) {
+            return false;
+        }
         const bool at_once = own.requests.hurry() || core_.loader.crowded();
-        return core_.loader.journal().claim(options().batch, options().claim,
-                                            at_once ? Ttl::zero() : options().delay);
+        const std::size_t most = own.outage.down() ? 1 : own.size.next(options());
+        auto& journal = core_.loader.journal();
+        auto claims = journal.claim(most, options().claim, at_once ? Ttl::zero() : options().delay);
+        try {
+            batch.take(claims);
+        } catch (...) {
+            journal.renew(claims, Ttl::zero());
+            throw;
+        }
+        return batch.size() > 0;
     }
 
     // The task may outlive the policy, and then finds nothing to do: it holds nothing of the user's.
-    bool hand_over(const std::shared_ptr<BatchTask>& task, const Claims& claims) noexcept {
+    bool hand_over(Own& own, const SharedBatch& batch) noexcept {
         try {
-            return core_.executor.submit([this, task, &claims] {
-                if (task->begin()) {
-                    writer_.write(claims);
-                    task->end();
+            return core_.executor.submit([this, &own, background = core_.background,
+                                          turn = batch->turn(), lent = batch.get()] {
+                // Whoever begins a batch is waited for, and with the pass all else that is touched.
+                const TaskScope::Pass pass{background->scope};
+                if (pass && turn->begin()) {
+                    write(own, *lent);
                 }
             });
         } catch (...) {
@@ -185,22 +264,46 @@ private:
         }
     }
 
-    // Until the task has ended. What the executor has dropped, or does not begin while we drain, is
-    // carried out here; when the drain is over, what has not begun never does.
-    void attend(const std::shared_ptr<BatchTask>& task, const Claims& claims) {
+    // One that the executor has dropped, or that it does not begin while we drain: it is ours now.
+    SharedBatch unbegun(Own& own) {
+        return own.batches.find([this](const Batch& batch) {
+            return !batch.turn()->begun() && (draining_ || batch.dropped()) &&
+                   batch.turn()->begin();
+        });
+    }
+
+    // Of who has begun it.
+    void write(Own& own, Batch& batch) noexcept {
+        FlushSignal& told = signal();
+        const std::size_t count = batch.size();
+        const auto began = SteadyTime::now();
+        const bool well = writer_.write(batch, own.outage);
+        const auto took = std::chrono::duration_cast<Ttl>(SteadyTime::now() - began);
+        own.size.ended(options(), count, took, !well);
+        own.batches.remove(batch);
+        ticker_.kick();
+        --own.busy;  // from here on the flusher may be gone
+        told.notify_waiters();
+    }
+
+    // Renews what is under way, and was not claimed a moment ago.
+    Ticker::Next keep() noexcept {
         const Ttl third = (std::max)(options().claim / 3, Ttl{1});
-        auto renew_at = later(SteadyTime::now(), third);
-        while (!task->wait((std::min)(third, heartbeat))) {
-            const bool dropped = task.use_count() == 1;
-            if ((draining_ || dropped) && task->begin()) {
-                writer_.write(claims);
-                return;
+        try {
+            const auto now = SteadyTime::now();
+            const auto batches = own_.get().batches.kept();
+            if (batches.empty()) {
+                return std::nullopt;
             }
-            if (SteadyTime::now() >= renew_at) {
-                renew_at = later(SteadyTime::now(), third);
-                writer_.renew(claims);
+            for (const SharedBatch& batch : batches) {
+                if (now - batch->since() >= third / 2) {
+                    batch->renew(core_.loader.journal(), options().claim);
+                }
             }
+        } catch (...) {
+            core_.report_all(EventKind::store_failed, std::current_exception());
         }
+        return third;
     }
 
     void report_left() noexcept {
@@ -220,7 +323,9 @@ private:
     C& core_;
     BatchWriter<C> writer_;
     std::atomic<bool> draining_{false};
+    std::atomic<bool> paused_{false};
     ForkLocal<Own> own_{};
+    Ticker keeper_;
     Ticker ticker_;  // the last: its thread uses the others
 };
 

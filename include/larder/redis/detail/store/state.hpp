@@ -54,8 +54,7 @@ struct BasicStoreState {
         : client{std::move(given)},
           options{checked(chosen)},
           values{type},
-          space{std::move(name)},
-          names{space, options.schema},
+          names{std::move(name), options.schema},
           registration{client.namespaces(), names.slots()},
           leases{options.lease, [this](const auto& due) { this->tell_of(due); }} {}
 
@@ -213,7 +212,6 @@ struct BasicStoreState {
     const Client client;
     const RedisStoreOptions options;
     const ValueType values;
-    const std::string space;  ///< without its schema
     const SlotNames names;
     const Namespaces::Registration registration;
     const SteadyClock clock{};
