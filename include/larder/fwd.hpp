@@ -135,6 +135,9 @@ struct Unshared;
 struct RedisStoreOptions;
 template <class K, class V, class C = JsonCodec<V>>
 class RedisStore;
+struct RedisJournalOptions;
+template <class K, class V, class C = JsonCodec<V>>
+class RedisJournal;
 
 namespace redis {
 
@@ -146,6 +149,7 @@ class Script;
 class Reply;
 class ReplyView;
 class Counter;
+class Durability;
 class NoReply;
 class ConnectError;
 class TimeoutError;

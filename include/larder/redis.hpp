@@ -7,7 +7,10 @@
 #define LARDER_REDIS_HPP
 
 #include <larder/redis/client.hpp>
+#include <larder/redis/durability.hpp>
 #include <larder/redis/error.hpp>
+#include <larder/redis/journal.hpp>
+#include <larder/redis/journal_options.hpp>
 #include <larder/redis/key_name.hpp>
 #include <larder/redis/options.hpp>
 #include <larder/redis/pipeline.hpp>

@@ -31,12 +31,13 @@ using larder::detail::AfterWrite;
 using larder::detail::ReadKind;
 using larder_test::Actor;
 using larder_test::Choices;
-using larder_test::Dropping;
+using larder_test::Fate;
 using larder_test::Flaw;
 using larder_test::Once;
 using larder_test::OrderWorld;
 using larder_test::Outsider;
 using larder_test::Reader;
+using larder_test::Tasks;
 using larder_test::the_key;
 using larder_test::Writer;
 
@@ -125,10 +126,11 @@ public:
     void once(Do act) {
         add<Once<Store, Do>>({}, std::move(act));
     }
-    /// One who reads through the executor, which throws its tasks away.
-    void impatient(std::initializer_list<Flaw> may = {}) {
-        Actor& reader = add<Reader<Store>>(may, ReadKind::miss, true);
-        add<Dropping<Store>>({}, reader);
+    /// One who reads through the executor.
+    void impatient(Fate fate, std::initializer_list<Flaw> may = {},
+                   ReadKind kind = ReadKind::miss) {
+        Actor& reader = add<Reader<Store>>(may, kind, true);
+        add<Tasks<Store>>({}, reader, fate);
     }
 
     /// Nothing goes wrong, or one of the flaws.
@@ -382,9 +384,31 @@ TEST_CASE("a reload, a reader and an invalidation, in every order") {
 
 TEST_CASE("a read whose task is thrown away, in every order") {
     explore("an impatient reader, a writer", memory(), [](auto& cast) {
-        cast.impatient({Flaw::gives_up, Flaw::load_throws, Flaw::dies});
+        cast.impatient(Fate::thrown_away, {Flaw::gives_up, Flaw::load_throws, Flaw::dies});
         cast.writer(AfterWrite::replace, {Flaw::unknown_late});
     });
+}
+
+// Rules S10 and S12.
+TEST_CASE("a read that hands on what its task finds under way, in every order") {
+    for (const ReadKind kind : {ReadKind::miss, ReadKind::reload}) {
+        explore("an impatient reader, a reader, a writer", memory(), [&](auto& cast) {
+            cast.impatient(Fate::run, {Flaw::gives_up, Flaw::dies}, kind);
+            cast.reader({Flaw::load_throws, Flaw::gives_up, Flaw::dies});
+            cast.writer(AfterWrite::replace);
+        });
+        explore("an impatient reader, a reader, an invalidation", memory(), [&](auto& cast) {
+            cast.impatient(Fate::run, {}, kind);
+            cast.reader({Flaw::load_throws, Flaw::not_kept, Flaw::dies});
+            cast.outsider(invalidates);
+        });
+        explore("an impatient reader, a reader, a change, a store that fails", failing(4),
+                [&](auto& cast) {
+                    cast.impatient(Fate::run, {}, kind);
+                    cast.reader({Flaw::load_throws});
+                    cast.once(changes_and_says_nothing);
+                });
+    }
 }
 
 // Rule S8.
@@ -456,10 +480,18 @@ TEST_CASE("more of them, in every order", "[.large]") {
         });
     }
     explore("an impatient reader, a reader, a writer", memory(), [](auto& cast) {
-        cast.impatient({Flaw::gives_up, Flaw::load_throws});
+        cast.impatient(Fate::thrown_away, {Flaw::gives_up, Flaw::load_throws});
         cast.reader({Flaw::dies});
         cast.writer(AfterWrite::replace, {Flaw::unknown_late});
     });
+    for (const ReadKind kind : {ReadKind::miss, ReadKind::reload}) {
+        explore("an impatient reader, two readers, a writer", memory(), [&](auto& cast) {
+            cast.impatient(Fate::run, {}, kind);
+            cast.reader();
+            cast.reader();
+            cast.writer(AfterWrite::replace);
+        });
+    }
     explore("three readers, an invalidation", memory(), [](auto& cast) {
         cast.reader();
         cast.reader();

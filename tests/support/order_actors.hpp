@@ -216,7 +216,8 @@ private:
             case Act::wait_flight:
             case Act::wait_queued:
             case Act::wait_bypass:
-            case Act::wait_predecessor: return true;
+            case Act::wait_predecessor:
+            case Act::wait_ahead: return true;
             default: return false;
         }
     }
@@ -430,19 +431,30 @@ private:
     bool done_ = false;
 };
 
-/// Throws the executor's tasks away.
+/// What becomes of tasks.
+enum class Fate : std::uint8_t { run, thrown_away };
+
+/// An executor's thread: a task is one step, and must not wait for anybody.
 template <class Store>
-class Dropping final : public Actor {
+class Tasks final : public Actor {
 public:
-    Dropping(OrderWorld<Store>& world, const Actor& reader) : world_{world}, reader_{reader} {}
+    Tasks(OrderWorld<Store>& world, const Actor& reader, Fate fate)
+        : world_{world}, reader_{reader}, fate_{fate} {}
 
     [[nodiscard]] bool done() const override { return reader_.done() && world_.tasks->empty(); }
     [[nodiscard]] bool ready() const override { return !world_.tasks->empty(); }
-    void step() override { world_.tasks->pop_back(); }
+    void step() override {
+        const larder::Task task = std::move(world_.tasks->back());
+        world_.tasks->pop_back();
+        if (fate_ == Fate::run) {
+            task();
+        }
+    }
 
 private:
     OrderWorld<Store>& world_;
     const Actor& reader_;
+    const Fate fate_;
 };
 
 }  // namespace larder_test

@@ -21,6 +21,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -88,7 +89,7 @@ public:
     /// nothing is recorded. Rule W11.
     ///
     /// @param value  what was pending before takes its place, to be destroyed where no lock is held
-    template <class Q, class With>
+    template <class Q, std::predicate With>
     std::optional<std::uint64_t> record(Q&& key, detail::KeptValue<V>& value, std::size_t most,
                                         With&& with) {
         if (!detail::equals_itself<std::equal_to<>>(key)) {

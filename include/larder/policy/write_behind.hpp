@@ -36,11 +36,20 @@ LARDER_NS_BEGIN
 
 namespace detail {
 
-/// The journal of a policy that is given none: in memory, by the store's clock.
+/// The store says what its journal is.
+template <class S>
+concept brings_journal = requires { typename Coherent<S>::journal_type; };
+
+/// The journal of a policy that is given none: the store's own, else in memory, by the store's clock.
 template <class S>
 struct JournalBeside {
     using type = MemoryJournal<typename Unwrapped<S>::key_type, typename Unwrapped<S>::value_type,
                                typename Coherent<S>::clock_type>;
+};
+template <class S>
+    requires(store_ok<S> && brings_journal<S>)
+struct JournalBeside<S> {
+    using type = typename Coherent<S>::journal_type;
 };
 // Of what is no store: any, so that the policy says what is missing.
 template <class S>
@@ -230,7 +239,9 @@ private:
 
     // A journal of this policy's own, by the store's clock.
     static J journal_beside(const S& store) {
-        if constexpr (requires { J{static_cast<const Plain&>(store).clock()}; }) {
+        if constexpr (detail::brings_journal<S>) {
+            return static_cast<const Plain&>(store).journal();
+        } else if constexpr (requires { J{static_cast<const Plain&>(store).clock()}; }) {
             return J{static_cast<const Plain&>(store).clock()};
         } else {
             return J{};

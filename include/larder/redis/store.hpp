@@ -19,6 +19,7 @@
 #include <larder/redis/detail/store/key_slots.hpp>
 #include <larder/redis/detail/store/query.hpp>
 #include <larder/redis/detail/store/reader.hpp>
+#include <larder/redis/detail/store/slot_put.hpp>
 #include <larder/redis/detail/store/slot_view.hpp>
 #include <larder/redis/detail/store/value_slots.hpp>
 #include <larder/redis/detail/store/values.hpp>
@@ -186,7 +187,38 @@ public:
     /// invalidations that are queued, and whether the server is being asked.
     [[nodiscard]] Stats stats() const { return state_->stats(); }
 
+    /// Where WriteBehind keeps changes of these values, unless it is given another.
+    using journal_type = RedisJournal<K, V, C>;
+
+    /// The journal of this store's name, on the same server.
+    ///
+    /// @tparam J  known once <larder/redis/journal.hpp> is there
+    template <class J = journal_type>
+    [[nodiscard]] J journal() const {
+        return J{state_->client, state_->space, {.schema = state_->options.schema}, state_->codec};
+    }
+
     // ---- the slot protocol, for policies ----
+
+    /// What one step with another takes, so that a write is one.
+    using AtOnce = redis::detail::SlotPut;
+
+    /// A whole write in one step with another: `record(put)` is to carry out both, and says whether it
+    /// did. Rule W11.
+    template <class Record>
+    bool write_at_once(const K& key, const std::optional<V>& value, const detail::CopyTerms& terms,
+                       const Record& record) {
+        return writer().write_at_once(slots().of(key), bytes_of(value), terms, record);
+    }
+    /// The same of many, each in a step of its own: what `record(puts)` gives, which says of each what
+    /// became of it.
+    ///
+    /// @param terms  of the copies of the changes' values
+    template <class Record>
+    auto write_many_at_once(std::span<const Change<K, V>> changes,
+                            std::span<const detail::CopyTerms> terms, const Record& record) {
+        return values().write_many_at_once(slots(), changes, terms, record);
+    }
 
     /// Calls `see(value or null, remaining, life, refreshing)` with the copy; false if there is none.
     /// A server that fails is a miss: `open` with the same query will say so.

@@ -287,6 +287,9 @@ public:
                !detail::equals_itself<KeyEqual>(key);
     }
 
+    /// What `write_at_once` hands to `record`: carries out its part of the step.
+    using AtOnce = bool (*)();
+
     /// A whole write in one step, where the database answers at once: `record(step)` decides, and calls
     /// `step()` where nothing but that can fail. While the write of another is in flight nothing is
     /// stored, and that one leaves nothing. Rule W11.

@@ -272,6 +272,40 @@ TEST_CASE("a load elsewhere is not waited for longer than is wanted", "[redis][p
     CHECK(here.fetch(1).source == Source::hit);
 }
 
+// Rule S12.
+TEST_CASE("reads of a key that loads elsewhere leave the executor's threads to others",
+          "[redis][processes]") {
+    Pair w;
+    CacheAside here{w.here, w.rows, {.ttl = 1h}};
+    CacheAside there{
+        w.there, w.rows, {.ttl = 1h, .wait = 1min, .executor = larder::Executor::threads(2)}};
+    Stop loaded;
+    w.table.hooks.after_load = [&](int key) {
+        if (key == 1) {
+            loaded.pause();
+        }
+    };
+    auto mine = soon([&] { return here.get(1); });
+    loaded.wait_until_reached();
+    for (int i = 0; i < 20; ++i) {
+        CHECK(caught([&] { (void)there.get(1, {.timeout = 10ms}); }) == Errc::timed_out);
+    }
+    std::optional<int> other;
+    const auto error = caught([&] { other = there.get(2, {.timeout = 30s}); });
+    const auto before = there.stats().joined;
+    auto joins = soon([&] { return there.fetch(1, {.timeout = 50s}); });
+    until([&] { return there.stats().joined > before; });
+    loaded.go();
+    CHECK(error == std::nullopt);
+    CHECK(other == 20);
+    CHECK(mine.get() == 10);
+    const auto fetched = joins.get();
+    CHECK(fetched.value == 10);
+    CHECK(fetched.source == Source::joined);
+    CHECK(there.stats().bypassed == 0);
+    CHECK(w.table.loads == 2);
+}
+
 TEST_CASE("a batch waits last for keys that load elsewhere", "[redis][processes]") {
     Pair w;
     CacheAside here{w.here, w.rows, {.ttl = 1h, .wait = 1h}};

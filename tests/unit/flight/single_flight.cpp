@@ -104,6 +104,45 @@ TEST_CASE("a batch leads only what nobody loads", "[flight]") {
     CHECK(flights.size() == 0);
 }
 
+TEST_CASE("who leads only what nobody loads waits for the next, or for what runs", "[flight]") {
+    Flights flights;
+    CHECK(flights.bypass_underway(one) == nullptr);
+    auto runs = flights.join_bypass(one, std::make_shared<Flight>());
+    CHECK(flights.bypass_underway(one) == runs.flight());
+    {
+        const auto mine = flights.join_idle_bypass(one, std::make_shared<Flight>());
+        CHECK_FALSE(mine.leads());
+        CHECK(mine.flight() == nullptr);
+        CHECK(mine.predecessor() == runs.flight());
+    }
+    auto next = flights.join_bypass(one, std::make_shared<Flight>());
+    REQUIRE(next.leads());
+    const auto mine = flights.join_idle_bypass(one, std::make_shared<Flight>());
+    CHECK_FALSE(mine.leads());
+    CHECK(mine.flight() == next.flight());
+    CHECK(mine.predecessor() == nullptr);
+    runs.complete(row(1));
+    CHECK(flights.bypass_underway(one) == next.flight());  // about to begin
+    next.begin();
+    CHECK(flights.bypass_underway(one) == next.flight());
+    next.complete(row(2));
+    CHECK(mine.flight()->brought());
+    CHECK(flights.bypass_underway(one) == nullptr);
+    CHECK(flights.size() == 0);
+}
+
+TEST_CASE("a queued read is told what whoever joins it will not wait for", "[flight]") {
+    Flights flights;
+    const auto load = std::make_shared<Queued>();
+    const auto waiter = flights.queue(one, load);
+    (void)flights.queue(one, std::make_shared<Queued>());
+    CHECK_FALSE(load->past_remote());
+    const auto late = std::make_shared<Queued>();
+    late->pass_remote();
+    (void)flights.queue(one, late);
+    CHECK(load->past_remote());
+}
+
 TEST_CASE("a read is queued once until it begins", "[flight]") {
     Flights flights;
     const auto load = std::make_shared<Queued>();

@@ -41,6 +41,7 @@ struct Answer {
     WaitEnd end = WaitEnd::over;
     FlightEnd brought = FlightEnd::nothing;
     RemoteEnd remote = RemoteEnd::lasts;
+    ReadAct handed = ReadAct::hand_on;  // of a queued load: how to wait instead
 };
 
 ReadStep tell(ReadSteps& steps, ReadAct act, const Answer& answer) {
@@ -52,12 +53,19 @@ ReadStep tell(ReadSteps& steps, ReadAct act, const Answer& answer) {
             return steps.opened(answer.slot, answer.other, answer.due, answer.ours);
         case ReadAct::queue:
         case ReadAct::queue_reload: return steps.queued(answer.yes);
-        case ReadAct::join_bypass: return steps.joined_bypass(answer.yes, answer.other);
+        case ReadAct::join_bypass:
+        case ReadAct::lead_bypass: return steps.joined_bypass(answer.yes, answer.other);
+        case ReadAct::find_next: return steps.found_next(answer.yes);
+        case ReadAct::wait_queued:
+            if (answer.handed != ReadAct::hand_on) {
+                return steps.handed_on(answer.handed, answer.ours);
+            }
+            return steps.waited(act, answer.end, answer.brought);
         case ReadAct::wait_underway:
         case ReadAct::wait_flight:
-        case ReadAct::wait_queued:
         case ReadAct::wait_bypass:
-        case ReadAct::wait_predecessor: return steps.waited(act, answer.end, answer.brought);
+        case ReadAct::wait_predecessor:
+        case ReadAct::wait_ahead: return steps.waited(act, answer.end, answer.brought);
         case ReadAct::wait_remote: return steps.waited_remote(answer.remote);
         case ReadAct::load_leased:
         case ReadAct::load_bypass:
@@ -79,10 +87,13 @@ std::vector<Answer> answers_to(ReadAct act, const ReadStart& start) {
     const auto both = {false, true};
     switch (act) {
         case ReadAct::find_underway:
-        case ReadAct::queue: return {{.yes = false}, {.yes = true}};
+        case ReadAct::queue:
+        case ReadAct::find_next: return {{.yes = false}, {.yes = true}};
         case ReadAct::queue_reload: return {{.yes = true}};
         case ReadAct::join_bypass:
             return {{.yes = false}, {.yes = true}, {.yes = true, .other = true}};
+        case ReadAct::lead_bypass:
+            return {{.yes = true}, {.yes = false}, {.yes = false, .other = true}};
         case ReadAct::open:
         case ReadAct::open_reload:
         case ReadAct::open_refresh:
@@ -104,6 +115,7 @@ std::vector<Answer> answers_to(ReadAct act, const ReadStart& start) {
         case ReadAct::wait_queued:
         case ReadAct::wait_bypass:
         case ReadAct::wait_predecessor:
+        case ReadAct::wait_ahead:
             all = {{.brought = FlightEnd::nothing},
                    {.brought = FlightEnd::value},
                    {.brought = FlightEnd::failure},
@@ -111,6 +123,17 @@ std::vector<Answer> answers_to(ReadAct act, const ReadStart& start) {
                    {.end = WaitEnd::deadlock}};
             if (act == ReadAct::wait_queued) {
                 all.push_back({.brought = FlightEnd::refused});
+                for (const ReadAct wait : {ReadAct::wait_bypass, ReadAct::wait_ahead}) {
+                    all.push_back({.handed = wait});
+                    all.push_back({.ours = false, .handed = wait});
+                }
+                if (start.kind == ReadKind::miss) {
+                    all.push_back({.handed = ReadAct::wait_flight});
+                    all.push_back({.handed = ReadAct::wait_remote});
+                }
+            }
+            if (act == ReadAct::wait_ahead) {  // what that has brought is not for this read
+                all.erase(all.begin() + 1, all.begin() + 3);
             }
             if (start.limited) {
                 all.push_back({.end = WaitEnd::timed_out});
@@ -140,7 +163,10 @@ std::vector<Answer> answers_to(ReadAct act, const ReadStart& start) {
 class Model {
 public:
     explicit Model(const ReadStart& start)
-        : start_{start}, stale_{start.stale && start.kind == ReadKind::miss} {}
+        : start_{start},
+          stale_{start.stale && start.kind == ReadKind::miss},
+          on_executor_{start.limited && start.outlives_call && start.kind != ReadKind::refresh},
+          remote_ended_{start.past_remote} {}
 
     void answered(ReadAct act, const Answer& answer) {
         if (act == ReadAct::invalidate) {
@@ -170,11 +196,24 @@ public:
             case ReadAct::fill: lease_ = answer.other; break;
             case ReadAct::undo_fill:
             case ReadAct::give_back: lease_ = false; break;
-            case ReadAct::wait_remote: remote_ended_ = answer.remote == RemoteEnd::ended; break;
+            case ReadAct::wait_remote:
+                remote_ended_ = remote_ended_ || answer.remote == RemoteEnd::ended ||
+                                answer.remote == RemoteEnd::lasts;
+                break;
+            case ReadAct::wait_queued:
+                if (answer.handed != ReadAct::hand_on) {
+                    ours_ = answer.ours;
+                } else if (answer.brought == FlightEnd::refused ||
+                           (start_.kind == ReadKind::reload &&
+                            (answer.end == WaitEnd::deadlock ||
+                             answer.brought == FlightEnd::nothing))) {
+                    on_executor_ = false;
+                }
+                break;
             default: break;
         }
         // These send a read on; nothing else may lead back.
-        const bool waits = act >= ReadAct::wait_underway && act <= ReadAct::wait_predecessor;
+        const bool waits = act >= ReadAct::wait_underway && act <= ReadAct::wait_ahead;
         if (act == ReadAct::wait_remote ||
             (waits && answer.end == WaitEnd::over && answer.brought != FlightEnd::value &&
              answer.brought != FlightEnd::failure)) {
@@ -182,7 +221,7 @@ public:
         }
     }
 
-    void says(ReadStep step) {
+    void says(const ReadSteps& steps, ReadStep step) {
         for (const ReadAct act : since_) {
             CHECK(act != step.act);  // it goes round without a reason
         }
@@ -195,16 +234,24 @@ public:
             case ReadAct::wait_underway:
                 CHECK((after_ == ReadAct::find_underway && last_.yes));
                 break;
-            case ReadAct::wait_flight: CHECK((opened() && last_.slot == Slot::join)); break;
+            case ReadAct::wait_flight:
+                CHECK((handed(step.act) || (opened() && last_.slot == Slot::join)));
+                break;
             case ReadAct::wait_remote:
-                CHECK((opened() && last_.slot == Slot::remote));
-                CHECK_FALSE(remote_ended_);
+                CHECK((handed(step.act) ||
+                       (opened() && last_.slot == Slot::remote && !remote_ended_)));
                 break;
             case ReadAct::wait_queued:
                 CHECK((after_ == ReadAct::queue || after_ == ReadAct::queue_reload));
                 own_ = last_.yes;
                 break;
-            case ReadAct::wait_bypass: CHECK((after_ == ReadAct::join_bypass && !last_.yes)); break;
+            case ReadAct::wait_bypass:
+                CHECK((handed(step.act) || (after_ == ReadAct::join_bypass && !last_.yes) ||
+                       (after_ == ReadAct::find_next && last_.yes)));
+                break;
+            case ReadAct::wait_ahead: CHECK(handed(step.act)); break;
+            case ReadAct::find_next: CHECK(after_ == ReadAct::wait_ahead); break;
+            case ReadAct::hand_on: hands_on(steps.handed()); break;
             case ReadAct::wait_predecessor:
                 CHECK((after_ == ReadAct::join_bypass && last_.yes && last_.other));
                 break;
@@ -225,16 +272,44 @@ public:
             case ReadAct::give_back: CHECK((lease_ && !loaded_)); break;
             default: break;
         }
+        // It waits for nobody on a thread of the executor, and loads on none of its callers'.
+        const bool waits = step.act >= ReadAct::wait_underway && step.act <= ReadAct::wait_remote;
+        CHECK_FALSE((start_.for_others && waits));
+        const bool in_this_thread = step.act == ReadAct::open || step.act == ReadAct::open_reload ||
+                                    step.act == ReadAct::load_leased ||
+                                    step.act == ReadAct::load_bypass;
+        CHECK_FALSE((on_executor_ && in_this_thread));
         if (step.last()) {
             ends(step.act);
         }
     }
 
 private:
+    [[nodiscard]] bool handed(ReadAct act) const {
+        return after_ == ReadAct::wait_queued && last_.handed == act;
+    }
+
+    // What has been found, and is there to be waited for.
+    void hands_on(ReadAct act) {
+        CHECK(start_.for_others);
+        switch (act) {
+            case ReadAct::wait_flight: CHECK((opened() && last_.slot == Slot::join)); break;
+            case ReadAct::wait_remote:
+                CHECK((opened() && last_.slot == Slot::remote && !remote_ended_));
+                break;
+            case ReadAct::wait_bypass:
+            case ReadAct::wait_ahead:
+                CHECK((after_ == ReadAct::lead_bypass && !last_.yes));
+                CHECK(last_.other == (act == ReadAct::wait_ahead));
+                break;
+            default: FAIL("nothing to wait for"); break;
+        }
+    }
+
     void ends(ReadAct act) {
         CHECK_FALSE(lease_);
         CHECK(joined_ == waits_for_others_);
-        CHECK(bypassed_ == (without_lease_ ? 1U : 0U));
+        CHECK(bypassed_ == (without_lease_ && !start_.bypassed ? 1U : 0U));
         switch (act) {
             case ReadAct::give_hit:
             case ReadAct::give_remote:
@@ -254,6 +329,7 @@ private:
                 break;
             case ReadAct::give_loaded: CHECK(loaded_); break;
             case ReadAct::give_nothing: CHECK(start_.kind == ReadKind::refresh); break;
+            case ReadAct::hand_on: break;
             case ReadAct::throw_failure:
                 CHECK((failed_ || last_.brought == FlightEnd::failure));
                 CHECK_FALSE(stale_);
@@ -277,7 +353,7 @@ private:
             CHECK(act != ReadAct::give_stale);
             CHECK((act != ReadAct::give_joined || after_ == ReadAct::wait_bypass));
             CHECK(invalidated_ == (ours_ && (act == ReadAct::give_joined ||
-                                             (act == ReadAct::give_loaded && without_lease_))));
+                                             (act == ReadAct::give_loaded && loaded_without_))));
         }
         if (start_.kind == ReadKind::refresh) {
             CHECK_FALSE(without_lease_);
@@ -293,10 +369,19 @@ private:
         switch (step.act) {
             case ReadAct::wait_underway:
             case ReadAct::wait_flight:
-            case ReadAct::wait_remote: ++waits_for_others_; break;
+            case ReadAct::wait_remote:
+                waits_for_others_ += handed(step.act) && !own_ ? 0U : 1U;
+                break;
             case ReadAct::wait_queued: waits_for_others_ += last_.yes ? 0U : 1U; break;
+            case ReadAct::wait_bypass:
+            case ReadAct::wait_ahead:
+                without_lease_ = without_lease_ || (handed(step.act) && own_);
+                break;
+            case ReadAct::lead_bypass: stale_ = false; break;
             case ReadAct::join_bypass:
+            case ReadAct::load_bypass:
             case ReadAct::load_alone:
+                loaded_without_ = loaded_without_ || step.act != ReadAct::join_bypass;
                 without_lease_ = true;
                 stale_ = false;
                 break;
@@ -312,7 +397,9 @@ private:
     bool loaded_ = false;
     bool failed_ = false;
     bool own_ = false;
-    bool remote_ended_ = false;
+    bool on_executor_;
+    bool remote_ended_;
+    bool loaded_without_ = false;
     bool without_lease_ = false;
     bool invalidated_ = false;
     bool ours_ = true;
@@ -343,7 +430,7 @@ struct Walk {
             Model beside = model;
             const ReadStep next = tell(now, step.act, answer);
             beside.answered(step.act, answer);
-            beside.says(next);
+            beside.says(now, next);
             go(now, beside, next, left - 1);
         }
     }
@@ -356,6 +443,13 @@ std::vector<ReadStart> all_starts() {
             for (unsigned bits = 0; bits < 16; ++bits) {
                 all.push_back({kind, may, (bits & 1U) != 0, (bits & 2U) != 0, (bits & 4U) != 0,
                                (bits & 8U) != 0});
+            }
+            for (unsigned bits = 0; bits < 4 && kind != ReadKind::refresh; ++bits) {
+                ReadStart start{kind, may};
+                start.for_others = true;
+                start.past_remote = (bits & 1U) != 0;
+                start.bypassed = (bits & 2U) != 0;
+                all.push_back(start);
             }
         }
     }
@@ -380,6 +474,7 @@ constexpr ReadStart limited{.limited = true, .outlives_call = true};
 constexpr ReadStart stale_limited{.stale = true, .limited = true, .outlives_call = true};
 constexpr ReadStart reload{.kind = ReadKind::reload};
 constexpr ReadStart refresh{.kind = ReadKind::refresh};
+constexpr ReadStart for_others{.for_others = true};
 
 constexpr Answer leads{.slot = Slot::lead};
 constexpr Answer leads_stale{.other = true, .slot = Slot::lead};
@@ -391,6 +486,10 @@ constexpr Answer yes{.yes = true};
 constexpr Answer no{};
 constexpr Answer done{};
 constexpr Answer fails{.other = true};
+constexpr Answer behind{.other = true};
+constexpr Answer hands_on(ReadAct wait) {
+    return {.handed = wait};
+}
 constexpr Answer value{.brought = FlightEnd::value};
 constexpr Answer failure{.brought = FlightEnd::failure};
 constexpr Answer refused{.brought = FlightEnd::refused};
@@ -564,6 +663,137 @@ TEST_CASE("a miss with a deadline", "[read][steps]") {
     });
 }
 
+// Rule S12.
+TEST_CASE("a read on the executor waits for nobody", "[read][steps]") {
+    using enum ReadAct;
+    const ReadStart past_remote{.for_others = true, .past_remote = true};
+    const ReadStart counted{.for_others = true, .bypassed = true};
+    const ReadStart of_reload{.kind = ReadKind::reload, .for_others = true};
+    check({
+        {"it loads",
+         for_others,
+         {open},
+         {{leads, {load_leased}}, {done, {fill}}, {yes, {give_loaded}}}},
+        {"it finds a load", for_others, {open}, {{joins, {hand_on}}}},
+        {"it finds one of another process", for_others, {open}, {{remote, {hand_on}}}},
+        {"which one of its waiters has waited for before",
+         past_remote,
+         {open},
+         {{remote, {lead_bypass}}, {yes, bypassed(load_bypass)}, {done, {give_loaded}}}},
+        {"it finds a load without a lease that is to begin",
+         for_others,
+         {open},
+         {{bypasses, {lead_bypass}}, {no, {hand_on}}}},
+        {"and one that has begun",
+         for_others,
+         {open},
+         {{bypasses, {lead_bypass}}, {behind, {hand_on}}}},
+        {"it is counted once",
+         counted,
+         {open},
+         {{bypasses, {lead_bypass}}, {yes, {load_bypass}}, {done, {give_loaded}}}},
+        {"a reload without a lease",
+         of_reload,
+         {open_reload},
+         {{bypasses, {lead_bypass}},
+          {yes, bypassed(load_bypass)},
+          {done, {invalidate}},
+          {done, {give_loaded}}}},
+    });
+}
+
+// Rules S10 and S12.
+TEST_CASE("what was handed on is waited for by whoever asks", "[read][steps]") {
+    using enum ReadAct;
+    const ReadStep queued{wait_queued};
+    const ReadStart limited_reload{
+        .kind = ReadKind::reload, .limited = true, .outlives_call = true};
+    check({
+        {"a load",
+         limited,
+         {find_underway},
+         {{no, {queue}},
+          {yes, queued},
+          {hands_on(wait_flight), joined(wait_flight)},
+          {timed_out, {throw_timed_out}}}},
+        {"a load that leaves it alone: what is next is the executor's again",
+         limited,
+         {find_underway},
+         {{no, {queue}},
+          {yes, queued},
+          {hands_on(wait_flight), joined(wait_flight)},
+          {no, {find_underway}},
+          {no, {queue}},
+          {yes, queued},
+          {value, {give_queued}}}},
+        {"it is counted once",
+         limited,
+         {find_underway},
+         {{no, {queue}},
+          {no, joined(wait_queued)},
+          {hands_on(wait_flight), {wait_flight}},
+          {value, {give_joined}}}},
+        {"a load of another process, once",
+         limited,
+         {find_underway},
+         {{no, {queue}},
+          {yes, queued},
+          {hands_on(wait_remote), joined(wait_remote)},
+          {{.remote = RemoteEnd::lasts}, {find_underway}},
+          {no, {queue}},
+          {yes, queued},
+          {value, {give_queued}}}},
+        {"a load without a lease that begins later",
+         limited,
+         {find_underway},
+         {{no, {queue}},
+          {yes, queued},
+          {hands_on(wait_bypass), bypassed(wait_bypass)},
+          {value, {give_joined}}}},
+        {"one that has begun is not for it, but what comes after it is",
+         limited,
+         {find_underway},
+         {{no, {queue}},
+          {yes, queued},
+          {hands_on(wait_ahead), bypassed(wait_ahead)},
+          {value, {find_next}},
+          {yes, {wait_bypass}},
+          {value, {give_joined}}}},
+        {"and if nothing does, it has one of its own",
+         limited,
+         {find_underway},
+         {{no, {queue}},
+          {yes, queued},
+          {hands_on(wait_ahead), bypassed(wait_ahead)},
+          {failure, {find_next}},
+          {no, {find_underway}},
+          {no, {queue}},
+          {yes, queued},
+          {value, {give_queued}}}},
+        {"a reload ends as an invalidation",
+         limited_reload,
+         {queue_reload},
+         {{yes, queued},
+          {hands_on(wait_ahead), bypassed(wait_ahead)},
+          {no, {find_next}},
+          {yes, {wait_bypass}},
+          {value, {invalidate}},
+          {done, {give_joined}}}},
+    });
+    ReadSteps steps;
+    (void)steps.begin(limited);
+    (void)steps.found(false);
+    (void)steps.queued(true);
+    CHECK_FALSE(steps.for_executor().past_remote);
+    (void)steps.handed_on(wait_remote, true);
+    (void)steps.waited_remote(RemoteEnd::ended);
+    CHECK(steps.for_executor().past_remote);
+    CHECK(steps.for_executor().for_others);
+    CHECK_FALSE(steps.for_executor().bypassed);
+    (void)steps.handed_on(wait_ahead, true);
+    CHECK(steps.for_executor().bypassed);
+}
+
 TEST_CASE("a miss without a lease", "[read][steps]") {
     using enum ReadAct;
     const ReadStep bypass = bypassed(join_bypass);
@@ -690,11 +920,11 @@ TEST_CASE("every read ends well, whatever it is answered", "[read][steps]") {
     std::size_t cut = 0;
     for (const ReadStart& start : all_starts()) {
         CAPTURE(start.kind, start.may, start.stale, start.backs_off, start.limited,
-                start.outlives_call);
+                start.outlives_call, start.for_others, start.past_remote, start.bypassed);
         ReadSteps steps;
         Model model{start};
         const ReadStep first = steps.begin(start);
-        model.says(first);
+        model.says(steps, first);
         Walk walk{start};
         walk.go(steps, model, first, 9);
         CHECK(walk.ended > 0);

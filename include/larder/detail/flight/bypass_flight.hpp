@@ -63,9 +63,12 @@ class BypassFlight {
 public:
     using FlightPtr = std::shared_ptr<AnyFlight>;
 
-    /// A waiter of `flight`; of none: others are to be waited for.
-    BypassFlight(All& all, const K& key, FlightPtr flight) noexcept
-        : all_{&all}, key_{&key}, flight_{std::move(flight)} {}
+    /// A waiter of `flight`; of none: `predecessor` is to be waited for before it can be joined.
+    BypassFlight(All& all, const K& key, FlightPtr flight, FlightPtr predecessor) noexcept
+        : all_{&all},
+          key_{&key},
+          flight_{std::move(flight)},
+          predecessor_{std::move(predecessor)} {}
 
     /// Its leader.
     ///
@@ -87,7 +90,7 @@ public:
     /// What the waiters wait for.
     [[nodiscard]] const FlightPtr& flight() const noexcept { return flight_; }
 
-    /// What the leader waits for first, if anything.
+    /// What is waited for first, if anything.
     [[nodiscard]] const FlightPtr& predecessor() const noexcept { return predecessor_; }
 
     /// The leader's load begins: nobody joins any more.

@@ -55,6 +55,13 @@ public:
         return abandoned_.load(std::memory_order_acquire);
     }
 
+    /// One of its waiters has waited for a load of another process before: it waits for no other. Of
+    /// use before it has begun.
+    void pass_remote() noexcept { past_remote_.store(true, std::memory_order_relaxed); }
+    [[nodiscard]] bool past_remote() const noexcept {
+        return past_remote_.load(std::memory_order_relaxed);
+    }
+
     /// Somebody waits for it, or has left it for the next.
     [[nodiscard]] bool awaited() const noexcept { return waiters_.load() > 0; }
 
@@ -69,6 +76,7 @@ private:
     std::atomic<std::size_t> waiters_{0};
     std::atomic<bool> begun_{false};
     std::atomic<bool> abandoned_{false};
+    std::atomic<bool> past_remote_{false};
 };
 
 /// Somebody who waits for a queued load. What nobody waits for is abandoned when it could begin.

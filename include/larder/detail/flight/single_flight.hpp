@@ -52,23 +52,37 @@ public:
         const Locked locked{keys_, key, Make::yes};
         BypassQueue& queue = locked->bypass;
         if (auto next = queue.joinable()) {
-            return {*this, key, std::move(next)};
+            return {*this, key, std::move(next), nullptr};
         }
         auto ahead = queue.running();
         (ahead ? queue.next : queue.current) = std::move(made);
         return {*this, key, std::move(lead), std::move(ahead)};
     }
 
-    /// The same where nobody has to be waited for; who does not lead has to wait for others.
+    /// The same where nobody has to be waited for. Who does not lead waits for the next one, which it
+    /// has joined; or, where there is none, for the one that runs and is not for it: `predecessor`.
     [[nodiscard]] Bypass join_idle_bypass(const K& key, std::shared_ptr<AnyFlight> made) {
         AnyLead lead{made};
         const Locked locked{keys_, key, Make::yes};
         BypassQueue& queue = locked->bypass;
         if (queue.busy()) {
-            return {*this, key, nullptr};
+            auto next = queue.joinable();
+            auto ahead = next ? nullptr : queue.running();
+            return {*this, key, std::move(next), std::move(ahead)};
         }
         queue.current = std::move(made);
         return {*this, key, std::move(lead), nullptr};
+    }
+
+    /// The load without a lease that runs, or is next; null if there is none.
+    [[nodiscard]] std::shared_ptr<AnyFlight> bypass_underway(const K& key) {
+        const Locked locked{keys_, key, Make::no};
+        const KeyState* const state = locked.state();
+        if (state == nullptr) {
+            return nullptr;
+        }
+        auto running = state->bypass.running();
+        return running ? running : state->bypass.joinable();
     }
 
     /// Waits for the read of this key that is queued on the executor and has not begun: `made`, where
@@ -80,6 +94,9 @@ public:
         const Locked locked{keys_, key, Make::yes};
         there = locked->queued.lock();
         if (there && !there->begun()) {
+            if (made->past_remote()) {
+                there->pass_remote();
+            }
             return {QueuedWaiter{std::move(there)}, false};
         }
         locked->queued = made;

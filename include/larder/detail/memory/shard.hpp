@@ -21,6 +21,7 @@
 #include <larder/detail/slot/slot_table.hpp>
 #include <larder/detail/slot/state_machine.hpp>
 #include <larder/detail/support/saturating_time.hpp>
+#include <larder/entry.hpp>
 #include <larder/store/memory_options.hpp>
 #include <larder/version.hpp>
 

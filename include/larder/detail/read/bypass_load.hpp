@@ -24,19 +24,27 @@ namespace detail {
 template <class K>
 class BypassLoad {
 public:
+    enum class Join : bool {
+        next,
+        idle,  ///< to lead only where nobody has to be waited for
+    };
+
     /// Joins the next one.
     ///
     /// @param made  the flight of this read's, if it leads
-    BypassLoad(const KeyedCore<K>& core, const K& key, std::shared_ptr<AnyFlight> made)
-        : flight_{core.loads().join_bypass(key, std::move(made))} {}
+    BypassLoad(const KeyedCore<K>& core, const K& key, std::shared_ptr<AnyFlight> made, Join how)
+        : flight_{how == Join::idle ? core.loads().join_idle_bypass(key, std::move(made))
+                                    : core.loads().join_bypass(key, std::move(made))} {}
 
     /// It is this read's to carry out.
     [[nodiscard]] bool leads() const noexcept { return flight_.leads(); }
 
-    /// What is to be waited for first: the one ahead for a leader, the load itself for the others. Null:
-    /// nothing.
+    /// One is ahead that has begun: it is to be waited for, and brings nothing.
+    [[nodiscard]] bool behind() const noexcept { return flight_.predecessor() != nullptr; }
+
+    /// What is to be waited for first: the one ahead, or the load itself. Null: nothing.
     [[nodiscard]] const std::shared_ptr<AnyFlight>& awaited() const noexcept {
-        return leads() ? flight_.predecessor() : flight_.flight();
+        return leads() || behind() ? flight_.predecessor() : flight_.flight();
     }
 
     /// The leader's load begins: nobody joins any more.

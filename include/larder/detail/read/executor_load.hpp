@@ -13,6 +13,8 @@
 #include <larder/detail/flight/wait_graph.hpp>
 #include <larder/detail/flight/waiting.hpp>
 #include <larder/detail/keyed_core.hpp>
+#include <larder/detail/read/read_step.hpp>
+#include <larder/detail/slot/protocol.hpp>
 #include <larder/detail/support/key_text.hpp>
 #include <larder/detail/support/task_scope.hpp>
 #include <larder/error.hpp>
@@ -22,13 +24,24 @@
 #include <chrono>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <utility>
 
 LARDER_NS_BEGIN
 
 namespace detail {
 
-/// A load for the executor. Its flight ends whatever becomes of the task: run, refused, or thrown away.
+/// What a read that the executor carried out has found under way: its waiters are to wait for it.
+struct HandedOn {
+    ReadAct wait = ReadAct::hand_on;      // how
+    std::shared_ptr<AnyFlight> flight{};  // for what: null for the lease of another process
+    Lease remote{};                       // this one
+    std::chrono::steady_clock::time_point remote_since{};
+    bool ours = true;  // what the slot holds
+};
+
+/// A load for the executor. It holds a thread for no longer than it loads: what others have under way
+/// is for its waiters to wait for, and it ends without an answer. Its flight ends whatever becomes of the task: run, refused, or thrown away.
 /// What it loads is the business of who derives from it.
 template <class K>
 class ExecutorLoad : public QueuedLoad {
@@ -63,12 +76,17 @@ public:
         }
     }
 
+    /// What its waiters are to wait for, once it has ended without an answer; null: they look again.
+    [[nodiscard]] const HandedOn* handed_on() const noexcept {
+        return handed_on_ ? &*handed_on_ : nullptr;
+    }
+
     // By the executor, or by whoever waits and may not wait for that. Rule S12.
     void carry_out() noexcept final {
         AnyLead lead = this->take_lead();
         try {
             lead.carry();
-            load(lead);
+            handed_on_ = load(lead);
         } catch (...) {
             lead.fail(std::current_exception());
         }
@@ -78,8 +96,8 @@ protected:
     [[nodiscard]] const K& key() const noexcept { return key_; }
 
 private:
-    // Loads in this thread, and completes the flight; or throws.
-    virtual void load(AnyLead& lead) = 0;
+    // Loads in this thread, and completes the flight; or says what is to be waited for; or throws.
+    virtual std::optional<HandedOn> load(AnyLead& lead) = 0;
 
     [[nodiscard]] std::exception_ptr closed() const {
         return std::make_exception_ptr(
@@ -88,6 +106,7 @@ private:
 
     const std::shared_ptr<BackgroundWork<K>> background_;
     const K key_;
+    std::optional<HandedOn> handed_on_{};  // written before the flight is over, and never after
 };
 
 /// What the executor holds: a task that is destroyed unrun counts as refused.

@@ -9,7 +9,7 @@
 #include <larder/detail/flight/in_flight.hpp>
 #include <larder/detail/flight/lead.hpp>
 #include <larder/detail/keyed_core.hpp>
-#include <larder/detail/read/read_steps.hpp>
+#include <larder/detail/read/read_step.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/detail/support/policy_counters.hpp>
 #include <larder/entry.hpp>

@@ -15,6 +15,7 @@
 #include <larder/detail/read/bypass_load.hpp>
 #include <larder/detail/read/executor_load.hpp>
 #include <larder/detail/read/held_lease.hpp>
+#include <larder/detail/read/read_step.hpp>
 #include <larder/detail/read/read_steps.hpp>
 #include <larder/detail/read/remote_wait.hpp>
 #include <larder/detail/slot/protocol.hpp>
@@ -49,7 +50,15 @@ public:
     /// The first step of a read without `lookup`.
     ReadStep begin(ReadKind kind, Patience patience) {
         own_patience_ = patience;
-        return start(kind, std::move(patience), false);
+        return start({.kind = kind}, std::move(patience));
+    }
+
+    /// The first step of one that the executor carries out.
+    ReadStep begin(const ReadStart& known) { return start(known, Patience{}); }
+
+    /// What its waiters are to wait for: of one that has ended with `hand_on`.
+    [[nodiscard]] HandedOn handed_on() const {
+        return {steps_.handed(), flight_, remote_, remote_since_, steps_.ours()};
     }
 
     /// Carries one step out, and says the next. A wait blocks, unless what it waits for is over.
@@ -63,11 +72,14 @@ public:
             case ReadAct::open_refresh: return answered(open(step.act));
             case ReadAct::queue:
             case ReadAct::queue_reload: return counted(queue(step.act));
-            case ReadAct::join_bypass: return counted(join_bypass());
+            case ReadAct::join_bypass:
+            case ReadAct::lead_bypass: return counted(join_bypass(step.act));
+            case ReadAct::find_next: return counted(find_next());
             case ReadAct::wait_underway:
             case ReadAct::wait_flight:
             case ReadAct::wait_bypass:
-            case ReadAct::wait_predecessor: return waited(step.act, wait_for(*flight_, patience_));
+            case ReadAct::wait_predecessor:
+            case ReadAct::wait_ahead: return waited(step.act, wait_for(*flight_, patience_));
             case ReadAct::wait_queued:
                 return waited(step.act, wait_for(queued_->load(), patience_));
             case ReadAct::wait_remote:
@@ -103,6 +115,16 @@ public:
         return step;  // the last
     }
 
+    /// Carries out all steps but the last, and says that.
+    ///
+    /// @throws as `carry_out`
+    ReadStep carry_on(ReadStep step) {
+        while (!step.last()) {
+            step = carry_out(step);
+        }
+        return step;
+    }
+
     /// What a wait waits for; null for the lease of another process. A wait for what is over does not
     /// block.
     [[nodiscard]] const AnyFlight* awaited() const noexcept { return flight_.get(); }
@@ -118,8 +140,11 @@ public:
                 brought = FlightEnd::value;
             } else if (flight_->failure()) {
                 brought = FlightEnd::failure;
-            } else if (waited_for == ReadAct::wait_queued && queued_->load().abandoned()) {
-                brought = FlightEnd::refused;
+            } else if (waited_for == ReadAct::wait_queued) {
+                if (const HandedOn* const on = on_executor().handed_on()) {
+                    return take_over(*on);
+                }
+                brought = queued_->load().abandoned() ? FlightEnd::refused : FlightEnd::nothing;
             }
         }
         const ReadStep step = steps_.waited(waited_for, end, brought);
@@ -166,7 +191,7 @@ protected:
             const auto soon = later(std::chrono::steady_clock::now(), *core_.options.load_timeout);
             patience.deadline = patience.deadline ? (std::min)(*patience.deadline, soon) : soon;
         }
-        return start(ReadKind::miss, std::move(patience), stale);
+        return start({.stale = stale}, std::move(patience));
     }
 
     // Tells what `open` has answered, however it was asked.
@@ -218,21 +243,18 @@ private:
     // Fills the slot with it.
     virtual void fill() noexcept = 0;
 
-    // The same read, for the executor.
-    virtual std::shared_ptr<ExecutorLoad<K>> for_executor() = 0;
+    // The same read, for the executor. All that are queued are made so.
+    virtual std::shared_ptr<ExecutorLoad<K>> for_executor(const ReadStart& start) = 0;
 
     // A flight for whoever joins a load without a lease.
     virtual std::shared_ptr<AnyFlight> make_flight() = 0;
 
     // ---- the rest ----
 
-    ReadStep start(ReadKind kind, Patience patience, bool stale) {
+    ReadStep start(ReadStart known, Patience patience) {
         patience_ = std::move(patience);
-        kind_ = kind;
-        ReadStart known;
-        known.kind = kind;
-        known.stale = stale;
-        known.backs_off = stale && core_.loads().backs_off(key_, core_.now());
+        kind_ = known.kind;
+        known.backs_off = known.stale && core_.loads().backs_off(key_, core_.now());
         known.limited = !patience_.endless();
         known.outlives_call = outlives_call_;
         known.may = LoadFrame::any() ? LoadFrame::ask(&core_, key_) : MayWait::yes;
@@ -254,9 +276,18 @@ private:
         return steps_.found(flight_ != nullptr);
     }
 
-    // A read that the executor carries out begins anew there, and waits for others as long as they take.
+    ReadStep find_next() {
+        flight_ = core_.loads().bypass_underway(key_);
+        return steps_.found_next(flight_ != nullptr);
+    }
+
+    // A read that the executor carries out begins anew there.
     ReadStep queue(ReadAct act) {
-        std::shared_ptr<ExecutorLoad<K>> made = for_executor();
+        const ReadStart start = steps_.for_executor();
+        std::shared_ptr<ExecutorLoad<K>> made = for_executor(start);
+        if (start.past_remote) {
+            made->pass_remote();
+        }
         bool own = true;
         if (act == ReadAct::queue_reload) {
             queued_.emplace(made);
@@ -288,10 +319,23 @@ private:
         }
     }
 
-    ReadStep join_bypass() {
-        bypass_.emplace(core_, key_, make_flight());
+    [[nodiscard]] const ExecutorLoad<K>& on_executor() const noexcept {
+        return static_cast<const ExecutorLoad<K>&>(queued_->load());
+    }
+
+    ReadStep take_over(const HandedOn& on) {
+        flight_ = on.flight;
+        remote_ = on.remote;
+        remote_since_ = on.remote_since;
+        return counted(steps_.handed_on(on.wait, on.ours));
+    }
+
+    ReadStep join_bypass(ReadAct act) {
+        using Join = typename BypassLoad<K>::Join;
+        bypass_.emplace(core_, key_, make_flight(),
+                        act == ReadAct::lead_bypass ? Join::idle : Join::next);
         flight_ = bypass_->awaited();
-        return steps_.joined_bypass(bypass_->leads(), flight_ != nullptr);
+        return steps_.joined_bypass(bypass_->leads(), bypass_->behind());
     }
 
     ReadStep load(ReadAct act) {

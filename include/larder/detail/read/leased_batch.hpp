@@ -9,7 +9,7 @@
 #include <larder/detail/core.hpp>
 #include <larder/detail/flight/load_frame.hpp>
 #include <larder/detail/read/leased_load.hpp>
-#include <larder/detail/read/read_steps.hpp>
+#include <larder/detail/read/read_step.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/detail/slot/protocol_calls.hpp>
 #include <larder/detail/support/policy_counters.hpp>

@@ -9,7 +9,7 @@
 #include <larder/detail/core.hpp>
 #include <larder/detail/flight/lead.hpp>
 #include <larder/detail/read/held_lease.hpp>
-#include <larder/detail/read/read_steps.hpp>
+#include <larder/detail/read/read_step.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/detail/user/calls.hpp>
 #include <larder/entry.hpp>

@@ -14,7 +14,7 @@
 #include <larder/detail/read/loads.hpp>
 #include <larder/detail/read/lookup.hpp>
 #include <larder/detail/read/read_run.hpp>
-#include <larder/detail/read/read_steps.hpp>
+#include <larder/detail/read/read_step.hpp>
 #include <larder/detail/read/refresh.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/detail/slot/protocol_calls.hpp>

@@ -11,7 +11,7 @@
 #include <larder/detail/read/loads.hpp>
 #include <larder/detail/read/lookup.hpp>
 #include <larder/detail/read/read_run.hpp>
-#include <larder/detail/read/read_steps.hpp>
+#include <larder/detail/read/read_step.hpp>
 #include <larder/detail/read/refresh.hpp>
 #include <larder/detail/support/policy_counters.hpp>
 #include <larder/detail/support/saturating_time.hpp>

@@ -15,7 +15,7 @@
 #include <larder/detail/read/leased_load.hpp>
 #include <larder/detail/read/loads.hpp>
 #include <larder/detail/read/lookup.hpp>
-#include <larder/detail/read/read_steps.hpp>
+#include <larder/detail/read/read_step.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/detail/slot/protocol_calls.hpp>
 #include <larder/detail/support/policy_counters.hpp>
@@ -59,12 +59,7 @@ public:
     ///
     /// @throws whatever the loader threw, or `Error`
     Fetched<Value> run(ReadKind kind) { return run(begin(kind, Patience{})); }
-    [[gnu::noinline]] Fetched<Value> run(ReadStep step) {
-        while (!step.last()) {
-            step = this->carry_out(step);
-        }
-        return end(step);
-    }
+    [[gnu::noinline]] Fetched<Value> run(ReadStep step) { return end(this->carry_on(step)); }
 
     /// The first step of a miss.
     ///
@@ -165,28 +160,39 @@ private:
     std::shared_ptr<AnyFlight> make_flight() override { return std::make_shared<Flight<Value>>(); }
 
     // What the query knows will be old when the executor has answered.
-    std::shared_ptr<ExecutorLoad<Key>> for_executor() override {
+    std::shared_ptr<ExecutorLoad<Key>> for_executor(const ReadStart& start) override {
         query_ = core_.query(true);
-        return std::make_shared<OnExecutor>(core_, this->key(), load_, this->kind());
+        return std::make_shared<OnExecutor>(core_, this->key(), load_, start);
     }
 
     class OnExecutor final : public ExecutorLoad<Key> {
     public:
-        OnExecutor(E& core, const Key& key, const Load& load, ReadKind kind)
+        OnExecutor(E& core, const Key& key, const Load& load, const ReadStart& start)
             : ExecutorLoad<Key>{core, key, std::make_shared<Flight<Value>>()},
               core_{core},
               load_{load},
-              kind_{kind} {}
+              start_{start} {}
 
     private:
-        void load(AnyLead& lead) override {
-            Fetched<Value> fetched = ReadRun{core_, this->key(), load_}.run(kind_);
-            Lead<Fetched<Value>>{std::move(lead)}.complete(std::move(fetched));
+        std::optional<HandedOn> load(AnyLead& lead) override {
+            ReadStart start = start_;
+            start.past_remote = this->past_remote();
+            std::optional<Fetched<Value>> fetched;
+            {
+                ReadRun run{core_, this->key(), load_};
+                const ReadStep last = run.carry_on(run.begin(start));
+                if (last.act == ReadAct::hand_on) {
+                    return run.handed_on();
+                }
+                fetched.emplace(run.end(last));
+            }
+            Lead<Fetched<Value>>{std::move(lead)}.complete(std::move(*fetched));
+            return std::nullopt;
         }
 
         E& core_;
         const Load load_;
-        const ReadKind kind_;
+        const ReadStart start_;
     };
 
     [[nodiscard]] LeasedLoad<E>& mine() const noexcept {

@@ -8,113 +8,23 @@
 
 #include <larder/detail/flight/wait_graph.hpp>
 #include <larder/detail/flight/waiting.hpp>
+#include <larder/detail/read/read_step.hpp>
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/version.hpp>
 
-#include <cstdint>
+#include <utility>
 
 LARDER_NS_BEGIN
 
 namespace detail {
 
-/// What a read is for.
-enum class ReadKind : std::uint8_t {
-    miss,
-    reload,   ///< by name: no older copy may be served once it has returned
-    refresh,  ///< in the background, of a copy that is still served
-};
-
-/// What is to be done. Each is one call of a store, one load, one wait or one look into the tables of
-/// this process; whoever has done it tells `ReadSteps` the answer with the function named here. The
-/// last ones end the read.
-enum class ReadAct : std::uint8_t {
-    find_underway,  ///< ask the store what it has in flight in this process: `found`
-    open,           ///< open the slot: `opened`
-    open_reload,    ///< take the lease from whoever has it: `opened`
-    open_refresh,   ///< take a lease beside a copy that stands: `opened`
-
-    queue,         ///< queue the read on the executor, or find it queued: `queued`
-    queue_reload,  ///< queue a reload of this read's own: `queued`
-    join_bypass,   ///< join the next load without a lease: `joined_bypass`
-
-    wait_underway,     ///< wait for the flight that `find_underway` found: `waited`
-    wait_flight,       ///< wait for the flight that `open` found: `waited`
-    wait_queued,       ///< wait for the queued load: `waited`
-    wait_bypass,       ///< wait for another's load without a lease: `waited`
-    wait_predecessor,  ///< wait for the load without a lease that is ahead of this read's: `waited`
-    wait_remote,       ///< wait for the lease of another process: `waited_remote`
-
-    load_leased,  ///< load under the lease: `loaded`, `load_failed`
-    load_bypass,  ///< load for whoever has joined, without a lease: `loaded`, `load_failed`
-    load_alone,   ///< load for nobody else, without a lease: `loaded`, `load_failed`
-
-    fill,          ///< fill the slot, or withdraw the lease: `filled`
-    close_reload,  ///< a reload whose fill was refused: invalidate the key: `closed`
-    invalidate,    ///< the same, of a reload that has no lease: `invalidated`
-    undo_fill,     ///< what could not be stored: give the lease back, drop an older copy: `undone`
-    give_back,     ///< give the lease back, tell the waiters why: `gave_back`
-
-    give_hit,       ///< the copy that `open` found
-    give_remote,    ///< the same, left by the load of another process
-    give_stale,     ///< the stale copy
-    give_joined,    ///< what the flight brought that was waited for
-    give_queued,    ///< the same, of the load that this read has queued itself
-    give_loaded,    ///< what this read has loaded; whoever joined is told. Throws instead where an
-                    ///< older copy is still served, so that nobody is told what the next may deny
-    give_nothing,   ///< of a refresh: there is nothing to do
-    throw_failure,  ///< why the load failed, whoever carried it out
-    throw_timed_out,  ///< `Errc::timed_out`
-    throw_cancelled,  ///< `Errc::cancelled`
-    throw_recursive,  ///< `Errc::recursive_load`
-};
-
-/// What is to be counted with a step.
-enum class ReadCount : std::uint8_t { nothing, joined, bypassed, refreshes };
-
-/// The next step of a read.
-struct ReadStep {
-    ReadAct act;
-    ReadCount count = ReadCount::nothing;
-
-    /// The caller goes, and yet what it has queued is to be carried out: for the next.
-    bool leave_queued = false;
-
-    /// The read ends with it.
-    [[nodiscard]] bool last() const noexcept { return act >= ReadAct::give_hit; }
-
-    friend bool operator==(const ReadStep&, const ReadStep&) = default;
-};
-
-/// What is known when a read begins.
-struct ReadStart {
-    ReadKind kind = ReadKind::miss;
-
-    /// Whether this thread may wait for a load of the key: what `LoadFrame::ask` says.
-    MayWait may = MayWait::yes;
-
-    /// There is a stale copy, which may be served.
-    bool stale = false;
-
-    /// The last load has failed, and it is too soon for another.
-    bool backs_off = false;
-
-    /// The caller waits until a deadline or a stop request only.
-    bool limited = false;
-
-    /// The load may go on when the call has returned.
-    bool outlives_call = false;
-};
-
-/// What a flight that is over has brought.
-enum class FlightEnd : std::uint8_t {
-    nothing,  ///< whoever waited is to look again
-    value,
-    failure,
-    refused,  ///< the executor has not taken it, or has thrown it away
-};
-
 /// One read, as a machine without store, lock, thread or clock: told what the last step has answered,
 /// it says the next one. Whoever carries the steps out may block on a wait, or suspend.
+///
+/// A read with a deadline leaves its load to the executor, where it begins anew as one for others. That
+/// waits for nobody, and so holds no thread of the executor but for a load of its own: it hands on what
+/// it finds under way, and those who wait for it wait for that in their own threads, as long as they
+/// like. Rule S12.
 ///
 /// An answer is told after the step that asks for it, once.
 class ReadSteps {
@@ -122,6 +32,8 @@ public:
     /// The first step.
     [[nodiscard]] ReadStep begin(const ReadStart& start) noexcept {
         start_ = start;
+        remote_ended_ = start.past_remote;
+        bypassed_ = start.bypassed;
         stale_ = start.stale && start.kind == ReadKind::miss;
         if (stale_ && start.backs_off) {
             return {ReadAct::give_stale};
@@ -133,14 +45,21 @@ public:
         if (start.may == MayWait::recursive) {
             return {ReadAct::throw_recursive};
         }
-        const bool on_executor = start.outlives_call && start.limited;
-        if (start.kind == ReadKind::reload) {
-            return {on_executor ? ReadAct::queue_reload : ReadAct::open_reload};
+        on_executor_ = start.outlives_call && start.limited;
+        if (start.may == MayWait::deadlock && start.kind == ReadKind::miss) {
+            return without_lease(ReadAct::load_alone);
         }
-        if (start.may == MayWait::deadlock) {
-            return {ReadAct::load_alone, ReadCount::bypassed};
-        }
-        return {on_executor ? ReadAct::find_underway : ReadAct::open};
+        return again();
+    }
+
+    /// How the read begins that the executor is to carry out.
+    [[nodiscard]] ReadStart for_executor() const noexcept {
+        ReadStart start;
+        start.kind = start_.kind;
+        start.for_others = true;
+        start.past_remote = remote_ended_;
+        start.bypassed = bypassed_;
+        return start;
     }
 
     /// @param flight  the store has one in flight
@@ -177,10 +96,10 @@ public:
         }
         switch (slot) {
             case Slot::hit: return {remote_ended_ ? ReadAct::give_remote : ReadAct::give_hit};
-            case Slot::join: return {ReadAct::wait_flight, ReadCount::joined};
+            case Slot::join: return wait(ReadAct::wait_flight);
             case Slot::remote:
                 // For one only: else a hot key that leaves no copy makes a convoy.
-                return remote_ended_ ? bypass() : ReadStep{ReadAct::wait_remote, ReadCount::joined};
+                return remote_ended_ ? bypass() : wait(ReadAct::wait_remote);
             case Slot::lead:
             case Slot::bypass: break;
         }
@@ -190,13 +109,10 @@ public:
     /// @param waited_for  the step that waited
     /// @param brought     what the flight brought; only of one that is over
     [[nodiscard]] ReadStep waited(ReadAct waited_for, WaitEnd end, FlightEnd brought) noexcept {
-        const bool without_lease =
-            waited_for == ReadAct::wait_bypass || waited_for == ReadAct::wait_predecessor;
         if (end == WaitEnd::deadlock) {
             return waited_for == ReadAct::wait_queued && start_.kind == ReadKind::reload
-                       ? ReadStep{ReadAct::open_reload}
-                       : ReadStep{ReadAct::load_alone,
-                                  without_lease ? ReadCount::nothing : ReadCount::bypassed};
+                       ? in_this_thread()
+                       : without_lease(ReadAct::load_alone);
         }
         if (end != WaitEnd::over) {
             return gave_up(end, waited_for == ReadAct::wait_queued);
@@ -204,36 +120,67 @@ public:
         if (waited_for == ReadAct::wait_predecessor) {
             return {ReadAct::load_bypass};
         }
+        if (waited_for == ReadAct::wait_ahead) {
+            return {ReadAct::find_next};
+        }
         if (brought == FlightEnd::nothing || brought == FlightEnd::refused) {
             return look_again(waited_for, brought);
         }
         if (brought == FlightEnd::failure) {
             return {stale_ ? ReadAct::give_stale : ReadAct::throw_failure};
         }
-        if (without_lease) {
+        if (waited_for == ReadAct::wait_bypass) {
             return unfilled(ReadAct::give_joined);
         }
         return {waited_for == ReadAct::wait_queued && own_ ? ReadAct::give_queued
                                                            : ReadAct::give_joined};
     }
 
+    /// What the queued load would have waited for is to be waited for: `act`.
+    ///
+    /// @param ours  of the slot, as `opened`
+    [[nodiscard]] ReadStep handed_on(ReadAct act, bool ours) noexcept {
+        ours_ = ours;
+        if (!own_) {
+            return {act};  // it has been counted as joined
+        }
+        const bool bypasses = act == ReadAct::wait_bypass || act == ReadAct::wait_ahead;
+        return bypasses ? without_lease(act) : ReadStep{act, ReadCount::joined};
+    }
+
+    /// Of one for others: how they are to wait.
+    [[nodiscard]] ReadAct handed() const noexcept { return handed_; }
+    [[nodiscard]] bool ours() const noexcept { return ours_; }
+
     [[nodiscard]] ReadStep waited_remote(RemoteEnd how) noexcept {
         switch (how) {
-            case RemoteEnd::ended: remote_ended_ = true; return {ReadAct::open};
-            case RemoteEnd::died: return {ReadAct::open};
+            case RemoteEnd::ended: remote_ended_ = true; return again();
+            case RemoteEnd::died: return again();
             case RemoteEnd::timed_out: return gave_up(WaitEnd::timed_out, false);
             case RemoteEnd::cancelled: return gave_up(WaitEnd::cancelled, false);
             case RemoteEnd::lasts: break;
         }
-        return bypass();
+        remote_ended_ = true;
+        return on_executor_ ? again() : bypass();
     }
 
     /// @param leads  it is this read's to carry out
-    /// @param behind  another is ahead of it
+    /// @param behind  another is ahead of it, and has begun
     [[nodiscard]] ReadStep joined_bypass(bool leads, bool behind) noexcept {
-        return {!leads   ? ReadAct::wait_bypass
-                : behind ? ReadAct::wait_predecessor
-                         : ReadAct::load_bypass};
+        if (leads) {
+            return behind              ? ReadStep{ReadAct::wait_predecessor}
+                   : start_.for_others ? without_lease(ReadAct::load_bypass)
+                                       : ReadStep{ReadAct::load_bypass};
+        }
+        return start_.for_others ? hand_on(behind ? ReadAct::wait_ahead : ReadAct::wait_bypass)
+                                 : ReadStep{ReadAct::wait_bypass};
+    }
+
+    /// After `wait_ahead`, whatever is under way now has begun since, or is still to begin.
+    ///
+    /// @param flight  there is one
+    [[nodiscard]] ReadStep found_next(bool flight) const noexcept {
+        return flight ? ReadStep{ReadAct::wait_bypass} : again();
     }
 
     /// @param load  the step that loaded
@@ -274,9 +221,39 @@ public:
     [[nodiscard]] bool has_stale() const noexcept { return stale_; }
 
 private:
+    // The first step, and where a read goes that is to look again.
+    [[nodiscard]] ReadStep again() const noexcept {
+        const bool reload = start_.kind == ReadKind::reload;
+        if (on_executor_) {
+            return {reload ? ReadAct::queue_reload : ReadAct::find_underway};
+        }
+        return {reload ? ReadAct::open_reload : ReadAct::open};
+    }
+
+    // The executor does not carry it out.
+    [[nodiscard]] ReadStep in_this_thread() noexcept {
+        on_executor_ = false;
+        return again();
+    }
+
+    [[nodiscard]] ReadStep wait(ReadAct act) noexcept {
+        return start_.for_others ? hand_on(act) : ReadStep{act, ReadCount::joined};
+    }
+
+    [[nodiscard]] ReadStep hand_on(ReadAct act) noexcept {
+        handed_ = act;
+        return {ReadAct::hand_on};
+    }
+
     [[nodiscard]] ReadStep bypass() noexcept {
         stale_ = false;
-        return {ReadAct::join_bypass, ReadCount::bypassed};
+        return start_.for_others ? ReadStep{ReadAct::lead_bypass}
+                                 : without_lease(ReadAct::join_bypass);
+    }
+
+    // A read is counted as bypassed once.
+    [[nodiscard]] ReadStep without_lease(ReadAct act) noexcept {
+        return {act, std::exchange(bypassed_, true) ? ReadCount::nothing : ReadCount::bypassed};
     }
 
     // What fills nothing is given; but a reload ends as an invalidation, where there may be a copy.
@@ -286,17 +263,15 @@ private:
     }
 
     // The flight has ended without an answer: its leader has gone, or what it brought was invalidated.
-    [[nodiscard]] ReadStep look_again(ReadAct waited_for, FlightEnd brought) const noexcept {
-        switch (waited_for) {
-            case ReadAct::wait_flight: return {ReadAct::open};
-            case ReadAct::wait_bypass: return {ReadAct::join_bypass};
-            case ReadAct::wait_queued:
-                if (start_.kind == ReadKind::reload) {
-                    return {ReadAct::open_reload};
-                }
-                return {brought == FlightEnd::refused ? ReadAct::open : ReadAct::find_underway};
-            default: return {ReadAct::find_underway};
+    [[nodiscard]] ReadStep look_again(ReadAct waited_for, FlightEnd brought) noexcept {
+        if (waited_for == ReadAct::wait_queued &&
+            (brought == FlightEnd::refused || start_.kind == ReadKind::reload)) {
+            return in_this_thread();
         }
+        if (waited_for == ReadAct::wait_bypass && !on_executor_) {
+            return {ReadAct::join_bypass};
+        }
+        return again();
     }
 
     // The wait has ended before the flight.
@@ -315,8 +290,11 @@ private:
     bool stale_ = false;         // a stale copy may stand in for what a load does not bring
     bool ours_ = true;           // the slot
     bool own_ = false;           // the queued load
-    bool remote_ended_ = false;  // a load of another process has been waited for to its end
+    bool on_executor_ = false;   // which opens the slot and loads for it
+    bool bypassed_ = false;      // and counted
+    bool remote_ended_ = false;  // a load of another process has been waited for
     bool failed_ = false;        // the load
+    ReadAct handed_ = ReadAct::hand_on;
     ReadAct give_ = ReadAct::give_loaded;  // once a reload without a lease has invalidated
 };
 

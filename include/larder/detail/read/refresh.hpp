@@ -10,7 +10,7 @@
 #include <larder/detail/keyed_core.hpp>
 #include <larder/detail/read/loads.hpp>
 #include <larder/detail/read/read_run.hpp>
-#include <larder/detail/read/read_steps.hpp>
+#include <larder/detail/read/read_step.hpp>
 #include <larder/detail/support/policy_counters.hpp>
 #include <larder/detail/support/saturating_time.hpp>
 #include <larder/detail/support/task_scope.hpp>

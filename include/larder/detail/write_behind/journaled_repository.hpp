@@ -8,6 +8,7 @@
 
 #include <larder/concepts.hpp>
 #include <larder/detail/journal/kept_value.hpp>
+#include <larder/detail/slot/record_end.hpp>
 #include <larder/detail/support/key_text.hpp>
 #include <larder/detail/support/process.hpp>
 #include <larder/detail/support/saturating_time.hpp>
@@ -126,11 +127,16 @@ public:
     }
     void remove(const Key& key) const { record({key, std::nullopt, 0}); }
 
-    /// Whether a change can be recorded in one step with another.
+    /// Whether a change can be recorded in one step with another: with what a store has for that.
+    template <class Step>
     static constexpr bool at_once =
-        requires(J& journal, const Key& key, KeptValue<Value>& value, std::size_t most) {
-            journal.record(key, value, most, [] { return true; });
-        };
+        requires(J& journal, const Key& key, KeptValue<Value>& value, std::size_t most,
+                 const Step& step) { journal.record(key, value, most, step); };
+    /// The same of many, each in a step of its own.
+    template <class Step>
+    static constexpr bool many_at_once =
+        requires(J& journal, std::span<const Change<Key, Value>> changes, std::size_t most,
+                 std::span<const Step> steps) { journal.record_many(changes, most, steps); };
 
     /// The same as `save`, or, without a value, as `remove`, in one step with another. `write(record)`
     /// is to call `record(step)`, and to give what that gives: false if there is no room for the change,
@@ -145,6 +151,16 @@ public:
             signal().raise();
         }
         return recorded;
+    }
+
+    /// The same for many: what became of each. Of those that were not written, and did not fail, there was
+    /// no room for the change.
+    template <class Step>
+    std::vector<RecordEnd> save_many_within(std::span<const Change<Key, Value>> changes,
+                                            std::span<const Step> steps) const {
+        std::vector<RecordEnd> ends = journal().record_many(changes, options().max_pending, steps);
+        signal().raise();
+        return ends;
     }
 
     // ---- towards the flusher ----

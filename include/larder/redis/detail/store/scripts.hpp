@@ -176,23 +176,15 @@ return now)"};
         return scripts;
     }
 
-private:
-    // version: of a tag, or a clock; nil for what is none.
-    // inspect: a slot's bytes, and 'V' for a value (or what nobody can read), 'L', 'W', 'U' for another
-    // version's, 'X' for another type, '-' for nothing. Each DEL comes before its SET: a server that
-    // is full refuses a script whose first write is a SET. Rules R4 and R5.
-    static std::string prelude() {
+    // ---- what scripts are made of, a journal's too ----
+
+    /// What needs to be known of a slot to replace it. inspect: its bytes, and 'V' for a value (or what
+    /// nobody can read), 'L', 'W', 'U' for another version's, 'X' for another type, '-' for nothing. Each
+    /// DEL comes before its SET: a server that is full refuses a script whose first write is a SET.
+    /// Rules R4 and R5.
+    static std::string reading() {
         return "local longest_lease, longest_ticket = " + std::to_string(longest_lease.count()) +
                ", " + std::to_string(longest_ticket.count()) + R"(
-local function version(k)
-  local v = redis.pcall('GET', k)
-  local sound = type(v) == 'string' and #v < 32 and string.find(v, '^' .. string.rep('[0-9a-f]', 16) .. '%d+$')
-  return sound and v or nil
-end
-local function time()
-  local t = redis.call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
-end
 local function inspect(k)
   local v = redis.pcall('GET', k)
   if type(v) == 'table' then return nil, 'X' end
@@ -213,6 +205,24 @@ local function put(k, v, px)
   if px == -1 then return redis.call('SET', k, v) end
   return redis.call('SET', k, v, 'PX', string.format('%.0f', math.max(px, 1)))
 end
+local function overlap(v)
+  put(KEYS[1], '\1\1W1' .. string.sub(v, 5), redis.call('PTTL', KEYS[1]))
+end
+)";
+    }
+
+    /// The same, and more. version: of a tag, or a clock; nil for what is none.
+    static std::string prelude() {
+        return reading() + R"(
+local function version(k)
+  local v = redis.pcall('GET', k)
+  local sound = type(v) == 'string' and #v < 32 and string.find(v, '^' .. string.rep('[0-9a-f]', 16) .. '%d+$')
+  return sound and v or nil
+end
+local function time()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
 local function named(v, now, without)
   local tickets = {}
   for i = 21, #v, 32 do
@@ -228,12 +238,47 @@ local function put_writing(overlapped, unnamed, tickets, now)
   for i = 1, #tickets do last = math.max(last, tonumber(string.sub(tickets[i], 17))) end
   put(KEYS[1], '\1\1W' .. overlapped .. string.format('%016.0f', unnamed) .. table.concat(tickets), last - now)
 end
-local function overlap(v)
-  put(KEYS[1], '\1\1W1' .. string.sub(v, 5), redis.call('PTTL', KEYS[1]))
-end
 )";
     }
 
+    /// Whether each tag still has a version that is not newer than the moment of the lease or ticket.
+    /// A tag without a version gets one if nothing at all was invalidated since; so does one whose
+    /// version is of another era: that era's clock was lost before this one's began.
+    /// Rules T1, T3 and T6.
+    static std::string tags() {
+        return R"(
+local clock = version(KEYS[clock_at])
+local era, tick = string.sub(ARGV[4], 1, 16), tonumber(string.sub(ARGV[4], 17))
+local function standing(k)
+  local v = version(k)
+  return v and string.sub(v, 1, 16) == era and v or nil
+end
+if not clock or string.sub(clock, 1, 16) ~= era then stand = false end
+for i = clock_at + 1, #KEYS do
+  local v = standing(KEYS[i])
+  if v then
+    if tonumber(string.sub(v, 17)) > tick then stand = false end
+  elseif clock ~= ARGV[4] then
+    stand = false
+  end
+end
+if mine and ARGV[2] ~= '0' and clock and string.sub(clock, 1, 16) == era then
+  local px = tonumber(ARGV[2])
+  local long = string.format('%.0f', 2 * px + 3600000)
+  for i = clock_at + 1, #KEYS do
+    if not standing(KEYS[i]) then
+      put(KEYS[i], clock, long)
+    else
+      local left = redis.call('PTTL', KEYS[i])
+      if left >= 0 and left < px then redis.call('PEXPIRE', KEYS[i], long) end
+    end
+  end
+end
+mine = mine and stand
+)";
+    }
+
+private:
     // The lease beside a value is a key of its own: lease, digest and expiry of the value that it is
     // to replace. Bytes alone might be those of another value of the same text. Rule R6.
     static std::string beside() {
@@ -308,42 +353,6 @@ if kind == 'W' then
 else
   redis.call('DEL', KEYS[1])
 end
-)";
-    }
-    // Whether each tag still has a version that is not newer than the moment of the lease or ticket.
-    // A tag without a version gets one if nothing at all was invalidated since; so does one whose
-    // version is of another era: that era's clock was lost before this one's began.
-    // Rules T1, T3 and T6.
-    static std::string tags() {
-        return R"(
-local clock = version(KEYS[clock_at])
-local era, tick = string.sub(ARGV[4], 1, 16), tonumber(string.sub(ARGV[4], 17))
-local function standing(k)
-  local v = version(k)
-  return v and string.sub(v, 1, 16) == era and v or nil
-end
-if not clock or string.sub(clock, 1, 16) ~= era then stand = false end
-for i = clock_at + 1, #KEYS do
-  local v = standing(KEYS[i])
-  if v then
-    if tonumber(string.sub(v, 17)) > tick then stand = false end
-  elseif clock ~= ARGV[4] then
-    stand = false
-  end
-end
-if mine and ARGV[2] ~= '0' and clock and string.sub(clock, 1, 16) == era then
-  local px = tonumber(ARGV[2])
-  local long = string.format('%.0f', 2 * px + 3600000)
-  for i = clock_at + 1, #KEYS do
-    if not standing(KEYS[i]) then
-      put(KEYS[i], clock, long)
-    else
-      local left = redis.call('PTTL', KEYS[i])
-      if left >= 0 and left < px then redis.call('PEXPIRE', KEYS[i], long) end
-    end
-  end
-end
-mine = mine and stand
 )";
     }
     // What cannot be stored is absent.

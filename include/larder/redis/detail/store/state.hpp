@@ -54,7 +54,8 @@ struct BasicStoreState {
         : client{std::move(given)},
           options{checked(chosen)},
           values{type},
-          names{std::move(name), options.schema},
+          space{std::move(name)},
+          names{space, options.schema},
           registration{client.namespaces(), names.slots()},
           leases{options.lease, [this](const auto& due) { this->tell_of(due); }} {}
 
@@ -212,6 +213,7 @@ struct BasicStoreState {
     const Client client;
     const RedisStoreOptions options;
     const ValueType values;
+    const std::string space;  ///< without its schema
     const SlotNames names;
     const Namespaces::Registration registration;
     const SteadyClock clock{};

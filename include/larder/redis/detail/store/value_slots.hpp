@@ -140,6 +140,25 @@ public:
         return SlotWriter{state_}.finish_write_many(rows, values);
     }
 
+    /// As SlotWriter does.
+    ///
+    /// @param slots  of the changes' keys
+    template <class K, class Record>
+    [[nodiscard]] auto write_many_at_once(const KeySlots<K>& slots,
+                                          std::span<const Change<K, V>> changes,
+                                          std::span<const larder::detail::CopyTerms> terms,
+                                          const Record& record) {
+        std::vector<std::string> names;
+        names.reserve(changes.size());
+        for (const Change<K, V>& change : changes) {
+            names.push_back(slots.of(change.key));
+        }
+        Encoder values{state_.codec, [changes](std::size_t i) -> const std::optional<V>& {
+                           return changes[i].value;
+                       }};
+        return SlotWriter{state_}.write_many_at_once(names, values, terms, record);
+    }
+
     /// A copy as an entry; the value is taken.
     [[nodiscard]] static Entry<V> entry_of(const FoundCopy& copy, std::optional<V>& value) {
         return {copy.entry.value ? std::move(value) : std::nullopt, copy.entry.remaining};

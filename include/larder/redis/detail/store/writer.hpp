@@ -8,11 +8,13 @@
 
 #include <larder/detail/slot/protocol.hpp>
 #include <larder/entry.hpp>
+#include <larder/error.hpp>
 #include <larder/redis/detail/store/encoder.hpp>
 #include <larder/redis/detail/store/ids.hpp>
 #include <larder/redis/detail/store/script_calls.hpp>
 #include <larder/redis/detail/store/scripts.hpp>
 #include <larder/redis/detail/store/slot_format.hpp>
+#include <larder/redis/detail/store/slot_put.hpp>
 #include <larder/redis/detail/store/state.hpp>
 #include <larder/redis/detail/store/tag_clock.hpp>
 #include <larder/redis/detail/store/values.hpp>
@@ -29,6 +31,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 LARDER_NS_BEGIN
@@ -131,6 +134,44 @@ public:
         return ends;
     }
 
+    /// A whole write, in one step with another: `record(put)` carries out both, and says whether it did.
+    ///
+    /// @throws whatever `record` throws, in which case nothing is known; or the codec, and nothing is done
+    template <class Record>
+    bool write_at_once(const std::string& slot, const ValueSource& value, const CopyTerms& terms,
+                       const Record& record) {
+        const SlotPut put = put_of(slot, value, terms);
+        const auto before = state_.leases.now();
+        const bool recorded = record(put);
+        if (recorded) {
+            state_.leases.lose(slot, before);
+        }
+        return recorded;
+    }
+
+    /// The same of many, each in a step of its own.
+    ///
+    /// @param values  by the places of the slots
+    /// @return what `record(puts)` gives: a RecordEnd of each
+    template <class Record>
+    auto write_many_at_once(std::span<const std::string> slots, ValueSource& values,
+                            std::span<const CopyTerms> terms, const Record& record) {
+        std::vector<SlotPut> puts;
+        puts.reserve(slots.size());
+        for (std::size_t i = 0; i < slots.size(); ++i) {
+            values.turn_to(i);
+            puts.push_back(put_of(slots[i], values, terms[i]));
+        }
+        const auto before = state_.leases.now();
+        auto ends = record(std::span<const SlotPut>{puts});
+        for (std::size_t i = 0; i < slots.size(); ++i) {
+            if (ends[i].written == Written::yes) {
+                state_.leases.lose(slots[i], before);
+            }
+        }
+        return ends;
+    }
+
     /// Adds an unfenced put; of what is not to be kept, or is too large, an erase.
     void add_put(Pipeline& pipeline, const std::string& slot, const ValueSource& value,
                  const Lifetime& life) const {
@@ -180,6 +221,22 @@ public:
     }
 
 private:
+    SlotPut put_of(const std::string& slot, const ValueSource& value,
+                   const CopyTerms& terms) const {
+        SlotPut put{.client = &state_.client, .slot = slot};
+        // The moment of its tags is told to its bytes by the script.
+        std::optional<std::string> bytes =
+            terms.kept() ? encoder_.encode(value, terms, {}) : std::nullopt;
+        if (bytes) {
+            put.bytes = std::move(*bytes);
+            put.life = SlotEncoder::milliseconds(terms.life);
+            if (!terms.tags.empty()) {
+                state_.names.append_tags(put.tags, terms.tags);
+            }
+        }
+        return put;
+    }
+
     // Empty if nothing is to be left.
     std::optional<std::string> bytes_of(const Ticket& ticket, Finish how, const ValueSource& value,
                                         const CopyTerms& terms) const {

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// The steps of a journal as scripts: each is atomic. Their keys are those of JournalNames.
+
+#ifndef LARDER_REDIS_DETAIL_JOURNAL_SCRIPTS_HPP
+#define LARDER_REDIS_DETAIL_JOURNAL_SCRIPTS_HPP
+
+#include <larder/redis/detail/store/scripts.hpp>
+#include <larder/redis/script.hpp>
+#include <larder/version.hpp>
+
+#include <string>
+
+LARDER_NS_BEGIN
+
+namespace redis::detail {
+
+/// The scripts, their digests computed once.
+///
+/// Each reads what it needs before it writes, and orders its writes so that one that fails midway (a key
+/// of another type) leaves a change that is recorded, and a key that may wait twice: never a change that
+/// waits nowhere. What is listed without a change is dropped by `claim`, and a change that is not listed
+/// is listed by it.
+struct JournalScripts {
+    /// Records: the version; nothing if there is no room. Key, sign and value, the most.
+    /// Rules W4 and W9.
+    Script record{prelude(0) + record_step(0) + "return number(stamp)"};
+
+    /// The same in one step with the copy. Slot, the journal's keys; era, life ms (0: leaves nothing),
+    /// value, nothing, key, sign and value, the most. Rule W11.
+    Script record_and_put{SlotScripts::reading() + prelude(1) + record_step(4) + slot_step() + R"(
+if mine and ARGV[2] ~= '0' then redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[2]) end
+return number(stamp))"};
+
+    /// The same with tags, whose moment is this one. Slot, the journal's keys, clock, tags; as above.
+    Script record_and_put_tagged{SlotScripts::prelude() + prelude(1) + record_step(4) +
+                                 slot_step() + this_moment() + SlotScripts::tags() + R"(
+if mine and ARGV[2] ~= '0' then redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[2]) end
+return number(stamp))"};
+
+    /// Takes what is due: key, change and tries of each. The most, life ms, age ms, the first twelve
+    /// digits of the claims' names.
+    Script claim{prelude(0) + when_full() + forget() + letter() + R"(
+local out, most = {}, tonumber(ARGV[1])
+local ends = number(now + tonumber(ARGV[2]))
+local function take(key, since)
+  local v = redis.call('HGET', changes, key)
+  if not v then
+    redis.call('ZREM', waiting, key)
+    return forget(key)
+  end
+  if not string.find(v, '^1' .. string.rep('%d', 16) .. '[+-]') then
+    bury(key, none, '?', none, none, '0', 'larder: bytes that are no change', v)
+    redis.call('ZREM', waiting, key)
+    return
+  end
+  local version, c = string.sub(v, 2, 17), redis.call('HGET', claims, key)
+  local first, tries = none, '0'
+  if c and string.sub(c, 17, 32) == version then first, tries = string.sub(c, 33, 48), string.sub(c, 49) end
+  redis.call('ZADD', later, ends, key)
+  redis.call('HSET', claims, key, ARGV[4] .. string.format('%04x', #out / 3) .. version .. first .. tries)
+  if since then
+    redis.call('ZADD', held, since, key)
+    redis.call('ZREM', waiting, key)
+  end
+  out[#out + 1], out[#out + 2], out[#out + 3] = key, v, tries
+end
+local function take_from(list, from, to, listed)
+  local left = most - #out / 3
+  if left < 1 then return end
+  local some = redis.call('ZRANGEBYSCORE', list, from, to, 'WITHSCORES', 'LIMIT', 0, left)
+  for i = 1, #some, 2 do take(some[i], listed and some[i + 1]) end
+end
+take_from(later, '-inf', number(now))
+take_from(waiting, '-inf', number(micros - tonumber(ARGV[3]) * 1000), true)
+take_from(waiting, '(' .. number(micros + 1000000), '+inf', true)
+if #out == 0 and redis.call('HLEN', changes) > redis.call('ZCARD', waiting) + redis.call('ZCARD', later) then
+  for _, key in ipairs(redis.call('HKEYS', changes)) do
+    if not redis.call('ZSCORE', waiting, key) and not redis.call('ZSCORE', later, key) then
+      redis.call('ZADD', waiting, number(micros), key)
+    end
+  end
+end
+return out)"};
+
+    /// The claims live on. Life ms; key and claim of each.
+    Script renew{prelude(0) + when_full() + R"(
+local ends = number(now + tonumber(ARGV[1]))
+for i = 2, #ARGV, 2 do
+  local c = redis.call('HGET', claims, ARGV[i])
+  if c and string.sub(c, 1, 16) == ARGV[i + 1] and ARGV[i + 1] ~= none then redis.call('ZADD', later, 'XX', ends, ARGV[i]) end
+end
+return 1)"};
+
+    /// The database has them: 1 for each that was. Key, version and claim of each. Rule W6.
+    Script settle{prelude(0) + when_full() + forget() + confirm() + R"(
+local out = {}
+for i = 1, #ARGV, 3 do
+  local v = confirm(ARGV[i], ARGV[i + 1], ARGV[i + 2])
+  if v then
+    redis.call('HDEL', changes, ARGV[i])
+    forget(ARGV[i])
+  end
+  out[#out + 1] = v and 1 or 0
+end
+return out)"};
+
+    /// To be tried again. Key, version, claim, delay ms, tries.
+    Script defer{prelude(0) + when_full() + forget() + confirm() + R"(
+local v, c = confirm(ARGV[1], ARGV[2], ARGV[3])
+if not v then return 0 end
+local first = string.sub(c, 33, 48)
+if first == none then first = padded(now) end
+redis.call('ZADD', later, number(now + tonumber(ARGV[4])), ARGV[1])
+redis.call('HSET', claims, ARGV[1], none .. ARGV[2] .. first .. ARGV[5])
+return 1)"};
+
+    /// Becomes a dead letter: 1 if it did, or had by this very call. Key, version, claim, tries, why, the
+    /// call's id. Rule W8.
+    Script bury{prelude(0) + when_full() + forget() + confirm() + letter() + R"(
+local v, c = confirm(ARGV[1], ARGV[2], ARGV[3])
+if not v then
+  local had = redis.call('HGET', letters, ARGV[1])
+  return had and string.sub(had, 1, 34) == '1' .. ARGV[2] .. string.sub(had, 18, 18) .. ARGV[6] and 1 or 0
+end
+local first = string.sub(c, 33, 48)
+bury(ARGV[1], ARGV[2], string.sub(v, 18, 18), ARGV[6], first, ARGV[4], ARGV[5], string.sub(v, 19))
+return 1)"};
+
+    /// The dead letter is pending again, with its version. Key. Rule W8.
+    Script revive{prelude(0) + when_full() + R"(
+local had = redis.call('HGET', letters, ARGV[1])
+if not had or redis.call('HEXISTS', changes, ARGV[1]) == 1 then return 0 end
+local sign, space = string.sub(had, 18, 18), string.find(had, ' ', 1, true) or #had
+local _, at, size = string.find(had, '^ (%d+) ', space)
+if not size or (sign ~= '+' and sign ~= '-') then return redis.error_reply('LARDER the letter holds bytes that are no change') end
+redis.call('ZADD', waiting, number(micros), ARGV[1])
+redis.call('HSET', changes, ARGV[1], string.sub(had, 1, 18) .. string.sub(had, at + 1 + size))
+redis.call('HDEL', letters, ARGV[1])
+return 1)"};
+
+    [[nodiscard]] static const JournalScripts& instance() {
+        static const JournalScripts scripts;
+        return scripts;
+    }
+
+private:
+    // The journal's keys are those behind the first `at`. Numbers are written by hand: `..` and
+    // the arguments of a call round 16 digits.
+    static std::string prelude(int at) {
+        std::string names;
+        for (int i = 1; i <= 7; ++i) {
+            names += (i > 1 ? ", KEYS[" : "KEYS[") + std::to_string(at + i) + ']';
+        }
+        return "local changes, waiting, counter, letters, later, held, claims = " + names + R"(
+local none = '0000000000000000'
+local t = redis.call('TIME')
+local micros = t[1] * 1000000 + t[2]
+local now = math.floor(micros / 1000)
+local function number(n) return string.format('%.0f', n) end
+local function padded(n) return string.format('%016.0f', n) end
+)";
+    }
+
+    // Sets `stamp`, the version. Its first write is refused by a server that is full, and nothing is done then.
+    static std::string record_step(int at) {
+        const auto argument = [at](int i) { return "ARGV[" + std::to_string(at + i) + ']'; };
+        return "local key, signed, most = " + argument(1) + ", " + argument(2) + ", " +
+               argument(3) + R"(
+local had = redis.call('HEXISTS', changes, key) == 1
+if not had and redis.call('HLEN', changes) >= tonumber(most) then return false end
+local last = redis.call('GET', counter) or '0'
+if #last > 16 or not string.find(last, '^%d+$') or tonumber(last) >= 9007199254740991 then
+  return redis.error_reply('LARDER ' .. counter .. ' holds no version')
+end
+local stamp = math.max(tonumber(last) + 1, micros)
+redis.call('SET', counter, number(stamp))
+if not had then
+  redis.call('ZADD', waiting, number(stamp), key)
+  redis.call('HDEL', letters, key)
+else
+  local c = redis.call('HGET', claims, key)
+  if c and string.sub(c, 1, 16) == none then
+    redis.call('ZADD', waiting, number(stamp), key)
+    redis.call('ZREM', later, key)
+    redis.call('ZREM', held, key)
+    redis.call('HDEL', claims, key)
+  end
+end
+redis.call('HSET', changes, key, '1' .. padded(stamp) .. signed)
+)";
+    }
+
+    // What a write that begins and ends here leaves: sets `mine`, whether the slot takes a copy.
+    static std::string slot_step() {
+        return R"(
+local clock_at, stand = 9, true
+local v, kind = inspect(KEYS[1])
+local mine = kind ~= 'W' and kind ~= 'U'
+if kind == 'W' then overlap(v) elseif kind ~= '-' then redis.call('DEL', KEYS[1]) end
+)";
+    }
+
+    // The clock is that of this very step; a value's bytes are told its moment.
+    static std::string this_moment() {
+        return R"(
+local now_is = version(KEYS[9])
+if not now_is then
+  now_is = ARGV[1] .. '0'
+  put(KEYS[9], now_is, -1)
+end
+ARGV[4] = now_is
+local moment, tick = {}, tonumber(string.sub(now_is, 17))
+for i = 15, 1, -2 do moment[#moment + 1] = string.char(tonumber(string.sub(now_is, i, i + 1), 16)) end
+for i = 1, 8 do
+  moment[#moment + 1] = string.char(tick % 256)
+  tick = math.floor(tick / 256)
+end
+ARGV[3] = string.sub(ARGV[3], 1, 23) .. table.concat(moment) .. string.sub(ARGV[3], 40)
+)";
+    }
+
+    // What has written goes on where the server is full: a write that changes nothing. Rule R4.
+    static std::string when_full() { return "redis.call('PERSIST', counter)\n"; }
+
+    // It is in nobody's hand, and waits for no try.
+    static std::string forget() {
+        return R"(
+local function forget(key)
+  redis.call('ZREM', later, key)
+  redis.call('ZREM', held, key)
+  redis.call('HDEL', claims, key)
+end
+)";
+    }
+
+    // The change and what is known of its claim, if that is of this name and the change the newest. A newer
+    // one begins to wait.
+    static std::string confirm() {
+        return R"(
+local function confirm(key, version, claim)
+  local c = redis.call('HGET', claims, key)
+  if not c or string.sub(c, 1, 16) ~= claim or claim == none then return nil end
+  local v = redis.call('HGET', changes, key)
+  if v and string.sub(v, 2, 17) == version then return v, c end
+  if v then redis.call('ZADD', waiting, number(micros), key) end
+  forget(key)
+  return nil
+end
+)";
+    }
+
+    // A change becomes a letter.
+    static std::string letter() {
+        return R"(
+local function bury(key, version, sign, call, first, tries, why, value)
+  if first == none then first = padded(now) end
+  redis.call('HSET', letters, key, '1' .. version .. sign .. call .. first .. padded(now) .. tries ..
+             ' ' .. #why .. ' ' .. why .. value)
+  redis.call('HDEL', changes, key)
+  forget(key)
+end
+)";
+    }
+};
+
+}  // namespace redis::detail
+
+LARDER_NS_END
+
+#endif  // LARDER_REDIS_DETAIL_JOURNAL_SCRIPTS_HPP

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+
+// The contract of journals over RedisJournal, on a server of its own.
+
+#include "journal_contract.hpp"
+#include "support/catch.hpp"
+#include "support/journal_time.hpp"
+#include "support/redis_server.hpp"
+
+#include <larder/json.hpp>
+#include <larder/larder.hpp>
+#include <larder/redis.hpp>
+
+#include <chrono>
+#include <string>
+
+using namespace std::chrono_literals;
+using larder_test::JournalRig;
+using larder_test::RedisServer;
+
+namespace {
+
+template <class K, class V>
+void keeps_the_contract() {
+    static const RedisServer server;
+    static_cast<void>(server.run("FLUSHALL"));
+    using Journal = larder::RedisJournal<K, V>;
+    static_assert(Journal::durable && Journal::shared);
+    // Real time passes, too.
+    JournalRig<Journal> rig{Journal{larder::redis::Client{server.unix_url()}, "n"},
+                            [](auto by) { larder_test::pass_journal_time(server, by); }, 3s};
+    larder_test::journal_contract(rig);
+}
+
+}  // namespace
+
+TEST_CASE("RedisJournal keeps the contract of journals", "[contract][redis]") {
+    keeps_the_contract<int, int>();
+}
+
+TEST_CASE("RedisJournal of strings keeps the contract of journals", "[contract][redis]") {
+    keeps_the_contract<std::string, std::string>();
+}
