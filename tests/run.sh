@@ -64,7 +64,7 @@ need() {
 if command -v apt-get >/dev/null; then
     # Without the second group, what needs it is left out or skipped.
     need g++ cmake make pkg-config catch2 libbenchmark-dev nlohmann-json3-dev libsqlite3-dev iso-codes \
-        libhiredis-dev libzstd-dev redis-server python3 ||
+        libhiredis-dev libssl-dev openssl libzstd-dev redis-server python3 ||
         { failed=1; finish; }
     need clang clang-format-16 clang-tidy spin libclang-rt-14-dev aspell aspell-en libtbb-dev \
         postgresql libpq-dev || true

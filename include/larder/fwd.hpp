@@ -143,6 +143,7 @@ namespace redis {
 
 class Client;
 struct ClientOptions;
+struct TlsOptions;
 struct ClientStats;
 class Pipeline;
 class Script;

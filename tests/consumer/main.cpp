@@ -11,6 +11,12 @@
 #ifdef WITH_sqlite
 #include <larder/sqlite.hpp>
 #endif
+#ifdef WITH_tls
+#include <larder/redis.hpp>
+#include <larder/tls.hpp>
+
+#include <openssl/ssl.h>
+#endif
 #ifdef WITH_zstd
 #include <larder/zstd.hpp>
 #endif
@@ -34,6 +40,10 @@ int main() {
     larder::SqliteJournal<int, std::string, larder::RawCodec<>> journal{"consumer.journal"};
     journal.record({1, "one", 0});
     works = works && journal.pending(1)->value == "one";
+#endif
+#ifdef WITH_tls
+    const larder::redis::Client client{"rediss://127.0.0.1:1"};  // nothing is connected yet
+    works = works && client.name() == "127.0.0.1:1" && OpenSSL_version_num() != 0;
 #endif
 #ifdef WITH_zstd
     const larder::Compressed<larder::RawCodec<>> zstd;

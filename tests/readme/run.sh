@@ -96,6 +96,10 @@ admit() {
     has_redis || { echo "$(part "$1" place): left out: no hiredis, or no redis-server"; return 1; }
     sed -i 's|"redis://127.0.0.1:6379"|std::getenv("LARDER_REDIS_URL")|' "$1"
     libraries+=(-lhiredis) beside=("$here/../scripts/with_redis.sh")
+    if grep -q '^#include <larder/tls.hpp>' "$1"; then
+        has_header openssl/ssl.h || { echo "$(part "$1" place): left out: no OpenSSL"; return 1; }
+        libraries+=(-lssl -lcrypto)
+    fi
 }
 is_program() { [[ $(part "$1" language) == cpp ]] && grep -qE '^int main\(' "$1"; }
 

@@ -12,7 +12,7 @@ flags=(-std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversi
     -Wold-style-cast -Woverloaded-virtual -Wnon-virtual-dtor -Werror)
 has() { echo "#include <$1>" | "$compiler" -std=c++20 -fsyntax-only -x c++ - 2>/dev/null; }
 missing=""
-for dependency in nlohmann/json.hpp hiredis/hiredis.h sqlite3.h zstd.h; do
+for dependency in nlohmann/json.hpp hiredis/hiredis.h openssl/ssl.h sqlite3.h zstd.h; do
     has "$dependency" || missing+=" <$dependency>"
 done
 
@@ -24,6 +24,7 @@ while IFS= read -r header; do
     name=${header#"$include"/} needs=""
     case ${name#larder/} in
         json.hpp | codec/json.hpp | codec/cbor.hpp | codec/detail/exact_value.hpp) needs=nlohmann/json.hpp ;;
+        tls.hpp | redis/detail/tls/*) needs=openssl/ssl.h ;;
         redis.hpp | redis/* | journal/redis.hpp) needs=hiredis/hiredis.h ;;
         sqlite.hpp | journal/sqlite* | journal/detail/*) needs=sqlite3.h ;;
         zstd.hpp | codec/zstd.hpp) needs=zstd.h ;;

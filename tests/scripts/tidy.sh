@@ -19,6 +19,9 @@ cat >"$work/headers.cpp" <<'HEADERS'
 #if __has_include(<sqlite3.h>)
 #include <larder/sqlite.hpp>
 #endif
+#if __has_include(<hiredis/hiredis.h>) && __has_include(<openssl/ssl.h>)
+#include <larder/tls.hpp>
+#endif
 #if __has_include(<zstd.h>)
 #include <larder/zstd.hpp>
 #endif

@@ -21,6 +21,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -149,6 +150,8 @@ private:
             }
             const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
             if (fd >= 0) {
+                const int yes = 1;  // as Redis does; a unix socket has no such option
+                (void)::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
                 peers_.emplace_back([this, fd, number = connections_++] {
                     serve_(Peer{fd, number, ending_});
                     ::close(fd);

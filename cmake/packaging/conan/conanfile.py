@@ -4,6 +4,7 @@ import os
 import re
 
 from conan import ConanFile
+from conan.errors import ConanInvalidConfiguration
 from conan.tools.build import check_min_cppstd
 from conan.tools.files import copy, load
 
@@ -14,8 +15,8 @@ class Larder(ConanFile):
     license = "MIT"
     package_type = "header-library"
     settings = "os", "arch", "compiler", "build_type"
-    options = {"json": [True, False], "redis": [True, False], "sqlite": [True, False], "zstd": [True, False]}
-    default_options = {"json": False, "redis": False, "sqlite": False, "zstd": False}
+    options = {name: [True, False] for name in ("json", "redis", "sqlite", "tls", "zstd")}
+    default_options = {name: False for name in options}
     no_copy_source = True
 
     def _root(self):
@@ -38,11 +39,15 @@ class Larder(ConanFile):
             self.requires("hiredis/[>=1.0]")
         if self.options.sqlite:
             self.requires("sqlite3/[>=3.34]")
+        if self.options.tls:
+            self.requires("openssl/[>=1.1.1]")
         if self.options.zstd:
             self.requires("zstd/[>=1.4]")
 
     def validate(self):
         check_min_cppstd(self, 20)
+        if self.options.tls and not self.options.redis:
+            raise ConanInvalidConfiguration("tls is of connections to Redis: it needs redis=True")
 
     def package_id(self):
         self.info.settings.clear()
@@ -60,6 +65,8 @@ class Larder(ConanFile):
         for name, package in packages.items():
             if self.options.get_safe(name):
                 self._component(name, f"larder::{name}", ["core", f"{package}::{package}"])
+        if self.options.get_safe("tls"):
+            self._component("tls", "larder::tls", ["redis", "openssl::openssl"])
 
     # Headers alone. Beside components the package itself must have no values.
     def _component(self, name, target, requires):

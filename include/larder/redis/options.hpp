@@ -8,6 +8,7 @@
 
 #include <larder/entry.hpp>
 #include <larder/options.hpp>
+#include <larder/redis/tls_options.hpp>
 #include <larder/version.hpp>
 
 #include <chrono>
@@ -68,6 +69,9 @@ struct ClientOptions {
     /// again, up to the longest. Both are varied at random by a quarter.
     Ttl breaker{std::chrono::milliseconds{500}};
     Ttl max_breaker{std::chrono::seconds{5}};
+
+    /// Encryption, of what goes over TCP.
+    TlsOptions tls{};
 };
 
 namespace detail {
@@ -110,6 +114,12 @@ inline void validate(const ClientOptions& options) {
         if (c <= ' ' || c > '~') {
             refuse_option("ClientOptions::name", "of printable characters without blanks", "not");
         }
+    }
+    if (options.tls.on && !options.path.empty()) {
+        refuse_option("ClientOptions::tls", "off for a unix socket", "on");
+    }
+    if (options.tls.certificate.empty() != options.tls.key.empty()) {
+        refuse_option("TlsOptions::certificate and key", "given together", "one of them");
     }
     detail::require_timeout("ClientOptions::connect_timeout", options.connect_timeout);
     detail::require_timeout("ClientOptions::command_timeout", options.command_timeout);

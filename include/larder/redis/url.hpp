@@ -8,6 +8,7 @@
 
 #include <larder/entry.hpp>
 #include <larder/redis/options.hpp>
+#include <larder/redis/tls_options.hpp>
 #include <larder/version.hpp>
 
 #include <charconv>
@@ -39,18 +40,15 @@ public:
         const std::string_view scheme = url.substr(0, colon);
         std::string_view rest = url.substr(colon + 3);
         UrlParser parser;
-        if (scheme == "redis") {
+        if (scheme == "redis" || scheme == "rediss") {
+            parser.options_.tls.on = scheme == "rediss";
             parser.tcp(rest);
         } else if (scheme == "unix") {
             parser.unix_socket(rest);
-        } else if (scheme == "rediss") {
-            refuse(
-                "rediss:// needs TLS, which is not supported here: a TLS proxy on this machine "
-                "can be reached by redis:// or unix://");
         } else if (scheme == "redis+cluster" || scheme == "redis+sentinel") {
             refuse("clusters and sentinels are not supported yet");
         } else {
-            refuse("its scheme is neither redis:// nor unix://");
+            refuse("its scheme is neither redis:// nor rediss:// nor unix://");
         }
         validate(parser.options_);
         return std::move(parser.options_);
@@ -188,10 +186,22 @@ private:
             options_.command_timeout = duration(value, name);
         } else if (name == "connections") {
             options_.connections = number(value, "connections");
+        } else if (std::string* const file = options_.tls.on ? tls_option(name) : nullptr) {
+            *file = value;
         } else {
             refuse("unknown option " + printable(name) +
-                   ": there are db, name, connect_timeout, command_timeout, connections");
+                   ": there are db, name, connect_timeout, command_timeout, connections, and of "
+                   "rediss:// ca, certificate, key, server_name");
         }
+    }
+
+    std::string* tls_option(std::string_view name) noexcept {
+        TlsOptions& tls = options_.tls;
+        return name == "ca"            ? &tls.ca
+               : name == "certificate" ? &tls.certificate
+               : name == "key"         ? &tls.key
+               : name == "server_name" ? &tls.server_name
+                                       : nullptr;
     }
 
     static std::string printable(const std::string& name) {
@@ -253,6 +263,7 @@ private:
 /// The options that a URL stands for; all others as they are by default.
 ///
 /// `redis://user:password@host:port/db?name=…&connect_timeout=500ms&command_timeout=2s&connections=2`,
+/// the same as `rediss://` with `ca=…&certificate=…&key=…&server_name=…` (see TlsOptions),
 /// `unix:///path/to.sock?db=2`, `unix://user:password@/path/to.sock`. Only the host or the path must
 /// be there. An IPv6 address stands in brackets; odd characters are percent-encoded.
 ///

@@ -51,6 +51,23 @@ TEST_CASE("what a URL may say", "[redis]") {
     CHECK(parse_url("redis://u:p@[::1]:7001").host == "::1");
 }
 
+TEST_CASE("what a URL with encryption may say", "[redis]") {
+    CHECK_FALSE(parse_url("redis://cache").tls.on);
+    const ClientOptions plain = parse_url("rediss://:secret@cache/1");
+    CHECK(plain.tls.on);
+    CHECK(plain.tls.verify);
+    CHECK(plain.host == "cache");
+    CHECK(plain.port == 6379);
+    CHECK(plain.password == "secret");
+    const ClientOptions all = parse_url(
+        "rediss://cache?ca=%2fetc/ca.pem&certificate=/me.pem&key=/me.key&server_name=db.example&db=2");
+    CHECK(all.tls.ca == "/etc/ca.pem");
+    CHECK(all.tls.certificate == "/me.pem");
+    CHECK(all.tls.key == "/me.key");
+    CHECK(all.tls.server_name == "db.example");
+    CHECK(all.database == 2);
+}
+
 TEST_CASE("unix sockets", "[redis]") {
     CHECK(parse_url("unix:///run/redis.sock").path == "/run/redis.sock");
     CHECK(parse_url("unix:///run/redis.sock?db=2").database == 2);
@@ -67,7 +84,6 @@ TEST_CASE("what is refused, and why", "[redis]") {
         {"localhost", "scheme"},
         {"localhost:6379", "scheme"},
         {"http://cache", "scheme"},
-        {"rediss://cache", "TLS"},
         {"redis+cluster://a,b", "not supported yet"},
         {"redis+sentinel://a,b/main", "not supported yet"},
         {"redis://", "host"},
@@ -94,6 +110,12 @@ TEST_CASE("what is refused, and why", "[redis]") {
         {"redis://cache?command_timeout=4294967295s", "command_timeout"},
         {"redis://cache?connections=0", "connections"},
         {"redis://cache?connections=65", "connections"},
+        {"redis://cache?ca=/ca.pem", "rediss://"},
+        {"rediss://", "host"},
+        {"rediss://cache?key=/me.key", "together"},
+        {"rediss://cache?certificate=/me.pem", "together"},
+        {"rediss://cache?ca=a&ca=b", "twice"},
+        {"rediss://cache?verify=no", "verify"},
         {"redis://cache?name=a%20b", "name"},
         {"redis://::1", "brackets"},
         {"redis://[::1", "bracket"},
@@ -122,7 +144,8 @@ TEST_CASE("no message shows a password", "[redis]") {
          {"redis://:hush/hush@cache", "redis://:hush?hush@cache", "redis://:hush?hush=1@cache",
           "redis://:hush#hush@cache", "redis://:hush%hush@cache", "redis://u:hush@",
           "redis://u:hush@cache:port", "redis://u:hush@cache/x", "redis://u:hush@cache?nonesuch=1",
-          "redis://u:hush@cache?connections=hush", "redis://hush@cache", "unix://u:hush/x@/run/s",
+          "redis://u:hush@cache?connections=hush", "redis://hush@cache",
+          "rediss://u:hush@cache?key=hush&nonesuch=1", "unix://u:hush/x@/run/s",
           "unix://u:hush@cache/run/s", "unix://u:hush?a=b@/run/s", "hush://u:hush@cache",
           "redis://u:hush@::1", "redis://u:hush@[::1", "u:hush@cache"}) {
         CAPTURE(url);

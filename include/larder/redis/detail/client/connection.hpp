@@ -7,9 +7,10 @@
 #define LARDER_REDIS_DETAIL_CLIENT_CONNECTION_HPP
 
 #include <larder/redis/detail/client/connection_failure.hpp>
+#include <larder/redis/detail/client/encryption.hpp>
 #include <larder/redis/detail/client/reply_deadline.hpp>
 #include <larder/redis/detail/client/reply_parser.hpp>
-#include <larder/redis/detail/client/socket.hpp>
+#include <larder/redis/detail/client/stream.hpp>
 #include <larder/redis/error.hpp>
 #include <larder/redis/options.hpp>
 #include <larder/redis/pipeline.hpp>
@@ -61,14 +62,20 @@ namespace redis::detail {
 class Connection {
 public:
     /// @param era    of the breaker, when it was opened
+    /// @param encryption  null: none
     /// @param greet  find out whether the server serves it, before anything is sent that must not be
     ///               sent twice
-    Connection(const ClientOptions& options, std::uint64_t era, time_point deadline, bool greet)
-        : socket_{Socket::open(options, deadline)},
+    Connection(const ClientOptions& options, Encryption* encryption, std::uint64_t era,
+               time_point deadline, bool greet)
+        : stream_{options, encryption, deadline},
           parser_{options.max_reply_bytes},
           buffer_(16 * 1024),
           era_{era} {
-        introduce(options, deadline, greet);
+        if (encryption == nullptr) {
+            introduce(options, deadline, greet);
+        } else {
+            introduce_encrypted(options, *encryption, deadline);
+        }
     }
 
     /// Sends some bytes. While the kernel takes no more of them replies are read, so that two full
@@ -81,12 +88,12 @@ public:
     [[nodiscard]] bool send(std::string_view bytes, std::size_t& sent, std::size_t& left,
                             ReplyDeadline& deadline, Deliver&& deliver) {
         for (bool at_once = true;; at_once = false) {
-            const std::size_t took = socket_.send(bytes.substr(sent));
+            const std::size_t took = stream_.send(bytes.substr(sent));
             sent += took;
             if (sent == bytes.size()) {
                 return at_once;
             }
-            if (took == 0 && (socket_.wait(POLLIN | POLLOUT, deadline.until()) & POLLIN) != 0 &&
+            if (took == 0 && (stream_.wait(POLLIN | POLLOUT, deadline.until()) & POLLIN) != 0 &&
                 receive(false, deadline)) {
                 deliver_all(left, deliver);
                 deadline.seen(std::chrono::steady_clock::now());
@@ -113,7 +120,7 @@ public:
                 }
                 now = std::chrono::steady_clock::now();
                 deadline.seen(now);
-            } else if (socket_.wait(POLLIN, deadline.next(now)) != 0) {
+            } else if (stream_.wait(POLLIN, deadline.next(now)) != 0) {
                 continue;
             } else {
                 now = std::chrono::steady_clock::now();
@@ -136,15 +143,15 @@ public:
     [[nodiscard]] bool usable(std::uint64_t era, time_point now) noexcept {
         const bool idle = now - used_ >= std::chrono::milliseconds{1};
         used_ = now;
-        return era == era_ && !(idle && socket_.spoiled());
+        return era == era_ && !(idle && stream_.spoiled());
     }
 
-    void close_inherited() noexcept { socket_.close(); }
+    void close_inherited() noexcept { stream_.close_inherited(); }
 
 private:
     // False: nothing came.
     bool receive(bool wait, ReplyDeadline& deadline) {
-        const std::size_t got = socket_.receive(buffer_.data(), buffer_.size(), wait);
+        const std::size_t got = stream_.receive(buffer_.data(), buffer_.size(), wait);
         if (got == 0) {
             return false;
         }
@@ -171,6 +178,22 @@ private:
                                     deadline.flows(now) ? "the reply comes too slowly"
                                     : deadline.began()  ? "no complete reply"
                                                         : "no reply"};
+        }
+    }
+
+    // A server says what it thinks of a client's certificate after the handshake, in place of the first
+    // reply.
+    void introduce_encrypted(const ClientOptions& options, Encryption& encryption,
+                             time_point deadline) {
+        try {
+            introduce(options, deadline, true);
+        } catch (ConnectionFailure& failed) {
+            if (failed.kind == ConnectionFailure::Kind::broken) {
+                failed.kind = ConnectionFailure::Kind::connect;
+                failed.text += "; the server may want another certificate of the client";
+                encryption.renew();
+            }
+            throw;
         }
     }
 
@@ -231,7 +254,7 @@ private:
         }
     }
 
-    Socket socket_;
+    Stream stream_;
     ReplyParser parser_;
     std::vector<char> buffer_;
     std::uint64_t era_;

@@ -7,6 +7,7 @@
 #define LARDER_REDIS_DETAIL_CLIENT_CONNECTIONS_HPP
 
 #include <larder/detail/support/process.hpp>
+#include <larder/redis/detail/client/encryption.hpp>
 #include <larder/redis/detail/client/namespaces.hpp>
 #include <larder/redis/detail/client/process_connections.hpp>
 #include <larder/redis/options.hpp>
@@ -24,11 +25,12 @@ namespace redis::detail {
 /// What the copies of a client share.
 class Connections {
 public:
-    /// @throws std::invalid_argument  an option makes no sense
+    /// @throws std::invalid_argument  an option makes no sense, or there is nothing to encrypt with
     explicit Connections(ClientOptions of)
         : options{checked(std::move(of))},
           name{name_of(options)},
-          current_{new ProcessConnections{options}} {}
+          encryption_{Encryption::of(options)},
+          current_{new ProcessConnections{options, encryption_.get()}} {}
     Connections(const Connections&) = delete;
     Connections& operator=(const Connections&) = delete;
     ~Connections() {
@@ -66,7 +68,7 @@ private:
     }
 
     ProcessConnections& after_fork(ProcessConnections* inherited) {
-        auto mine = std::make_unique<ProcessConnections>(options);
+        auto mine = std::make_unique<ProcessConnections>(options, encryption_.get());
         if (current_.compare_exchange_strong(inherited, mine.get(), std::memory_order_acq_rel)) {
             inherited->abandon();
             return *mine.release();
@@ -74,6 +76,7 @@ private:
         return *inherited;  // another thread of the child was first
     }
 
+    const std::unique_ptr<const Encryption> encryption_;
     std::atomic<ProcessConnections*> current_;
 };
 

@@ -173,8 +173,8 @@ private:
             (std::min)(began_ + server_.options.connect_timeout, chain_.first()->time.latest);
         enough_ = until - began_ >= duration{server_.options.connect_timeout} / 2;
         try {
-            channel_->connection =
-                std::make_unique<Connection>(server_.options, era_, until, mine_.has_others);
+            channel_->connection = std::make_unique<Connection>(
+                server_.options, server_.encryption.get(), era_, until, mine_.has_others);
         } catch (ConnectionFailure& failed) {
             using Kind = ConnectionFailure::Kind;
             if (mine_.has_others && (failed.kind == Kind::connect || failed.kind == Kind::broken)) {

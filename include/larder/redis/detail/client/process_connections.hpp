@@ -10,6 +10,7 @@
 #include <larder/redis/detail/client/batch_pace.hpp>
 #include <larder/redis/detail/client/call.hpp>
 #include <larder/redis/detail/client/client_in_hand.hpp>
+#include <larder/redis/detail/client/encryption.hpp>
 #include <larder/redis/detail/client/exchange.hpp>
 #include <larder/redis/detail/client/few_callers.hpp>
 #include <larder/redis/detail/client/multiplexer.hpp>
@@ -39,9 +40,11 @@ namespace redis::detail {
 /// Thread safety: all members may run concurrently.
 class ProcessConnections {
 public:
+    /// @param encryption  of all that this client has; null: none
     explicit ProcessConnections(const ClientOptions& options,
+                                const Encryption* encryption = nullptr,
                                 std::size_t processors = std::thread::hardware_concurrency())
-        : server{options},
+        : server{options, encryption != nullptr ? encryption->for_process() : nullptr},
           few_{options.connections, processors},
           multiplexers_(options.connections),
           bulk_{options.bulk_connections} {}

@@ -11,6 +11,7 @@
 #include <larder/redis/detail/client/batch_pace.hpp>
 #include <larder/redis/detail/client/circuit_breaker.hpp>
 #include <larder/redis/detail/client/connection.hpp>
+#include <larder/redis/detail/client/encryption.hpp>
 #include <larder/redis/detail/client/idle_connections.hpp>
 #include <larder/redis/options.hpp>
 #include <larder/redis/reply.hpp>
@@ -18,6 +19,8 @@
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
+#include <utility>
 
 LARDER_NS_BEGIN
 
@@ -27,7 +30,9 @@ namespace redis::detail {
 struct Server {
     enum Metric : std::size_t { round_trips, commands, bytes_sent, connects, resent, counts };
 
-    explicit Server(const ClientOptions& of) : options{of}, breaker{of.breaker, of.max_breaker} {}
+    /// @param with  null: none
+    explicit Server(const ClientOptions& of, std::unique_ptr<Encryption> with = nullptr)
+        : options{of}, encryption{std::move(with)}, breaker{of.breaker, of.max_breaker} {}
 
     /// Notes what an error reply says of the server.
     void note_error(ReplyView error) noexcept {
@@ -37,6 +42,7 @@ struct Server {
     }
 
     const ClientOptions& options;
+    const std::unique_ptr<Encryption> encryption;
     CircuitBreaker breaker;
     IdleConnections idle{};
     AdaptiveYield give_way{};
