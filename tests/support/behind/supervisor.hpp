@@ -78,6 +78,7 @@ std::unique_ptr<BehindWriter> writer_of(P policy) {
 }
 
 struct KillPlan {
+    /// Of two runs over the same rows the later has the greater one: its changes are newer.
     std::uint64_t seed = 1;
     std::chrono::milliseconds length{std::chrono::seconds{10}};
 
@@ -196,7 +197,7 @@ private:
             return static_cast<int>(random() % static_cast<unsigned>(bound));
         };
         for (std::uint64_t count = 1; !*over_; ++count) {
-            Note note{(std::uint64_t{life} + 1) << 32 | count,
+            Note note{plan_.seed << 48U | (std::uint64_t{life} + 1) << 32U | count,
                       static_cast<int>(member) * plan_.keys +
                           below(below(2) == 0 ? plan_.hot_keys : plan_.keys),
                       Note::Kind::begun, below(4) == 0};

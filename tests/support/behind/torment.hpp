@@ -16,6 +16,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -97,12 +98,19 @@ public:
         if (chance(2)) {
             return std::nullopt;
         }
-        const auto version = J::record(key, value, most, [&] {
-            dawdle();
-            const bool taken = step();
-            dawdle();
-            return taken;
-        });
+        const auto dawdling = [&]() -> decltype(auto) {
+            if constexpr (std::invocable<const Step&>) {
+                return [&] {
+                    dawdle();
+                    const bool taken = step();
+                    dawdle();
+                    return taken;
+                };
+            } else {
+                return (step);  // it is carried out elsewhere
+            }
+        };
+        const auto version = J::record(key, value, most, dawdling());
         recorded() = version.value_or(0);
         return version;
     }
