@@ -123,16 +123,18 @@ TEST_CASE("one keeper renews the claims of all batches", "[behind]") {
     auto behind = quick;
     behind.batch = 2;
     behind.parallel = 3;
-    behind.claim = 300ms;
+    behind.claim = 1s;
     behind.drain = 60s;
     std::atomic<int> renewals{0};
     w.journal.before() = [&](std::string_view function) {
         renewals += function == "renew" ? 1 : 0;
     };
     auto cache = w.cache(behind);
+    cache.pause();  // so that each batch is full
     for (int key = 0; key < 6; ++key) {
         cache.put(key, key);
     }
+    cache.resume();
     CHECK(gate.reached(3));
     auto other = w.cache(behind);  // would take over what is not renewed
     CHECK(eventually([&] { return renewals >= 3 * 7; }));
