@@ -168,7 +168,9 @@ TEST_CASE("bad rows keep no good one, and are each tried as often as is said", "
         CHECK(letter.attempts == 4);
         CHECK(letter.first <= letter.last);
         CHECK(letter.why == "a bad row");
-        CHECK(rows.tries_of[letter.change.key] == 4);
+        // Of several batches some may fail when that says nothing any more.
+        CHECK(rows.tries_of[letter.change.key] >= 4);
+        CHECK((behind.parallel > 1 || rows.tries_of[letter.change.key] == 4));
     }
     CHECK(rows.writes == 93);
 }

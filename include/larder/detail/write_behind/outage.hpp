@@ -27,9 +27,9 @@ namespace detail {
 /// down once two keys have failed, each alone, and nothing was taken since. Then one change is tried at
 /// a time, with waits in between, until one is taken.
 ///
-/// While it is down few of these tries count against their change: one for each wait of a change that
-/// fails again and again, which grow to `max_backoff`. Many changes outlive an outage of hours by that,
-/// and yet what fails for good is buried at last.
+/// The waits grow as those of a change that fails again and again, but not over a second; while they
+/// would be longer, only one try for each of these longer waits counts against its change. Many changes
+/// outlive an outage of hours by that, and yet what fails for good is buried at last.
 ///
 /// Thread safety: all members may run concurrently.
 class Outage {
@@ -60,18 +60,15 @@ public:
             failed_ = key;
             return true;
         }
-        const bool begins = !down_;
-        if (begins) {
-            down_ = true;
-            tries_ = 0;
-            counted_ = 0;
-        }
-        rest_ = (std::min)(retry_delay(options, tries_++), longest_rest);
-        next_try_ = later(now, rest_);
-        const bool counts = begins || now >= next_counted_;
+        const bool counts = !down_ || now >= next_counted_;
         if (counts) {
-            next_counted_ = later(now, retry_delay(options, counted_++));
+            counted_ = down_ ? counted_ + 1 : 0;
+            const Ttl delay = retry_delay(options, counted_);
+            next_counted_ = later(now, delay);
+            rest_ = (std::min)(delay, longest_rest);
         }
+        down_ = true;
+        next_try_ = later(now, rest_);
         return counts;
     }
 
@@ -95,7 +92,6 @@ private:
     std::atomic<bool> well_{true};  // nothing has failed since something was taken
     std::atomic<bool> down_{false};
     std::optional<std::size_t> failed_{};  // the key that did
-    std::size_t tries_ = 0;
     std::size_t counted_ = 0;
     Ttl rest_{};
     Instant next_try_{};
