@@ -10,6 +10,7 @@
 #   hit_ratio    hit ratios of eviction policies on traces, beside the optimum
 #   verbs        write-behind, tags, memoize
 #   drain        journals of write-behind drained into SQLite and PostgreSQL beside batches written by hand
+#   sqlite       SqliteJournal: writers at once beside one wait for the disk a write
 #   redis        the Redis client and store beside raw hiredis
 #
 # Peers that are not installed are left out: libtbb-dev (oneTBB); libcaffeine-java and a JDK (Caffeine); Boost 1.83 or
@@ -33,6 +34,7 @@ programs_of() {
         memory) echo memory ;;
         latency | growth) echo memory_latency ;;
         bytes) echo memory_bytes ;;
+        sqlite) echo sqlite_journal ;;
         hit_ratio | verbs | drain) echo "$1" ;;
         redis) echo redis_client redis_store ;;
         *) sed -n '3,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 ;;
@@ -84,6 +86,7 @@ for part in "${parts[@]}"; do
             run "$bin/benchmark_verbs" --benchmark_enable_random_interleaving=true --benchmark_repetitions=9 \
                 --benchmark_report_aggregates_only=true ;;
         drain) run "$bin/benchmark_drain" ;;
+        sqlite) run "$bin/benchmark_sqlite_journal" "$dir/journal" ;;
         redis)
             for workload in alone crowd down; do run "$bin/benchmark_redis_client" $workload; done
             for workload in hit many trips down tags; do run "$bin/benchmark_redis_store" $workload; done ;;

@@ -10,6 +10,7 @@
 #include <larder/version.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -57,10 +58,11 @@ public:
         }
     }
 
-    /// Makes room in the table: the next `insert` needs no memory.
+    /// Makes room in the table: `insert` needs no memory from now on. Who inserts more at once than he has
+    /// made room for finds the table a little crowded.
     void reserve_one() {
-        if (count_ == buckets_.size()) {
-            std::vector<Node*> fewer((std::max)(2 * count_, std::size_t{8}));
+        if (count_ >= buckets_.size()) {
+            std::vector<Node*> fewer(std::bit_ceil((std::max)(2 * count_, std::size_t{8})));
             fewer.swap(buckets_);
             for (Node* node : fewer) {
                 while (node != nullptr) {

@@ -10,9 +10,9 @@
 #include <larder/journal/detail/sqlite_rows.hpp>
 #include <larder/version.hpp>
 
-#include <atomic>
 #include <cstddef>
 #include <exception>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -59,11 +59,11 @@ public:
         const auto [group, leads] = join(step);
         if (leads) {
             const std::scoped_lock lock{rows_in_use_};
-            close(*group);
+            close();
             commit(group->steps);
-            group->end();
+            group->done.set_value();
         } else {
-            group->wait();
+            group->ended.wait();
         }
         if (step.failure) {
             std::rethrow_exception(step.failure);
@@ -80,13 +80,8 @@ public:
 private:
     struct Group {
         std::vector<SqliteStep*> steps{};
-        std::atomic<int> ended{0};
-
-        void end() noexcept {
-            ended.store(1, std::memory_order_release);
-            ended.notify_all();
-        }
-        void wait() const noexcept { ended.wait(0, std::memory_order_acquire); }
+        std::promise<void> done{};  // a std::atomic's wait spins before it waits
+        const std::shared_future<void> ended{done.get_future()};
     };
 
     // Who comes first leads. If there is no memory, it has not come.
@@ -99,11 +94,9 @@ private:
         return {gathering_, gathering_->steps.size() == 1};
     }
     // Who comes from now on belongs to the next.
-    void close(const Group& group) noexcept {
+    void close() noexcept {
         const std::scoped_lock lock{gathering_in_use_};
-        if (gathering_.get() == &group) {
-            gathering_.reset();
-        }
+        gathering_.reset();
     }
 
     // What fails together is done one by one, so that who is to blame fails alone; and again where room
