@@ -1,13 +1,22 @@
 // SPDX-License-Identifier: MIT
 
 // Write-behind: a write returns when it is recorded; the database follows, in batches.
+//
+// write_behind [--redis URL]: with the copies, and the journal beside them, in Redis, if it was built with
+// -DWITH_REDIS: then what waits outlives the process.
 
 #include <larder/larder.hpp>
+#if defined(WITH_REDIS)
+#include <larder/json.hpp>
+#include <larder/redis.hpp>
+#endif
 
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <exception>
 #include <functional>
 #include <iostream>
 #include <map>
@@ -62,9 +71,9 @@ private:
     std::map<std::int64_t, Change> rows_{{41, {41, "a teapot", 0}}};
 };
 
-int main() {
+template <class Store>
+void show(const Store& store) {
     Orders table;
-    larder::MemoryStore<std::int64_t, std::string> store;
     larder::WriteBehind orders{
         store, std::ref(table), {.ttl = 1h}, {.delay = 1h, .attempts = 1}};  // until it is told to
     larder::Sequence ids{[] { return 41; }};  // the greatest id in the table
@@ -89,4 +98,26 @@ int main() {
     }
     std::cout << "43 is " << *orders.get(43) << ", 44 is " << *orders.get(44) << ", 41 is "
               << orders.get(41).value_or("gone") << '\n';
+}
+
+int main(int argc, char** argv) try {
+    const std::vector<std::string> arguments{argv + 1, argv + argc};
+    if (arguments.empty()) {
+        show(larder::MemoryStore<std::int64_t, std::string>{});
+        return EXIT_SUCCESS;
+    }
+#if defined(WITH_REDIS)
+    if (arguments.size() == 2 && arguments[0] == "--redis") {
+        larder::redis::Client redis{arguments[1]};
+        larder::RedisStore<std::int64_t, std::string> store{redis, "larder-example:order"};
+        show(store);
+        store.clear();
+        return EXIT_SUCCESS;
+    }
+#endif
+    std::cerr << "usage: write_behind [--redis URL]\n";
+    return 2;
+} catch (const std::exception& error) {
+    std::cerr << error.what() << '\n';
+    return EXIT_FAILURE;
 }

@@ -43,6 +43,8 @@ public:
         prepare(sql, args...).step();
     }
 
+    [[nodiscard]] const std::string& path() const noexcept { return path_; }
+
     /// How many statements this object's connections have begun, as SQLite's own trace tells.
     [[nodiscard]] std::uint64_t statements() const noexcept { return statements_; }
 

@@ -33,12 +33,21 @@ public:
     template <class Row, class Key = std::string>
     [[nodiscard]] larder::RedisStore<Key, Row> store() const {
         static std::atomic<int> number{0};
+        const std::string name =
+            "larder-tour-" + std::to_string(::getpid()) + '-' + std::to_string(++number);
         larder::RedisStore<Key, Row> store{
-            state_->client,
-            "larder-tour-" + std::to_string(::getpid()) + '-' + std::to_string(++number),
-            {.lease = std::chrono::seconds{10}}};
+            state_->client, name, {.lease = std::chrono::seconds{10}}};
         state_->clear.push_back([store]() mutable { store.clear(); });
+        state_->forget_journal(name);
         return store;
+    }
+
+    /// A journal for the rows of the database in this file, which outlives the process.
+    template <class Row, class Key>
+    [[nodiscard]] larder::RedisJournal<Key, Row> durable_journal(const std::string& file) const {
+        const std::string name = "larder-tour-" + std::to_string(std::hash<std::string>{}(file));
+        state_->forget_journal(name);
+        return {state_->client, name};
     }
 
     /// Redis has a clock of its own.
@@ -59,6 +68,15 @@ private:
             } catch (const larder::StoreError&) {
                 // Then what is left expires.
             }
+        }
+
+        // What a journal keeps when nothing waits in it: its last version, and dead letters.
+        void forget_journal(const std::string& name) {
+            clear.push_back([this, name] {
+                for (const char* const part : {"counter", "letters"}) {
+                    client.command("DEL", "~journal:" + name + ":" + part);
+                }
+            });
         }
 
         // Five thousand keys at once take their time on a busy machine.

@@ -6,7 +6,9 @@
 #ifndef LARDER_EXAMPLES_TOUR_STORES_HPP
 #define LARDER_EXAMPLES_TOUR_STORES_HPP
 
+#include <larder/json.hpp>
 #include <larder/larder.hpp>
+#include <larder/sqlite.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -27,6 +29,12 @@ struct InMemory {
         return Memory<Row, Key>{{.capacity = 10'000}, clock};
     }
 
+    /// A journal for the rows of the database in this file, which outlives the process.
+    template <class Row, class Key>
+    [[nodiscard]] static larder::SqliteJournal<Key, Row> durable_journal(const std::string& file) {
+        return larder::SqliteJournal<Key, Row>{file + ".journal"};
+    }
+
     /// Time passes for its stores; nothing happens where the stores have a clock of their own.
     void pass(std::chrono::nanoseconds time) { clock.advance(time); }
 
@@ -36,7 +44,7 @@ struct InMemory {
 
 /// A journal in this process for a write-behind on this store, whoever else sees the store.
 template <class Store>
-[[nodiscard]] auto journal_beside(const Store& store) {
+[[nodiscard]] auto journal_in_memory(const Store& store) {
     using Journal = larder::MemoryJournal<typename Store::key_type, typename Store::value_type,
                                           typename Store::clock_type>;
     if constexpr (Store::shared) {

@@ -29,11 +29,8 @@ void write_behind(Tour<Stores>& tour) {
     larder::Sequence ids{[&] { return table.greatest_id(); }};
     // It writes when it is told to, or 1,000 changes wait.
     auto store = tour.template store<Review, std::int64_t>();
-    larder::WriteBehind reviews{store,
-                                table,
-                                journal_beside(store),
-                                {.ttl = 1h},
-                                {.batch = 1'000, .delay = 1h, .attempts = 1}};
+    larder::WriteBehind reviews{
+        store, table, {.ttl = 1h}, {.batch = 1'000, .delay = 1h, .attempts = 1}};
     const auto get = [&](std::int64_t id) {
         tour.step("get " + with_commas(static_cast<std::uint64_t>(id)), [&] {
             const auto got = reviews.fetch(id);

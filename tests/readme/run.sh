@@ -296,7 +296,7 @@ shell() {
     for block in "${blocks[@]}"; do
         case $(part "$block" language) in
             sh | bash | console) ;;
-            cpp | cmake | text) continue ;;
+            cpp | cmake | text | sql) continue ;;
             *) fail "$(part "$block" place)" "a block of an unknown language"; continue ;;
         esac
         [[ $(part "$block" directive) != shown ]] || continue

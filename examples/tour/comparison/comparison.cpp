@@ -132,7 +132,7 @@ void print_table(const std::vector<Measured>& all) {
     };
     const auto row = [](const std::string& name, const std::vector<std::string>& cells) {
         constexpr std::size_t widths[] = {9, 9, 9, 11, 13, 14, 19};
-        std::cout << "   " << padded(name, 20);
+        std::cout << "   " << padded(name, 22);
         for (std::size_t i = 0; i < cells.size(); ++i) {
             std::cout << right_aligned(cells[i], widths[i]);
         }

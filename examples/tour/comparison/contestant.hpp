@@ -28,18 +28,28 @@
 
 namespace examples {
 
-enum class Strategy { no_cache, by_hand, cache_aside, write_through, refresh_ahead, write_behind };
+enum class Strategy {
+    no_cache,
+    by_hand,
+    cache_aside,
+    write_through,
+    refresh_ahead,
+    write_behind,
+    durable_write_behind
+};
 
 struct Named {
     Strategy strategy;
     std::string_view name;
 };
-inline constexpr std::array contestants{Named{Strategy::no_cache, "no cache"},
-                                        Named{Strategy::by_hand, "twenty lines by hand"},
-                                        Named{Strategy::cache_aside, "CacheAside"},
-                                        Named{Strategy::write_through, "WriteThrough"},
-                                        Named{Strategy::refresh_ahead, "RefreshAhead"},
-                                        Named{Strategy::write_behind, "WriteBehind"}};
+inline constexpr std::array contestants{
+    Named{Strategy::no_cache, "no cache"},
+    Named{Strategy::by_hand, "twenty lines by hand"},
+    Named{Strategy::cache_aside, "CacheAside"},
+    Named{Strategy::write_through, "WriteThrough"},
+    Named{Strategy::refresh_ahead, "RefreshAhead"},
+    Named{Strategy::write_behind, "WriteBehind"},
+    Named{Strategy::durable_write_behind, "WriteBehind, durable"}};
 
 inline constexpr std::size_t contestants_without_larder = 2;  ///< the first of them
 
@@ -143,8 +153,15 @@ std::unique_ptr<Contestant> make_contestant(Strategy strategy, Stores stores, Da
         case Strategy::refresh_ahead: return larder(larder::RefreshAhead{store(), pages, options});
         case Strategy::write_behind: {
             const auto copies = store();
-            return larder(larder::WriteBehind{copies, pages, journal_beside(copies), options});
+            return larder(larder::WriteBehind{copies, pages, journal_in_memory(copies), options});
         }
+        case Strategy::durable_write_behind:
+            // Who comes next takes over what a killed process had in hand.
+            return larder(larder::WriteBehind{store(),
+                                              pages,
+                                              stores.template durable_journal<Page, int>(db.path()),
+                                              options,
+                                              {.claim = std::chrono::seconds{1}}});
     }
     throw std::invalid_argument{"no such strategy"};
 }
