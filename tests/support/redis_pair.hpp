@@ -62,6 +62,13 @@ struct SeasonedPair : RedisPair {
               &all.invalidate_tags}) {
             server.run("SCRIPT", "LOAD", script->body());
         }
+        const auto& journal = larder::redis::detail::JournalScripts::instance();
+        for (const larder::redis::Script* script :
+             {&journal.record, &journal.record_and_put, &journal.record_and_put_tagged,
+              &journal.claim, &journal.renew, &journal.settle, &journal.defer, &journal.bury,
+              &journal.revive}) {
+            server.run("SCRIPT", "LOAD", script->body());
+        }
         server.run("SET", "~clock:n", "0123456789abcdef1");
     }
 };

@@ -113,6 +113,19 @@ concept BoundedJournal =
         { j.record(std::move(change), most) } -> std::same_as<std::optional<std::uint64_t>>;
     };
 
+/// A Journal that tells of many keys at once, where asking costs a round trip:
+///
+/// | Expression             | Returns                     | Effect                             |
+/// |------------------------|-----------------------------|------------------------------------|
+/// | `j.pending_many(keys)` | vector of `optional<Change>` | as `pending`, in the order of the keys |
+template <class J>
+concept BatchJournal = Journal<J> && requires(J& j, std::span<const typename J::key_type> keys) {
+    {
+        j.pending_many(keys)
+    } -> std::same_as<
+        std::vector<std::optional<Change<typename J::key_type, typename J::value_type>>>>;
+};
+
 LARDER_NS_END
 
 #endif  // LARDER_JOURNAL_JOURNAL_HPP

@@ -147,7 +147,7 @@ public:
         return *this;
     }
 
-    /// The change that waits, else the fresh copy, else nothing: it loads nothing, waits for nothing,
+    /// The fresh copy, or else the change that waits, or else nothing: it loads nothing, waits for nothing,
     /// and refreshes nothing.
     ///
     /// @return empty, too, when the key was removed or the source is known to have no such key
@@ -155,10 +155,16 @@ public:
     template <class Q = key_type>
         requires detail::KeyFor<Q, key_type>
     [[nodiscard]] std::optional<value_type> peek(const Q& key) const {
+        // A copy that others have made may be older than what waits here. Rule W10.
+        constexpr bool journal_first = detail::is_unshared<J>;
+        std::optional<value_type> copy;
+        if (!journal_first && (copy = Base::peek(key))) {
+            return copy;
+        }
         if (auto change = this->core().loader.pending(key)) {
             return std::move(change->value);
         }
-        return Base::peek(key);
+        return journal_first ? Base::peek(key) : std::move(copy);
     }
 
     /// Writes what is pending now, without waiting for company. What is recorded after it has returned

@@ -167,22 +167,25 @@ public:
     /// Changes that nobody else has in hand, the oldest first: those as old as `age`, or due again. Those
     /// that do not decode are buried.
     [[nodiscard]] std::vector<Claim> claim(std::size_t max, Ttl life, Ttl age) {
-        std::vector<redis::detail::RawClaim> raw = core().claim(max, life, age);
         std::vector<Claim> claims;
-        try {
-            claims.reserve(raw.size());
-            for (redis::detail::RawClaim& one : raw) {
-                std::string why;
-                if (auto change = change_of(one.change, why)) {
-                    claims.push_back({std::move(*change), one.claim, one.attempts});
-                } else {
-                    core().bury(raw_name(one), why, one.attempts + 1);
+        std::vector<redis::detail::RawClaim> raw;
+        do {
+            raw = core().claim(max, life, age);
+            try {
+                claims.reserve(raw.size());
+                for (const redis::detail::RawClaim& one : raw) {
+                    std::string why;
+                    if (auto change = change_of(one.change, why)) {
+                        claims.push_back({std::move(*change), one.claim, one.attempts});
+                    } else {
+                        core().bury(raw_name(one), why, one.attempts + 1);
+                    }
                 }
+            } catch (...) {
+                give_back(raw);
+                throw;
             }
-        } catch (...) {
-            give_back(raw);
-            throw;
-        }
+        } while (claims.empty() && !raw.empty());  // others may be due behind those
         return claims;
     }
 

@@ -264,8 +264,28 @@ private:
     using Ttl = larder::Ttl;
 };
 
-const std::vector<std::string_view> titles{"CacheAside",   "WriteThrough", "WriteBehind",
-                                           "RefreshAhead", "Tagged aside", "Tagged through"};
+const std::vector<std::string_view> titles{"CacheAside",     "WriteThrough", "WriteBehind",
+                                           "unshared",       "RefreshAhead", "Tagged aside",
+                                           "Tagged through", "Tagged behind"};
+
+// The journal beside the store, whose flusher asks for nothing: what it does is nobody's call.
+struct Unflushed : larder::RedisJournal<int, int> {
+    using RedisJournal::RedisJournal;
+
+    static std::vector<larder::Claimed<int, int>> claim(std::size_t, larder::Ttl, larder::Ttl) {
+        return {};
+    }
+    static std::size_t size() { return 1; }
+};
+auto behind(World& w, const Options& o) {
+    WriteBehind cache{w.here,
+                      larder::unfenced(w.rows),
+                      Unflushed{w.here.client(), "n"},
+                      o,
+                      {.delay = 1h, .drain = 0ms}};
+    cache.put(999, 1);  // it has seen the server's policy of eviction
+    return cache;
+}
 
 // Each policy makes a column of the verbs that `verbs` gives for it.
 template <class Verbs>
@@ -280,6 +300,7 @@ std::vector<Column> columns(const Verbs& verbs) {
     static larder_test::ManualExecutor background;  // reloads nothing
     add([](World& w, const Options& o) { return CacheAside{w.here, w.rows, o}; });
     add([](World& w, const Options& o) { return WriteThrough{w.here, w.rows, o}; });
+    add([](World& w, const Options& o) { return behind(w, o); });
     add([](World& w, const Options& o) {
         return WriteBehind{w.here,
                            w.rows,
@@ -295,6 +316,7 @@ std::vector<Column> columns(const Verbs& verbs) {
     add([&](World& w, const Options& o) {
         return Tagged{WriteThrough{w.here, w.rows, o}, tags_of};
     });
+    add([&](World& w, const Options& o) { return Tagged{behind(w, o), tags_of}; });
     return all;
 }
 
@@ -334,48 +356,48 @@ void compare(const std::string& table, const std::string& expected) {
 // In each cell: round trips, commands. 0 0 is of a verb that the policy has not, or of no need to ask.
 TEST_CASE("what each verb costs for one key", "[redis][trips]") {
     compare(table_of(columns([]<class Cache>() { return verbs_of_one<Cache>(); })), R"(
-                          CacheAside      WriteThrough    WriteBehind     RefreshAhead    Tagged aside    Tagged through
-get, a hit                1 1             1 1             1 1             1 2             2 2             2 2
-get, a miss               3 3             3 3             3 3             3 4             3 4             3 4
-get, no row               3 3             3 3             3 3             3 4             3 4             3 4
-get, a hit, grace         1 2             1 2             1 2             1 2             2 3             2 3
-get, a miss, grace        3 4             3 4             3 4             3 4             3 5             3 5
-get, a stale copy         3 4             3 4             3 4             3 4             5 7             5 7
-fetch, a hit              1 2             1 2             1 2             1 2             2 3             2 3
-fetch, a miss             3 4             3 4             3 4             3 4             3 5             3 5
-peek                      1 1             1 1             1 1             1 2             2 2             2 2
-find of the store         1 2             1 2             1 2             1 2             2 3             2 3
-put                       2 2             2 2             2 2             2 2             2 2             2 3
-remove                    2 2             2 2             2 2             2 2             2 2             2 3
-writing, commit           2 2             2 2             0 0             2 2             2 2             2 2
-writing, rollback         2 2             2 2             0 0             2 2             2 2             2 2
-invalidate                1 1             1 1             1 1             1 1             1 1             1 1
-refresh                   2 2             2 2             2 2             2 2             2 3             2 3
-warm                      3 3             3 3             3 3             3 4             3 4             3 4
-invalidate_tag            0 0             0 0             0 0             0 0             1 1             1 1
-get, its tag gone         0 0             0 0             0 0             0 0             4 5             4 5
+                          CacheAside      WriteThrough    WriteBehind     unshared        RefreshAhead    Tagged aside    Tagged through  Tagged behind
+get, a hit                1 1             1 1             1 1             1 1             1 2             2 2             2 2             2 2
+get, a miss               3 3             3 3             4 4             3 3             3 4             3 4             3 4             4 5
+get, no row               3 3             3 3             4 4             3 3             3 4             3 4             3 4             4 5
+get, a hit, grace         1 2             1 2             1 2             1 2             1 2             2 3             2 3             2 3
+get, a miss, grace        3 4             3 4             4 5             3 4             3 4             3 5             3 5             4 6
+get, a stale copy         3 4             3 4             4 5             3 4             3 4             5 7             5 7             6 8
+fetch, a hit              1 2             1 2             1 2             1 2             1 2             2 3             2 3             2 3
+fetch, a miss             3 4             3 4             4 5             3 4             3 4             3 5             3 5             4 6
+peek                      1 1             1 1             1 1             1 1             1 2             2 2             2 2             2 2
+find of the store         1 2             1 2             1 2             1 2             1 2             2 3             2 3             2 3
+put                       2 2             2 2             1 1             2 2             2 2             2 2             2 3             1 1
+remove                    2 2             2 2             1 1             2 2             2 2             2 2             2 3             1 1
+writing, commit           2 2             2 2             0 0             0 0             2 2             2 2             2 2             0 0
+writing, rollback         2 2             2 2             0 0             0 0             2 2             2 2             2 2             0 0
+invalidate                1 1             1 1             1 1             1 1             1 1             1 1             1 1             1 1
+refresh                   2 2             2 2             3 3             2 2             2 2             2 3             2 3             3 4
+warm                      3 3             3 3             4 4             3 3             3 4             3 4             3 4             4 5
+invalidate_tag            0 0             0 0             0 0             0 0             0 0             1 1             1 1             1 1
+get, its tag gone         0 0             0 0             0 0             0 0             0 0             4 5             4 5             5 6
 )");
 }
 
 TEST_CASE("what each verb costs for a hundred keys", "[redis][trips]") {
     compare(table_of(columns([]<class Cache>() { return verbs_of_many<Cache>(); })), R"(
-                          CacheAside      WriteThrough    WriteBehind     RefreshAhead    Tagged aside    Tagged through
-get_many, all hit         1 4             1 4             1 4             1 200           2 5             2 5
-get_many, none            3 204           3 204           3 204           3 400           3 205           3 205
-get_many, half            3 104           3 104           3 104           3 300           4 106           4 106
-get_many, all hit, grace  1 200           1 200           1 200           1 200           2 201           2 201
-get_many, none, grace     3 400           3 400           3 400           3 400           3 401           3 401
-get_many, all stale       3 400           3 400           3 400           3 400           5 403           5 403
-get_many, none decodes    3 204           3 204           3 204           3 400           3 205           3 205
-get_many, a tag gone      0 0             0 0             0 0             0 0             4 206           4 206
-find_many of the store    1 200           1 200           1 200           1 200           2 201           2 201
-put_many                  2 200           2 200           2 200           2 200           2 200           2 201
-writing, commit           2 200           2 200           0 0             2 200           2 200           2 200
-writing, rollback         2 200           2 200           0 0             2 200           2 200           2 200
-invalidate_many           1 100           1 100           1 100           1 100           1 100           1 100
-warm                      3 204           3 204           3 204           3 400           3 205           3 205
-invalidate_tags           0 0             0 0             0 0             0 0             1 1             1 1
-of no key                 0 0             0 0             0 0             0 0             0 0             0 0
+                          CacheAside      WriteThrough    WriteBehind     unshared        RefreshAhead    Tagged aside    Tagged through  Tagged behind
+get_many, all hit         1 4             1 4             1 4             1 4             1 200           2 5             2 5             2 5
+get_many, none            3 204           3 204           4 205           3 204           3 400           3 205           3 205           4 206
+get_many, half            3 104           3 104           4 105           3 104           3 300           4 106           4 106           5 107
+get_many, all hit, grace  1 200           1 200           1 200           1 200           1 200           2 201           2 201           2 201
+get_many, none, grace     3 400           3 400           4 401           3 400           3 400           3 401           3 401           4 402
+get_many, all stale       3 400           3 400           4 401           3 400           3 400           5 403           5 403           6 404
+get_many, none decodes    3 204           3 204           4 205           3 204           3 400           3 205           3 205           4 206
+get_many, a tag gone      0 0             0 0             0 0             0 0             0 0             4 206           4 206           5 207
+find_many of the store    1 200           1 200           1 200           1 200           1 200           2 201           2 201           2 201
+put_many                  2 200           2 200           1 100           2 200           2 200           2 200           2 201           1 100
+writing, commit           2 200           2 200           0 0             0 0             2 200           2 200           2 200           0 0
+writing, rollback         2 200           2 200           0 0             0 0             2 200           2 200           2 200           0 0
+invalidate_many           1 100           1 100           1 100           1 100           1 100           1 100           1 100           1 100
+warm                      3 204           3 204           4 205           3 204           3 400           3 205           3 205           4 206
+invalidate_tags           0 0             0 0             0 0             0 0             0 0             1 1             1 1             1 1
+of no key                 0 0             0 0             0 0             0 0             0 0             0 0             0 0             0 0
 )");
 }
 

@@ -89,14 +89,14 @@ public:
         std::vector<Key> left;
         std::vector<std::size_t> place;
         std::vector<bool> answered;
+        std::vector<Asked> asked = ask_of_many(keys);
         for (std::size_t i = 0; i < keys.size(); ++i) {
-            Asked asked = ask_of(keys[i]);
-            if (asked.change) {
-                all[i].value = std::move(asked.change->value);
+            if (asked[i].change) {
+                all[i].value = std::move(asked[i].change->value);
             } else {
                 left.push_back(keys[i]);
                 place.push_back(i);
-                answered.push_back(asked.answered);
+                answered.push_back(asked[i].answered);
             }
         }
         if (!left.empty()) {
@@ -118,7 +118,14 @@ public:
     template <class Q>
     std::optional<Change<Key, Value>> pending(const Q& key) const {
         using Pending = std::optional<Change<Key, Value>>;
-        return ask([&] { return journal().size() == 0 ? Pending{} : journal().pending(Key(key)); })
+        return ask([&] {
+                   if constexpr (!BatchJournal<J>) {  // where asking costs little
+                       if (journal().size() == 0) {
+                           return Pending{};
+                       }
+                   }
+                   return journal().pending(Key(key));
+               })
             .change;
     }
 
@@ -222,6 +229,34 @@ private:
     }
     Asked ask_of(const Key& key) const {
         return ask([&] { return journal().pending(key); });
+    }
+
+    // All at once where the journal can.
+    std::vector<Asked> ask_of_many(std::span<const Key> keys) const {
+        std::vector<Asked> all;
+        all.reserve(keys.size());
+        if constexpr (BatchJournal<J>) {
+            using Many = std::vector<std::optional<Change<Key, Value>>>;
+            bool answered = true;
+            Many many;
+            try {
+                many = journal().pending_many(keys);
+            } catch (const StoreError&) {
+                if (!options().read_without_journal) {
+                    throw;
+                }
+                answered = false;
+                many.resize(keys.size());
+            }
+            for (auto& change : many) {
+                all.push_back({std::move(change), answered});
+            }
+        } else {
+            for (const Key& key : keys) {
+                all.push_back(ask_of(key));
+            }
+        }
+        return all;
     }
 
     // What it throws leaves the change unacknowledged. Rule W2.
