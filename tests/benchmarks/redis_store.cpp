@@ -4,6 +4,7 @@
 // interleaved, medians:
 //   benchmark_redis_store hit    one thread, client and server on one core: CacheAside.get
 //   benchmark_redis_store many   get_many of 100 keys, as many pipelined GETs
+//   benchmark_redis_store put    WriteBehind.put over the journal beside the store, as many SETs
 //   benchmark_redis_store trips  round trips and commands of each verb
 //   benchmark_redis_store down   what a get costs while the server is not asked
 //   benchmark_redis_store tags   invalidate_tag over 10 entries and over 100,000
@@ -155,6 +156,46 @@ void many() {
     }
 }
 
+struct VersionedRows {
+    std::optional<std::string> load(int) const { return std::nullopt; }
+    bool save(int, const std::string&, std::uint64_t) { return true; }
+    bool remove(int, std::uint64_t) { return true; }
+};
+
+void put() {
+    const RedisServer server;
+    const std::string value(100, 'x');
+    for (const bool tcp : {false, true}) {
+        const Raw raw{tcp ? ::redisConnect("127.0.0.1", server.port())
+                          : ::redisConnectUnix(server.socket_path().c_str())};
+        Strings store{Client{tcp ? server.tcp_url() : server.unix_url()}, "text"};
+        for (const int keys : {100, 1'000'000}) {  // the same ones again, and new ones
+            larder::WriteBehind cache{store,
+                                      VersionedRows{},
+                                      {.ttl = 1h},
+                                      {.max_pending = 2'000'000, .delay = 1h, .drain = 0ms}};
+            std::vector<double> raws;
+            std::vector<double> ours;
+            std::vector<double> ratios;
+            int key = 0;
+            for (int round = 0; round < 101; ++round) {
+                raws.push_back(time_of(200, [&](int i) {
+                    auto* const reply = static_cast<redisReply*>(::redisCommand(
+                        raw.get(), "SET other:%d %b PX 3600000", i, value.data(), value.size()));
+                    check(reply->type == REDIS_REPLY_STATUS);
+                    ::freeReplyObject(reply);
+                }));
+                ours.push_back(time_of(200, [&](int) { cache.put(key++ % keys, value); }));
+                ratios.push_back(ours.back() / raws.back());
+            }
+            std::printf(
+                "put    %-4s %-8s  raw SET %6.2f us  WriteBehind.put %6.2f us  ratio %.3f\n",
+                tcp ? "tcp" : "unix", keys == 100 ? "old keys" : "new keys", median(raws),
+                median(ours), median(ratios));
+        }
+    }
+}
+
 struct Rows {
     std::map<int, std::string> rows{};
     std::optional<std::string> load(int key) const {
@@ -272,6 +313,9 @@ int main(int argc, char** argv) {
     }
     if (wants("many")) {
         many();
+    }
+    if (wants("put")) {
+        put();
     }
     if (wants("down")) {
         down();

@@ -66,7 +66,7 @@ struct SeasonedPair : RedisPair {
         for (const larder::redis::Script* script :
              {&journal.record, &journal.record_and_put, &journal.record_and_put_tagged,
               &journal.claim, &journal.renew, &journal.settle, &journal.defer, &journal.bury,
-              &journal.revive}) {
+              &journal.revive, &journal.discard}) {
             server.run("SCRIPT", "LOAD", script->body());
         }
         server.run("SET", "~clock:n", "0123456789abcdef1");

@@ -217,9 +217,9 @@ public:
     }
 
     bool discard(const std::string& key) {
-        Pipeline pipeline;
-        pipeline.command("HDEL", names_.letters(), key);
-        return run(pipeline, "the dead letter of key " + key).integer() == 1;
+        return step(JournalScripts::instance().discard, "the dead letter of key " + key, {key},
+                    false)
+                   .integer() == 1;
     }
 
     [[nodiscard]] std::size_t size() const {

@@ -25,16 +25,15 @@ namespace redis::detail {
 /// |-----------|--------|--------------------------------------------------------------------------|
 /// | `changes` | hash   | the newest change of each key: `1`, version (16 digits), `+` or `-`, value |
 /// | `waiting` | sorted | keys that nobody has tried to write, by the µs since which they wait     |
-/// | `counter` | string | the last version                                                         |
 /// | `letters` | hash   | what was buried: see JournalBytes                                        |
 /// | `later`   | sorted | keys in hand, or to be tried again, by the ms at which they are due      |
 /// | `held`    | sorted | the same keys, by the µs since which they wait                           |
-/// | `claims`  | hash   | the same keys: claim (16 hexadecimal digits, all 0: none), version, ms of the first failure (16 digits each), tries |
+/// | `claims`  | hash   | of the same keys, behind a `:`: claim (16 hexadecimal digits, all 0: none), version, ms of the first failure (16 digits each), tries; `dead` of a key that has a letter; and `counter`, the last version |
 ///
 /// They begin with `~`, which no namespace does, and have no life: `volatile-*` does not evict them.
 class JournalNames {
 public:
-    static constexpr std::size_t count = 7;
+    static constexpr std::size_t count = 6;
     using Keys = std::array<std::string, count>;
 
     /// @param schema     as RedisStoreOptions::schema
@@ -51,7 +50,7 @@ public:
         }
         std::size_t at = 0;
         for (const char* const part :
-             {"changes", "waiting", "counter", "letters", "later", "held", "claims"}) {
+             {"changes", "waiting", "letters", "later", "held", "claims"}) {
             keys_[at++] = journal_ + ':' + part;
         }
     }
@@ -62,8 +61,8 @@ public:
     [[nodiscard]] const Keys& keys() const noexcept { return keys_; }
     [[nodiscard]] const std::string& changes() const noexcept { return keys_[0]; }
     [[nodiscard]] const std::string& waiting() const noexcept { return keys_[1]; }
-    [[nodiscard]] const std::string& letters() const noexcept { return keys_[3]; }
-    [[nodiscard]] const std::string& held() const noexcept { return keys_[5]; }
+    [[nodiscard]] const std::string& letters() const noexcept { return keys_[2]; }
+    [[nodiscard]] const std::string& held() const noexcept { return keys_[4]; }
 
 private:
     std::string journal_{};

@@ -18,30 +18,29 @@ namespace redis::detail {
 
 /// The scripts, their digests computed once.
 ///
-/// Each reads what it needs before it writes, and orders its writes so that one that fails midway (a key
-/// of another type) leaves a change that is recorded, and a key that may wait twice: never a change that
-/// waits nowhere. What is listed without a change is dropped by `claim`, and a change that is not listed
-/// is listed by it.
+/// None loses a change where one of its writes fails (a key of another type): what is listed without a
+/// change is dropped by `claim`, and a change that is not listed is listed by it.
 struct JournalScripts {
     /// Records: the version; nothing if there is no room. Key, sign and value, the most.
     /// Rules W4 and W9.
-    Script record{prelude(0) + record_step(0) + "return number(stamp)"};
+    Script record{record_step(0, 0) + "return stamp"};
 
     /// The same in one step with the copy. Slot, the journal's keys; era, life ms (0: leaves nothing),
     /// value, nothing, key, sign and value, the most. Rule W11.
-    Script record_and_put{SlotScripts::reading() + prelude(1) + record_step(4) + slot_step() + R"(
-if mine and ARGV[2] ~= '0' then redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[2]) end
-return number(stamp))"};
+    Script record_and_put{record_step(1, 4) + R"(
+local mine = true
+if redis.pcall('GETRANGE', KEYS[1], 0, 0) == '\1' then
+)" + SlotScripts::reading() +
+                          slot_step() + "end\n" + put_step()};
 
     /// The same with tags, whose moment is this one. Slot, the journal's keys, clock, tags; as above.
-    Script record_and_put_tagged{SlotScripts::prelude() + prelude(1) + record_step(4) +
-                                 slot_step() + this_moment() + SlotScripts::tags() + R"(
-if mine and ARGV[2] ~= '0' then redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[2]) end
-return number(stamp))"};
+    Script record_and_put_tagged{record_step(1, 4) + SlotScripts::prelude() +
+                                 "local mine, clock_at, stand = true, 8, true\n" + slot_step() +
+                                 this_moment() + SlotScripts::tags() + put_step()};
 
     /// Takes what is due: key, change and tries of each. The most, life ms, age ms, the first twelve
     /// digits of the claims' names.
-    Script claim{prelude(0) + when_full() + forget() + letter() + R"(
+    Script claim{prelude() + when_full() + forget() + letter() + R"(
 local out, most = {}, tonumber(ARGV[1])
 local ends = number(now + tonumber(ARGV[2]))
 local function take(key, since)
@@ -55,11 +54,11 @@ local function take(key, since)
     redis.call('ZREM', waiting, key)
     return
   end
-  local version, c = string.sub(v, 2, 17), redis.call('HGET', claims, key)
+  local version, c = string.sub(v, 2, 17), redis.call('HGET', claims, ':' .. key)
   local first, tries = none, '0'
   if c and string.sub(c, 17, 32) == version then first, tries = string.sub(c, 33, 48), string.sub(c, 49) end
   redis.call('ZADD', later, ends, key)
-  redis.call('HSET', claims, key, ARGV[4] .. string.format('%04x', #out / 3) .. version .. first .. tries)
+  redis.call('HSET', claims, ':' .. key, ARGV[4] .. string.format('%04x', #out / 3) .. version .. first .. tries)
   if since then
     redis.call('ZADD', held, since, key)
     redis.call('ZREM', waiting, key)
@@ -85,16 +84,16 @@ end
 return out)"};
 
     /// The claims live on. Life ms; key and claim of each.
-    Script renew{prelude(0) + when_full() + R"(
+    Script renew{prelude() + when_full() + R"(
 local ends = number(now + tonumber(ARGV[1]))
 for i = 2, #ARGV, 2 do
-  local c = redis.call('HGET', claims, ARGV[i])
+  local c = redis.call('HGET', claims, ':' .. ARGV[i])
   if c and string.sub(c, 1, 16) == ARGV[i + 1] and ARGV[i + 1] ~= none then redis.call('ZADD', later, 'XX', ends, ARGV[i]) end
 end
 return 1)"};
 
     /// The database has them: 1 for each that was. Key, version and claim of each. Rule W6.
-    Script settle{prelude(0) + when_full() + forget() + confirm() + R"(
+    Script settle{prelude() + when_full() + forget() + confirm() + R"(
 local out = {}
 for i = 1, #ARGV, 3 do
   local v = confirm(ARGV[i], ARGV[i + 1], ARGV[i + 2])
@@ -107,18 +106,18 @@ end
 return out)"};
 
     /// To be tried again. Key, version, claim, delay ms, tries.
-    Script defer{prelude(0) + when_full() + forget() + confirm() + R"(
+    Script defer{prelude() + when_full() + forget() + confirm() + R"(
 local v, c = confirm(ARGV[1], ARGV[2], ARGV[3])
 if not v then return 0 end
 local first = string.sub(c, 33, 48)
 if first == none then first = padded(now) end
 redis.call('ZADD', later, number(now + tonumber(ARGV[4])), ARGV[1])
-redis.call('HSET', claims, ARGV[1], none .. ARGV[2] .. first .. ARGV[5])
+redis.call('HSET', claims, ':' .. ARGV[1], none .. ARGV[2] .. first .. ARGV[5])
 return 1)"};
 
     /// Becomes a dead letter: 1 if it did, or had by this very call. Key, version, claim, tries, why, the
     /// call's id. Rule W8.
-    Script bury{prelude(0) + when_full() + forget() + confirm() + letter() + R"(
+    Script bury{prelude() + when_full() + forget() + confirm() + letter() + R"(
 local v, c = confirm(ARGV[1], ARGV[2], ARGV[3])
 if not v then
   local had = redis.call('HGET', letters, ARGV[1])
@@ -129,7 +128,7 @@ bury(ARGV[1], ARGV[2], string.sub(v, 18, 18), ARGV[6], first, ARGV[4], ARGV[5], 
 return 1)"};
 
     /// The dead letter is pending again, with its version. Key. Rule W8.
-    Script revive{prelude(0) + when_full() + R"(
+    Script revive{prelude() + when_full() + R"(
 local had = redis.call('HGET', letters, ARGV[1])
 if not had or redis.call('HEXISTS', changes, ARGV[1]) == 1 then return 0 end
 local sign, space = string.sub(had, 18, 18), string.find(had, ' ', 1, true) or #had
@@ -138,7 +137,13 @@ if not size or (sign ~= '+' and sign ~= '-') then return redis.error_reply('LARD
 redis.call('ZADD', waiting, number(micros), ARGV[1])
 redis.call('HSET', changes, ARGV[1], string.sub(had, 1, 18) .. string.sub(had, at + 1 + size))
 redis.call('HDEL', letters, ARGV[1])
+redis.call('HDEL', claims, ':' .. ARGV[1])
 return 1)"};
+
+    /// The dead letter is forgotten: 1 if there was one. Key.
+    Script discard{prelude() + R"(
+if redis.call('HGET', claims, ':' .. ARGV[1]) == 'dead' then redis.call('HDEL', claims, ':' .. ARGV[1]) end
+return redis.call('HDEL', letters, ARGV[1]))"};
 
     [[nodiscard]] static const JournalScripts& instance() {
         static const JournalScripts scripts;
@@ -146,69 +151,81 @@ return 1)"};
     }
 
 private:
-    // The journal's keys are those behind the first `at`. Numbers are written by hand: `..` and
-    // the arguments of a call round 16 digits.
-    static std::string prelude(int at) {
-        std::string names;
-        for (int i = 1; i <= 7; ++i) {
-            names += (i > 1 ? ", KEYS[" : "KEYS[") + std::to_string(at + i) + ']';
+    // The journal's keys are those behind the first `at`.
+    static std::string names(int at) {
+        std::string keys;
+        for (int i = 1; i <= 6; ++i) {
+            keys += (i > 1 ? ", KEYS[" : "KEYS[") + std::to_string(at + i) + ']';
         }
-        return "local changes, waiting, counter, letters, later, held, claims = " + names + R"(
-local none = '0000000000000000'
-local t = redis.call('TIME')
+        return "local changes, waiting, letters, later, held, claims = " + keys + R"(
+local none, call = '0000000000000000', redis.call
+local t = call('TIME')
 local micros = t[1] * 1000000 + t[2]
+)";
+    }
+
+    // Numbers are written by hand: `..` and the arguments of a call round 16 digits.
+    static std::string prelude() {
+        return names(0) + R"(
 local now = math.floor(micros / 1000)
 local function number(n) return string.format('%.0f', n) end
 local function padded(n) return string.format('%016.0f', n) end
 )";
     }
 
-    // Sets `stamp`, the version. Its first write is refused by a server that is full, and nothing is done then.
-    static std::string record_step(int at) {
+    // Sets `stamp`, the version. Its first write is refused by a server that is full, and nothing is done
+    // then; what is behind the change's own cannot fail.
+    static std::string record_step(int key, int at) {
         const auto argument = [at](int i) { return "ARGV[" + std::to_string(at + i) + ']'; };
-        return "local key, signed, most = " + argument(1) + ", " + argument(2) + ", " +
-               argument(3) + R"(
-local had = redis.call('HEXISTS', changes, key) == 1
-if not had and redis.call('HLEN', changes) >= tonumber(most) then return false end
-local last = redis.call('GET', counter) or '0'
-if #last > 16 or not string.find(last, '^%d+$') or tonumber(last) >= 9007199254740991 then
-  return redis.error_reply('LARDER ' .. counter .. ' holds no version')
+        return names(key) + "local key, signed, most = " + argument(1) + ", " + argument(2) +
+               ", tonumber(" + argument(3) + R"()
+if call('HLEN', changes) >= most and call('HEXISTS', changes, key) == 0 then return false end
+local known = call('HMGET', claims, 'counter', ':' .. key)
+local last = tonumber(known[1] or none)
+if not last or not (last < 9007199254740991) then
+  return redis.error_reply('LARDER ' .. claims .. ' holds no version')
 end
-local stamp = math.max(tonumber(last) + 1, micros)
-redis.call('SET', counter, number(stamp))
-if not had then
-  redis.call('ZADD', waiting, number(stamp), key)
-  redis.call('HDEL', letters, key)
-else
-  local c = redis.call('HGET', claims, key)
-  if c and string.sub(c, 1, 16) == none then
-    redis.call('ZADD', waiting, number(stamp), key)
-    redis.call('ZREM', later, key)
-    redis.call('ZREM', held, key)
-    redis.call('HDEL', claims, key)
+local stamp = string.format('%016.0f', math.max(last + 1, micros))
+call('HSET', claims, 'counter', stamp)
+local begins = call('HSET', changes, key, '1' .. stamp .. signed) == 1
+if begins then redis.pcall('ZADD', waiting, stamp, key) end
+if known[2] then
+  if known[2] == 'dead' then
+    redis.pcall('HDEL', letters, key)
+    call('HDEL', claims, ':' .. key)
+  elseif string.sub(known[2], 1, 16) == none then
+    redis.pcall('ZADD', waiting, stamp, key)
+    redis.pcall('ZREM', later, key)
+    redis.pcall('ZREM', held, key)
+    call('HDEL', claims, ':' .. key)
   end
 end
-redis.call('HSET', changes, key, '1' .. padded(stamp) .. signed)
 )";
     }
 
-    // What a write that begins and ends here leaves: sets `mine`, whether the slot takes a copy.
+    // What a write that begins and ends here leaves: `mine` becomes false if the slot takes no copy.
     static std::string slot_step() {
         return R"(
-local clock_at, stand = 9, true
 local v, kind = inspect(KEYS[1])
-local mine = kind ~= 'W' and kind ~= 'U'
-if kind == 'W' then overlap(v) elseif kind ~= '-' then redis.call('DEL', KEYS[1]) end
+mine = kind ~= 'W' and kind ~= 'U'
+if kind == 'W' then overlap(v) elseif not mine then redis.call('DEL', KEYS[1]) end
 )";
+    }
+    static std::string put_step() {
+        return R"(
+if mine and (ARGV[2] == '0' or not redis.pcall('SET', KEYS[1], ARGV[3], 'PX', ARGV[2]).ok) then
+  redis.call('DEL', KEYS[1])
+end
+return stamp)";
     }
 
     // The clock is that of this very step; a value's bytes are told its moment.
     static std::string this_moment() {
         return R"(
-local now_is = version(KEYS[9])
+local now_is = version(KEYS[8])
 if not now_is then
   now_is = ARGV[1] .. '0'
-  put(KEYS[9], now_is, -1)
+  put(KEYS[8], now_is, -1)
 end
 ARGV[4] = now_is
 local moment, tick = {}, tonumber(string.sub(now_is, 17))
@@ -222,7 +239,7 @@ ARGV[3] = string.sub(ARGV[3], 1, 23) .. table.concat(moment) .. string.sub(ARGV[
     }
 
     // What has written goes on where the server is full: a write that changes nothing. Rule R4.
-    static std::string when_full() { return "redis.call('PERSIST', counter)\n"; }
+    static std::string when_full() { return "redis.call('PERSIST', claims)\n"; }
 
     // It is in nobody's hand, and waits for no try.
     static std::string forget() {
@@ -230,7 +247,7 @@ ARGV[3] = string.sub(ARGV[3], 1, 23) .. table.concat(moment) .. string.sub(ARGV[
 local function forget(key)
   redis.call('ZREM', later, key)
   redis.call('ZREM', held, key)
-  redis.call('HDEL', claims, key)
+  redis.call('HDEL', claims, ':' .. key)
 end
 )";
     }
@@ -240,7 +257,7 @@ end
     static std::string confirm() {
         return R"(
 local function confirm(key, version, claim)
-  local c = redis.call('HGET', claims, key)
+  local c = redis.call('HGET', claims, ':' .. key)
   if not c or string.sub(c, 1, 16) ~= claim or claim == none then return nil end
   local v = redis.call('HGET', changes, key)
   if v and string.sub(v, 2, 17) == version then return v, c end
@@ -251,7 +268,7 @@ end
 )";
     }
 
-    // A change becomes a letter.
+    // A change becomes a letter, which `claims` shows to who records over it.
     static std::string letter() {
         return R"(
 local function bury(key, version, sign, call, first, tries, why, value)
@@ -260,6 +277,7 @@ local function bury(key, version, sign, call, first, tries, why, value)
              ' ' .. #why .. ' ' .. why .. value)
   redis.call('HDEL', changes, key)
   forget(key)
+  redis.call('HSET', claims, ':' .. key, 'dead')
 end
 )";
     }
