@@ -277,6 +277,10 @@ private:
     // Nothing, and why, if it does not decode. Memory that is out is no reason to bury a change.
     std::optional<Change<K, V>> change_of(const redis::detail::RawChange& raw,
                                           std::string& why) const {
+        if (raw.version == 0) {
+            why = "larder: bytes that are no change";
+            return std::nullopt;
+        }
         try {
             K key{};
             if (!detail::key_from_text(std::string_view{raw.key}, key)) {

@@ -56,7 +56,7 @@ struct JournalBytes {
         return change;
     }
 
-    /// What is no letter of ours is one that holds all of it.
+    /// What is no letter of ours is one that holds all of it. The version 0 says that it is no change.
     [[nodiscard]] static RawLetter letter(std::string_view key, std::string_view bytes) {
         RawLetter letter{{std::string{key}, std::string{bytes}, 0},
                          "larder: bytes that are no letter"};

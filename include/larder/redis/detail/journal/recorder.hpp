@@ -23,6 +23,7 @@
 #include <larder/redis/script.hpp>
 #include <larder/version.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -104,7 +105,7 @@ private:
         Pipeline again;
         std::vector<std::size_t> places;
         for (std::size_t i = 0; i < requests.size(); ++i) {
-            if (replies[i].is_error() && replies[i].text().starts_with("NOSCRIPT")) {
+            if (is_unknown_script(replies[i])) {
                 add(again, requests[i], bound, true, true);
                 places.push_back(i);
             }
@@ -157,7 +158,11 @@ private:
         replicas > 0 ? pipeline.command("WAIT", replicas, within)
                      : pipeline.command("WAITAOF", 1, 0, within);
         std::vector<Reply> replies = client_.run(pipeline);
-        const Reply& waited = replies[at];
+        const Reply waited = std::move(replies[at]);
+        replies.pop_back();
+        if (std::all_of(replies.begin(), replies.end(), is_unknown_script)) {
+            return replies;  // there was nothing to wait for
+        }
         if (waited.is_error()) {
             client_.throw_error(replicas > 0 ? "WAIT" : "WAITAOF", waited);
         }
@@ -170,8 +175,11 @@ private:
                               std::to_string(within) + " ms; they may be recorded",
                           Outcome::unknown};
         }
-        replies.pop_back();
         return replies;
+    }
+
+    static bool is_unknown_script(const Reply& reply) noexcept {
+        return reply.is_error() && reply.text().starts_with("NOSCRIPT");
     }
 
     const Client client_;
