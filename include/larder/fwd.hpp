@@ -143,6 +143,8 @@ namespace redis {
 
 class Client;
 struct ClientOptions;
+struct Endpoint;
+struct SentinelOptions;
 struct TlsOptions;
 struct ClientStats;
 class Pipeline;

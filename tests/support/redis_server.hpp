@@ -45,12 +45,19 @@ namespace larder_test {
 class RedisServer {
 public:
     /// @param options  more of redis-server's command line: {"--maxmemory", "2mb"}
-    explicit RedisServer(std::vector<std::string> options = {}) : options_{std::move(options)} {
+    /// @param sentinel  not empty: it is a sentinel, of this configuration
+    explicit RedisServer(std::vector<std::string> options = {}, const std::string& sentinel = {})
+        : options_{std::move(options)} {
         std::string folder = std::filesystem::temp_directory_path() / "larder-redis-XXXXXX";
         if (::mkdtemp(folder.data()) == nullptr) {
             throw std::runtime_error{"no temporary folder"};
         }
         folder_ = folder;
+        if (!sentinel.empty()) {
+            config_ = folder_ / "sentinel.conf";  // which it writes anew itself
+            std::ofstream{config_} << sentinel;
+            options_.emplace_back("--sentinel");
+        }
         port_ = free_port();
         start();
     }
@@ -74,23 +81,14 @@ public:
 
     /// Starts it on the same port and socket, with an empty memory, and waits until it answers.
     void start() {
-        std::vector<std::string> words{"redis-server",
-                                       "--port",
-                                       std::to_string(port_),
-                                       "--bind",
-                                       "127.0.0.1",
-                                       "--unixsocket",
-                                       socket_path(),
-                                       "--dir",
-                                       folder_,
-                                       "--logfile",
-                                       folder_ / "log",
-                                       "--save",
-                                       "",
-                                       "--appendonly",
-                                       "no",
-                                       "--daemonize",
-                                       "no"};
+        std::vector<std::string> words{"redis-server"};
+        if (!config_.empty()) {
+            words.push_back(config_);
+        }
+        words.insert(words.end(),
+                     {"--port", std::to_string(port_), "--bind", "127.0.0.1", "--unixsocket",
+                      socket_path(), "--dir", folder_, "--logfile", folder_ / "log", "--save", "",
+                      "--appendonly", "no", "--daemonize", "no"});
         words.insert(words.end(), options_.begin(), options_.end());
         std::vector<char*> argv;
         for (std::string& word : words) {
@@ -230,6 +228,7 @@ private:
 
     std::vector<std::string> options_;
     std::filesystem::path folder_{};
+    std::string config_{};
     std::uint16_t port_ = 0;
     pid_t pid_ = -1;
 };

@@ -8,6 +8,8 @@
 
 #include <larder/entry.hpp>
 #include <larder/options.hpp>
+#include <larder/redis/endpoint.hpp>
+#include <larder/redis/sentinel_options.hpp>
 #include <larder/redis/tls_options.hpp>
 #include <larder/version.hpp>
 
@@ -72,6 +74,9 @@ struct ClientOptions {
 
     /// Encryption, of what goes over TCP.
     TlsOptions tls{};
+
+    /// Sentinels to ask for the server, in place of host and port.
+    SentinelOptions sentinel{};
 };
 
 namespace detail {
@@ -81,6 +86,33 @@ inline void require_timeout(const char* option, Ttl value) {
     if (value > std::chrono::hours{24}) {
         larder::detail::refuse_option(option, "at most a day",
                                       std::to_string(value.count()) + " ms");
+    }
+}
+
+// Where it is, if not at host and port alone.
+inline void validate_place(const ClientOptions& options) {
+    using larder::detail::refuse_option;
+    if (options.sentinel.primary.empty() != options.sentinel.sentinels.empty()) {
+        refuse_option("SentinelOptions::primary and sentinels", "given together", "one of them");
+    }
+    for (const Endpoint& sentinel : options.sentinel.sentinels) {
+        if (sentinel.host.empty() || sentinel.host.find('\0') != std::string::npos ||
+            sentinel.port == 0) {
+            refuse_option("SentinelOptions::sentinels", "names or addresses, with ports", "not");
+        }
+    }
+    if (!options.sentinel.primary.empty() && !options.path.empty()) {
+        refuse_option("ClientOptions::path", "empty where sentinels are asked",
+                      std::to_string(options.path.size()) + " bytes");
+    }
+    if (options.sentinel.password.empty() && !options.sentinel.user.empty()) {
+        refuse_option("SentinelOptions::password", "given with a user", "empty");
+    }
+    if (options.tls.on && !options.path.empty()) {
+        refuse_option("ClientOptions::tls", "off for a unix socket", "on");
+    }
+    if (options.tls.certificate.empty() != options.tls.key.empty()) {
+        refuse_option("TlsOptions::certificate and key", "given together", "one of them");
     }
 }
 
@@ -115,12 +147,7 @@ inline void validate(const ClientOptions& options) {
             refuse_option("ClientOptions::name", "of printable characters without blanks", "not");
         }
     }
-    if (options.tls.on && !options.path.empty()) {
-        refuse_option("ClientOptions::tls", "off for a unix socket", "on");
-    }
-    if (options.tls.certificate.empty() != options.tls.key.empty()) {
-        refuse_option("TlsOptions::certificate and key", "given together", "one of them");
-    }
+    detail::validate_place(options);
     detail::require_timeout("ClientOptions::connect_timeout", options.connect_timeout);
     detail::require_timeout("ClientOptions::command_timeout", options.command_timeout);
     larder::detail::require_positive("ClientOptions::connections", options.connections);

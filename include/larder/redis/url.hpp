@@ -7,7 +7,9 @@
 #define LARDER_REDIS_URL_HPP
 
 #include <larder/entry.hpp>
+#include <larder/redis/endpoint.hpp>
 #include <larder/redis/options.hpp>
+#include <larder/redis/sentinel_options.hpp>
 #include <larder/redis/tls_options.hpp>
 #include <larder/version.hpp>
 
@@ -40,15 +42,17 @@ public:
         const std::string_view scheme = url.substr(0, colon);
         std::string_view rest = url.substr(colon + 3);
         UrlParser parser;
+        parser.options_.tls.on = scheme.starts_with("rediss");
         if (scheme == "redis" || scheme == "rediss") {
-            parser.options_.tls.on = scheme == "rediss";
             parser.tcp(rest);
+        } else if (scheme == "redis+sentinel" || scheme == "rediss+sentinel") {
+            parser.sentinel(rest);
         } else if (scheme == "unix") {
             parser.unix_socket(rest);
-        } else if (scheme == "redis+cluster" || scheme == "redis+sentinel") {
-            refuse("clusters and sentinels are not supported yet");
+        } else if (scheme == "redis+cluster" || scheme == "rediss+cluster") {
+            refuse("clusters are not supported yet");
         } else {
-            refuse("its scheme is neither redis:// nor rediss:// nor unix://");
+            refuse("its scheme is none of redis, rediss, redis+sentinel, rediss+sentinel and unix");
         }
         validate(parser.options_);
         return std::move(parser.options_);
@@ -74,26 +78,58 @@ private:
             }
         }
         credentials(authority);
+        Endpoint at = endpoint(authority, options_.port);
+        options_.host = std::move(at.host);
+        options_.port = at.port;
+        options(query);
+    }
+
+    // user:password@host:port,host:port/name
+    void sentinel(std::string_view rest) {
+        const std::string_view query = cut_query(rest);
+        const auto slash = rest.find('/');
+        std::string_view authority = rest.substr(0, slash);
+        const std::string_view name =
+            slash == std::string_view::npos ? std::string_view{} : rest.substr(slash + 1);
+        if (name.find_first_of("@/") != std::string_view::npos) {
+            refuse(encode);
+        }
+        if (name.empty()) {
+            refuse("after the sentinels comes the name of the primary: …/mymaster");
+        }
+        options_.sentinel.primary = decoded(name);
+        credentials(authority);
+        for (std::size_t comma = 0; comma != std::string_view::npos;) {
+            comma = authority.find(',');
+            options_.sentinel.sentinels.push_back(
+                endpoint(authority.substr(0, comma), SentinelOptions::default_port));
+            authority.remove_prefix(comma == std::string_view::npos ? 0 : comma + 1);
+        }
+        options(query);
+    }
+
+    static Endpoint endpoint(std::string_view text, std::uint16_t default_port) {
+        Endpoint at{{}, default_port};
         std::string_view port;
-        if (!authority.empty() && authority.front() == '[') {
-            const auto end = authority.find(']');
+        if (!text.empty() && text.front() == '[') {
+            const auto end = text.find(']');
             if (end == std::string_view::npos) {
                 refuse("the bracket of its address is not closed");
             }
-            options_.host = decoded(authority.substr(1, end - 1));
-            port = authority.substr(end + 1);
+            at.host = decoded(text.substr(1, end - 1));
+            port = text.substr(end + 1);
             if (!port.empty() && port.front() != ':') {
                 refuse("after the address in brackets comes :port or nothing");
             }
         } else {
-            const auto colon = authority.find(':');
-            if (colon != std::string_view::npos && colon != authority.rfind(':')) {
+            const auto colon = text.find(':');
+            if (colon != std::string_view::npos && colon != text.rfind(':')) {
                 refuse("an IPv6 address needs brackets");
             }
-            options_.host = decoded(authority.substr(0, colon));
-            port = colon == std::string_view::npos ? std::string_view{} : authority.substr(colon);
+            at.host = decoded(text.substr(0, colon));
+            port = colon == std::string_view::npos ? std::string_view{} : text.substr(colon);
         }
-        if (options_.host.empty()) {
+        if (at.host.empty()) {
             refuse("it names no host");
         }
         if (!port.empty()) {
@@ -101,9 +137,9 @@ private:
             if (value == 0 || value > 65535) {
                 refuse("the port is not in [1, 65535]");
             }
-            options_.port = static_cast<std::uint16_t>(value);
+            at.port = static_cast<std::uint16_t>(value);
         }
-        options(query);
+        return at;
     }
 
     void unix_socket(std::string_view rest) {
@@ -264,8 +300,9 @@ private:
 ///
 /// `redis://user:password@host:port/db?name=…&connect_timeout=500ms&command_timeout=2s&connections=2`,
 /// the same as `rediss://` with `ca=…&certificate=…&key=…&server_name=…` (see TlsOptions),
-/// `unix:///path/to.sock?db=2`, `unix://user:password@/path/to.sock`. Only the host or the path must
-/// be there. An IPv6 address stands in brackets; odd characters are percent-encoded.
+/// `redis+sentinel://user:password@host:port,host:port/primary?db=2`, where user and password are the
+/// primary's (`rediss+sentinel://`: encrypted, both), `unix:///path/to.sock?db=2`,
+/// `unix://user:password@/path/to.sock`. Only the host or the path must be there. An IPv6 address stands in brackets; odd characters are percent-encoded.
 ///
 /// @throws std::invalid_argument  it is none of these, or has an option that is not known; the text
 ///                                never shows a password

@@ -5,6 +5,7 @@
 #include "support/catch.hpp"
 #include "support/caught.hpp"
 
+#include <larder/redis/endpoint.hpp>
 #include <larder/redis/options.hpp>
 #include <larder/redis/url.hpp>
 
@@ -12,6 +13,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 using larder::redis::ClientOptions;
 using larder::redis::parse_url;
@@ -68,6 +70,24 @@ TEST_CASE("what a URL with encryption may say", "[redis]") {
     CHECK(all.database == 2);
 }
 
+TEST_CASE("sentinels, and what they call the primary", "[redis]") {
+    using larder::redis::Endpoint;
+    const ClientOptions one = parse_url("redis+sentinel://s1/mymaster");
+    CHECK(one.sentinel.primary == "mymaster");
+    CHECK(one.sentinel.sentinels == std::vector<Endpoint>{{"s1", 26379}});
+    CHECK_FALSE(one.tls.on);
+    const ClientOptions all = parse_url(
+        "rediss+sentinel://ann:p%40@s1:1,[::1]:2,s3/my%2Fmaster?db=2&ca=/ca.pem&name=shop");
+    CHECK(all.sentinel.primary == "my/master");
+    CHECK(all.sentinel.sentinels == std::vector<Endpoint>{{"s1", 1}, {"::1", 2}, {"s3", 26379}});
+    CHECK(all.user == "ann");
+    CHECK(all.password == "p@");
+    CHECK(all.database == 2);
+    CHECK(all.tls.on);
+    CHECK(all.tls.ca == "/ca.pem");
+    CHECK(all.sentinel.password.empty());
+}
+
 TEST_CASE("unix sockets", "[redis]") {
     CHECK(parse_url("unix:///run/redis.sock").path == "/run/redis.sock");
     CHECK(parse_url("unix:///run/redis.sock?db=2").database == 2);
@@ -85,7 +105,14 @@ TEST_CASE("what is refused, and why", "[redis]") {
         {"localhost:6379", "scheme"},
         {"http://cache", "scheme"},
         {"redis+cluster://a,b", "not supported yet"},
-        {"redis+sentinel://a,b/main", "not supported yet"},
+        {"redis+sentinel://a,b", "name of the primary"},
+        {"redis+sentinel://a,b/", "name of the primary"},
+        {"redis+sentinel:///main", "host"},
+        {"redis+sentinel://a,,b/main", "host"},
+        {"redis+sentinel://a:0/main", "port"},
+        {"redis+sentinel://a/main/2", "%2F"},
+        {"redis+sentinel://a/main?ca=x", "rediss://"},
+        {"redis+sentinel://a/main?nonesuch=1", "nonesuch"},
         {"redis://", "host"},
         {"redis://:6379", "host"},
         {"redis://cache:", "port"},
@@ -140,14 +167,28 @@ TEST_CASE("what is refused, and why", "[redis]") {
 
 TEST_CASE("no message shows a password", "[redis]") {
     // With a character that should have been encoded, or something else that is wrong.
-    for (const char* url :
-         {"redis://:hush/hush@cache", "redis://:hush?hush@cache", "redis://:hush?hush=1@cache",
-          "redis://:hush#hush@cache", "redis://:hush%hush@cache", "redis://u:hush@",
-          "redis://u:hush@cache:port", "redis://u:hush@cache/x", "redis://u:hush@cache?nonesuch=1",
-          "redis://u:hush@cache?connections=hush", "redis://hush@cache",
-          "rediss://u:hush@cache?key=hush&nonesuch=1", "unix://u:hush/x@/run/s",
-          "unix://u:hush@cache/run/s", "unix://u:hush?a=b@/run/s", "hush://u:hush@cache",
-          "redis://u:hush@::1", "redis://u:hush@[::1", "u:hush@cache"}) {
+    for (const char* url : {"redis://:hush/hush@cache",
+                            "redis://:hush?hush@cache",
+                            "redis://:hush?hush=1@cache",
+                            "redis://:hush#hush@cache",
+                            "redis://:hush%hush@cache",
+                            "redis://u:hush@",
+                            "redis://u:hush@cache:port",
+                            "redis://u:hush@cache/x",
+                            "redis://u:hush@cache?nonesuch=1",
+                            "redis://u:hush@cache?connections=hush",
+                            "redis://hush@cache",
+                            "rediss://u:hush@cache?key=hush&nonesuch=1",
+                            "unix://u:hush/x@/run/s",
+                            "redis+sentinel://u:hush@s1,s2",
+                            "redis+sentinel://u:hush@s1,s2:x/m",
+                            "redis+sentinel://u:hush/x@s1/m",
+                            "unix://u:hush@cache/run/s",
+                            "unix://u:hush?a=b@/run/s",
+                            "hush://u:hush@cache",
+                            "redis://u:hush@::1",
+                            "redis://u:hush@[::1",
+                            "u:hush@cache"}) {
         CAPTURE(url);
         const std::string text = caught_text([&] { (void)parse_url(url); });
         CHECK_FALSE(text.empty());

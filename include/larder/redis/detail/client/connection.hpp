@@ -61,12 +61,18 @@ namespace redis::detail {
 /// not be used any more.
 class Connection {
 public:
+    /// What a server is asked beside what the options say.
+    enum class Greet : std::uint8_t {
+        nothing,
+        ping,  ///< whether it serves the connection
+        role,  ///< whether it is a primary
+    };
+
     /// @param era    of the breaker, when it was opened
     /// @param encryption  null: none
-    /// @param greet  find out whether the server serves it, before anything is sent that must not be
-    ///               sent twice
+    /// @param greet  what it is asked before anything is sent that must not be sent twice
     Connection(const ClientOptions& options, Encryption* encryption, std::uint64_t era,
-               time_point deadline, bool greet)
+               time_point deadline, Greet greet)
         : stream_{options, encryption, deadline},
           parser_{options.max_reply_bytes},
           buffer_(16 * 1024),
@@ -74,7 +80,8 @@ public:
         if (encryption == nullptr) {
             introduce(options, deadline, greet);
         } else {
-            introduce_encrypted(options, *encryption, deadline);
+            introduce_encrypted(options, *encryption, deadline,
+                                greet == Greet::nothing ? Greet::ping : greet);
         }
     }
 
@@ -133,6 +140,22 @@ public:
         }
     }
 
+    /// Sends one command, and waits for its reply.
+    [[nodiscard]] Reply ask(std::string_view bytes, time_point deadline) {
+        Reply answer;
+        const auto take = [&](Reply reply) { answer = std::move(reply); };
+        std::size_t sent = 0;
+        std::size_t left = 1;
+        ReplyDeadline until{deadline, ReplyDeadline::duration{0}};
+        static_cast<void>(send(bytes, sent, left, until, take));
+        read(left, until, false, take, [](time_point) { return true; });
+        if (!clean()) {
+            throw ConnectionFailure{ConnectionFailure::Kind::broken,
+                                    "a reply that nobody asked for"};
+        }
+        return answer;
+    }
+
     /// Whether the server has said no more than it was asked: else it must not be asked again here.
     [[nodiscard]] bool clean() const noexcept { return parser_.empty(); }
 
@@ -184,9 +207,9 @@ private:
     // A server says what it thinks of a client's certificate after the handshake, in place of the first
     // reply.
     void introduce_encrypted(const ClientOptions& options, Encryption& encryption,
-                             time_point deadline) {
+                             time_point deadline, Greet greet) {
         try {
-            introduce(options, deadline, true);
+            introduce(options, deadline, greet);
         } catch (ConnectionFailure& failed) {
             if (failed.kind == ConnectionFailure::Kind::broken) {
                 failed.kind = ConnectionFailure::Kind::connect;
@@ -197,8 +220,32 @@ private:
         }
     }
 
-    void introduce(const ClientOptions& options, time_point deadline, bool greet) {
-        enum class Greeting { auth, select, name, ping };
+    enum class Greeting : std::uint8_t { auth, select, name, ping, role };
+
+    static void check_greeting(Greeting step, const Reply& reply) {
+        using Kind = ConnectionFailure::Kind;
+        if (!reply.is_error()) {
+            if (step == Greeting::role && (reply.size() == 0 || reply[0].text() != "master")) {
+                throw ConnectionFailure{Kind::connect, "it is no primary (any more, or yet)"};
+            }
+            return;
+        }
+        const std::string text{reply.text()};
+        if (about_clients(text)) {
+            throw ConnectionFailure{Kind::connect, text};
+        }
+        // A server that takes no names, or no PING, serves all the same.
+        if (step == Greeting::name || step == Greeting::ping) {
+            return;
+        }
+        throw ConnectionFailure{step == Greeting::auth || about_credentials(text)
+                                    ? Kind::credentials
+                                : step == Greeting::select ? Kind::database
+                                                           : Kind::connect,
+                                text};
+    }
+
+    void introduce(const ClientOptions& options, time_point deadline, Greet greet) {
         std::vector<Greeting> steps;
         std::string bytes;
         const auto add = [&](Greeting step, std::initializer_list<std::string_view> words) {
@@ -218,31 +265,16 @@ private:
         if (!options.name.empty()) {
             add(Greeting::name, {"CLIENT", "SETNAME", options.name});
         }
-        if (steps.empty() && greet) {
+        if (greet == Greet::role) {
+            add(Greeting::role, {"ROLE"});
+        } else if (steps.empty() && greet == Greet::ping) {
             add(Greeting::ping, {"PING"});
         }
         if (steps.empty()) {
             return;
         }
         std::size_t step = 0;
-        const auto check = [&](const Reply& reply) {
-            const Greeting now = steps[step++];
-            if (!reply.is_error()) {
-                return;
-            }
-            const std::string text{reply.text()};
-            if (about_clients(text)) {
-                throw ConnectionFailure{ConnectionFailure::Kind::connect, text};
-            }
-            // A server that takes no names, or no PING, serves all the same.
-            if (now == Greeting::name || now == Greeting::ping) {
-                return;
-            }
-            throw ConnectionFailure{now == Greeting::auth || about_credentials(text)
-                                        ? ConnectionFailure::Kind::credentials
-                                        : ConnectionFailure::Kind::database,
-                                    text};
-        };
+        const auto check = [&](const Reply& reply) { check_greeting(steps[step++], reply); };
         std::size_t sent = 0;
         std::size_t left = steps.size();
         ReplyDeadline until{deadline, ReplyDeadline::duration{0}};

@@ -10,6 +10,7 @@
 #include <larder/redis/detail/client/encryption.hpp>
 #include <larder/redis/detail/client/namespaces.hpp>
 #include <larder/redis/detail/client/process_connections.hpp>
+#include <larder/redis/endpoint.hpp>
 #include <larder/redis/options.hpp>
 #include <larder/version.hpp>
 
@@ -62,9 +63,14 @@ private:
         if (!options.path.empty()) {
             return options.path;
         }
-        const bool bare = options.host.find(':') == std::string::npos;
-        return (bare ? options.host : '[' + options.host + ']') + ':' +
-               std::to_string(options.port);
+        if (options.sentinel.primary.empty()) {
+            return to_string(Endpoint{options.host, options.port});
+        }
+        std::string name = options.sentinel.primary + " of sentinel ";
+        for (const Endpoint& sentinel : options.sentinel.sentinels) {
+            name += (name.back() == ' ' ? "" : ",") + to_string(sentinel);
+        }
+        return name;
     }
 
     ProcessConnections& after_fork(ProcessConnections* inherited) {

@@ -15,6 +15,7 @@
 #include <atomic>
 #include <memory>
 #include <stdexcept>
+#include <string>
 
 LARDER_NS_BEGIN
 
@@ -31,9 +32,11 @@ public:
 
     /// Agrees with the peer on how to encrypt, and sees who it is.
     ///
+    /// @param host    whom the socket leads to
     /// @param socket  must outlive the cipher
     /// @throws ConnectionFailure
-    [[nodiscard]] virtual std::unique_ptr<Cipher> begin(Socket& socket, time_point deadline) = 0;
+    [[nodiscard]] virtual std::unique_ptr<Cipher> begin(const std::string& host, Socket& socket,
+                                                        time_point deadline) = 0;
 
     /// The peer was not content, or we were not with it: what was read of files may be old.
     virtual void renew() = 0;

@@ -150,6 +150,10 @@ private:
     void open(time_point now, bool again) {
         deadline_ = {};
         spoiled_ = false;
+        if (server_.primary != nullptr && server_.primary->moved(now)) {
+            server_.breaker.role_changed(now);
+            era_ = server_.breaker.era();
+        }
         auto& connection = channel_->connection;
         if (connection && !connection->usable(era_, now)) {
             connection.reset();
@@ -173,8 +177,7 @@ private:
             (std::min)(began_ + server_.options.connect_timeout, chain_.first()->time.latest);
         enough_ = until - began_ >= duration{server_.options.connect_timeout} / 2;
         try {
-            channel_->connection = std::make_unique<Connection>(
-                server_.options, server_.encryption.get(), era_, until, mine_.has_others);
+            channel_->connection = server_.connect(era_, until, mine_.has_others);
         } catch (ConnectionFailure& failed) {
             using Kind = ConnectionFailure::Kind;
             if (mine_.has_others && (failed.kind == Kind::connect || failed.kind == Kind::broken)) {

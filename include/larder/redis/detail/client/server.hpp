@@ -13,12 +13,16 @@
 #include <larder/redis/detail/client/connection.hpp>
 #include <larder/redis/detail/client/encryption.hpp>
 #include <larder/redis/detail/client/idle_connections.hpp>
+#include <larder/redis/detail/client/primary_finder.hpp>
+#include <larder/redis/detail/client/reply_deadline.hpp>
+#include <larder/redis/endpoint.hpp>
 #include <larder/redis/options.hpp>
 #include <larder/redis/reply.hpp>
 #include <larder/version.hpp>
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <utility>
 
@@ -32,7 +36,32 @@ struct Server {
 
     /// @param with  null: none
     explicit Server(const ClientOptions& of, std::unique_ptr<Encryption> with = nullptr)
-        : options{of}, encryption{std::move(with)}, breaker{of.breaker, of.max_breaker} {}
+        : options{of},
+          encryption{std::move(with)},
+          primary{of.sentinel.primary.empty()
+                      ? nullptr
+                      : std::make_unique<PrimaryFinder>(options, encryption.get())},
+          breaker{of.breaker, of.max_breaker} {}
+
+    /// A connection to it, wherever it is now.
+    ///
+    /// @param era    of the breaker
+    /// @param greet  see whether it serves a further connection
+    /// @throws ConnectionFailure
+    [[nodiscard]] std::unique_ptr<Connection> connect(std::uint64_t era, time_point deadline,
+                                                      bool greet) {
+        if (primary == nullptr) {
+            return std::make_unique<Connection>(
+                options, encryption.get(), era, deadline,
+                greet ? Connection::Greet::ping : Connection::Greet::nothing);
+        }
+        Endpoint at = primary->find(deadline);
+        ClientOptions there = options;
+        there.host = std::move(at.host);
+        there.port = at.port;
+        return std::make_unique<Connection>(there, encryption.get(), era, deadline,
+                                            Connection::Greet::role);
+    }
 
     /// Notes what an error reply says of the server.
     void note_error(ReplyView error) noexcept {
@@ -43,6 +72,7 @@ struct Server {
 
     const ClientOptions& options;
     const std::unique_ptr<Encryption> encryption;
+    const std::unique_ptr<PrimaryFinder> primary;  // null: it is where the options say
     CircuitBreaker breaker;
     IdleConnections idle{};
     AdaptiveYield give_way{};

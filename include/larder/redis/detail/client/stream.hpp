@@ -27,7 +27,8 @@ public:
     /// @param encryption  null: none
     Stream(const ClientOptions& options, Encryption* encryption, time_point deadline)
         : socket_{Socket::open(options, deadline)},
-          cipher_{encryption != nullptr ? encryption->begin(socket_, deadline) : nullptr} {}
+          cipher_{encryption != nullptr ? encryption->begin(options.host, socket_, deadline)
+                                        : nullptr} {}
     Stream(const Stream&) = delete;
     Stream& operator=(const Stream&) = delete;
 

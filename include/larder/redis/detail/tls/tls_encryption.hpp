@@ -32,13 +32,14 @@ namespace redis::detail {
 class TlsEncryption final : public Encryption {
 public:
     /// @throws std::invalid_argument  an option makes no sense
-    TlsEncryption(TlsOptions options, const std::string& host)
-        : TlsEncryption{TlsFiles::read(options), std::move(options), host} {}
+    explicit TlsEncryption(TlsOptions options)
+        : TlsEncryption{TlsFiles::read(options), std::move(options)} {}
 
     /// @copydoc Encryption::begin
-    [[nodiscard]] std::unique_ptr<Cipher> begin(Socket& socket, time_point deadline) override {
+    [[nodiscard]] std::unique_ptr<Cipher> begin(const std::string& host, Socket& socket,
+                                                time_point deadline) override {
         try {
-            return std::make_unique<TlsCipher>(*context(), socket, name_, deadline);
+            return std::make_unique<TlsCipher>(*context(), socket, name_of(host), deadline);
         } catch (const ConnectionFailure& failed) {
             if (failed.kind == ConnectionFailure::Kind::connect) {
                 renew();
@@ -60,24 +61,23 @@ public:
 
     /// @copydoc Encryption::for_process
     [[nodiscard]] std::unique_ptr<Encryption> for_process() const override {
-        return std::unique_ptr<Encryption>{new TlsEncryption{files_, options_, name_}};
+        return std::unique_ptr<Encryption>{new TlsEncryption{files_, options_}};
     }
 
 private:
     using Context = std::shared_ptr<const TlsContext>;
 
-    TlsEncryption(TlsFiles files, TlsOptions options, const std::string& host)
+    TlsEncryption(TlsFiles files, TlsOptions options)
         : options_{std::move(options)},
           files_{std::move(files)},
-          name_{name_of(options_, host)},
           context_{std::make_shared<const TlsContext>(options_, files_)} {}
 
     // Whom the peer must be; empty: anybody.
-    static std::string name_of(const TlsOptions& options, const std::string& host) {
-        if (!options.verify) {
+    [[nodiscard]] std::string name_of(const std::string& host) const {
+        if (!options_.verify) {
             return {};
         }
-        return options.server_name.empty() ? host : options.server_name;
+        return options_.server_name.empty() ? host : options_.server_name;
     }
 
     [[nodiscard]] Context context() {
@@ -87,14 +87,13 @@ private:
 
     const TlsOptions options_;
     const TlsFiles files_;
-    const std::string name_;
     std::mutex mutex_{};
     Context context_;
 };
 
 /// As `Encryption::of` asks for it.
 [[nodiscard]] inline std::unique_ptr<Encryption> make_tls(const ClientOptions& options) {
-    return std::make_unique<TlsEncryption>(options.tls, options.host);
+    return std::make_unique<TlsEncryption>(options.tls);
 }
 
 }  // namespace redis::detail
