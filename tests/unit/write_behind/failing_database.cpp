@@ -341,6 +341,31 @@ TEST_CASE("a repository that answers for another number of changes has failed th
     CHECK(cache.stats().retries == 0);
 }
 
+TEST_CASE("a repository that writes many and says nothing has taken them all", "[behind]") {
+    struct Silent : Rows {
+        std::atomic<int> batches{0};
+
+        void save_many(std::span<const Change<int, int>> changes) {
+            ++batches;
+            for (const auto& change : changes) {
+                static_cast<void>(apply(change.key, change.value, change.version));
+            }
+        }
+    };
+    Store store;
+    Silent rows;
+    WriteBehind cache{store, std::ref(rows), {}, lazy};
+    for (int key = 0; key < 5; ++key) {
+        cache.put(key, key);
+    }
+    cache.remove(4);
+    CHECK(cache.flush(60s) == 0);
+    CHECK(rows.batches == 1);
+    CHECK(rows.writes == 5);
+    CHECK_FALSE(rows.load(4));
+    CHECK(cache.stats().refused == 0);
+}
+
 TEST_CASE("whichever call of the flusher fails once, nothing is lost and nothing is in hand",
           "[behind]") {
     // Each call to the journal and to the database in turn, of a run that has everything: a batch, a bad

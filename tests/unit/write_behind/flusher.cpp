@@ -20,6 +20,7 @@
 #include <span>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -197,6 +198,31 @@ TEST_CASE("a database that is slow is given smaller batches", "[behind]") {
     const auto stats = cache.stats();
     CHECK(stats.batched >= 190);
     CHECK(stats.batches >= 5);
+}
+
+TEST_CASE("a database that is fast is written by few tasks", "[behind]") {
+    World w;
+    std::atomic<int> tasks{0};
+    const larder::Executor pool = larder::Executor::threads(4);
+    auto behind = lazy;
+    behind.batch = 1;
+    behind.claim = 1h;
+    WriteBehind cache{w.store,
+                      std::ref(w.rows),
+                      w.journal,
+                      {.executor =
+                           [&](larder::Task task) {
+                               ++tasks;
+                               return pool.submit(std::move(task));
+                           }},
+                      behind};
+    for (int key = 0; key < 300; ++key) {
+        cache.put(key, key);
+    }
+    CHECK(cache.flush(60s) == 0);
+    CHECK(cache.stats().batches == 300);
+    CHECK(tasks < 300);
+    CHECK(w.rows.writes == 300);
 }
 
 TEST_CASE("while it is paused nothing new is written", "[behind]") {

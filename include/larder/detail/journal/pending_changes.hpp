@@ -140,6 +140,7 @@ public:
         if (size() == 0) {
             return claims;
         }
+        claims.reserve((std::min)(max, size()));
         const Instant now = clock.now();
         const Instant until = later(now, life);
         std::uint64_t name = claims_ + 1;

@@ -31,7 +31,6 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -41,8 +40,8 @@ LARDER_NS_BEGIN
 namespace detail {
 
 /// Claim, write, settle; never take out first. A thread of its own claims, and hands each batch to the
-/// policy's executor; another renews the claims of all that are under way. A forked child has a flusher
-/// of its own, whose threads start at its first write.
+/// policy's executor, whose task claims further ones for a while; another thread renews the claims of all
+/// that are under way. A forked child has a flusher of its own, whose threads start at its first write.
 ///
 /// @tparam C  the Core of a policy whose loader is a JournaledRepository
 template <class C>
@@ -76,6 +75,7 @@ public:
         if (Own* const own = own_.find()) {
             while (const SharedBatch batch = unbegun(*own)) {
                 write(*own, *batch);  // gives it back
+                --own->busy;
             }
             signal().wait((SteadyTime::time_point::max)(), [own] { return own->busy == 0; });
         }
@@ -127,16 +127,43 @@ private:
     static constexpr Ttl heartbeat{50};
     static constexpr Ttl pulse{5};  // while somebody waits for us
 
+    // A batch beside others is worth a thread if these take longer than that; and how long one task of
+    // the executor's goes on with further batches.
+    static constexpr Ttl brief{1};
+    static constexpr Ttl task_time{10};
+
     // Of one process.
     struct Own {
         FlushRequests requests{};
         BatchesUnderWay<Batch> batches{};
-        std::atomic<std::size_t> busy{0};  // batches that may still touch us
+        std::atomic<std::size_t> busy{0};  // tasks that may still touch us
         BatchSize size{};
         Outage outage{};
-        std::mutex rounds{};
         std::atomic<bool> claiming{false};
-        bool gathering = false;  // changes that were signalled wait for company; of the round
+
+        // Who claims: one at a time. Of whose turn it is:
+        std::atomic<bool> turn{false};
+        bool gathering = false;  // changes that were signalled wait for company
+        SteadyTime::time_point begun{};
+    };
+
+    // The turn to claim, or not.
+    class Turn {
+    public:
+        explicit Turn(Own& own) noexcept : turn_{own.turn}, mine_{!turn_.exchange(true)} {}
+        ~Turn() {
+            if (mine_) {
+                turn_ = false;
+            }
+        }
+        Turn(const Turn&) = delete;
+        Turn& operator=(const Turn&) = delete;
+
+        explicit operator bool() const noexcept { return mine_; }
+
+    private:
+        std::atomic<bool>& turn_;
+        const bool mine_;
     };
 
     [[nodiscard]] FlushSignal& signal() const noexcept { return core_.loader.signal(); }
@@ -164,12 +191,13 @@ private:
 
     // Claims all that is due, as far as there is room. What was signalled may wait for company before.
     Ttl round(Own& own) {
-        const std::unique_lock turn{own.rounds, std::try_to_lock};
+        const Turn turn{own};
         if (!turn) {
-            return heartbeat;
+            return heartbeat;  // whoever has it calls again
         }
         while (const SharedBatch batch = unbegun(own)) {
             write(own, *batch);
+            --own.busy;
         }
         if (paused_) {
             return heartbeat;
@@ -183,43 +211,68 @@ private:
         own.gathering = false;
         signal().clear();
         const std::uint64_t asked = own.requests.asked();
-        while (has_room(own)) {
-            if (!begin_batch(own)) {
+        Ttl wait = room(own);
+        while (wait == Ttl::zero()) {
+            const SharedBatch batch = next_batch(own, false);
+            if (batch == nullptr) {
                 if (own.busy == 0 && !paused_) {
                     own.requests.serve(asked);
                 }
-                break;
+                signal().notify_waiters();
+                return own.requests.hurry() && own.busy == 0 ? pulse : heartbeat;
             }
+            ++own.busy;
+            if (!hand_over(own, batch) && batch->turn()->begin()) {
+                write(own, *batch);
+                --own.busy;
+            }
+            wait = room(own);
         }
         signal().notify_waiters();
-        const Ttl rest = own.outage.rest(SteadyTime::now());
-        const Ttl next = own.requests.hurry() && own.busy == 0 ? pulse : heartbeat;
-        return rest > Ttl::zero() ? (std::min)(rest, heartbeat) : next;
+        return (std::min)(wait, heartbeat);
     }
 
-    // While the database is down, one change at a time is tried.
-    bool has_room(Own& own) {
+    // How long no further batch is to be begun; zero: one may be. While the database is down, one change
+    // at a time is tried.
+    Ttl room(Own& own) {
+        const auto now = SteadyTime::now();
         const std::size_t most = own.outage.down() ? 1 : options().parallel;
-        return !writer_.stopped() && own.batches.size() < most &&
-               own.outage.rest(SteadyTime::now()) == Ttl::zero();
+        const std::size_t count = own.batches.size();
+        if (writer_.stopped() || count >= most) {
+            return heartbeat;
+        }
+        const Ttl rest = own.outage.rest(now);
+        return count > 0 && now - own.begun < brief ? (std::max)(rest, brief) : rest;
     }
 
-    // False if nothing is due.
-    bool begin_batch(Own& own) {
-        const auto batch = std::make_shared<Batch>();
+    // Null if nothing is due. Whose turn it is begins it at once, or hands it over.
+    SharedBatch next_batch(Own& own, bool begin) {
+        auto batch = std::make_shared<Batch>();
         own.batches.reserve_one();
         if (!claim(own, *batch)) {
-            return false;
+            return nullptr;
+        }
+        if (begin) {
+            static_cast<void>(batch->turn()->begin());
         }
         core_.loader.tally().began(batch->size());
-        ++own.busy;
+        own.begun = batch->since();
         if (own.batches.add(batch)) {
             keeper_.kick();
         }
-        if (!hand_over(own, batch) && batch->turn()->begin()) {
-            write(own, *batch);
+        return batch;
+    }
+    // The same for a task that has time left.
+    SharedBatch next_batch_of_task(Own& own) noexcept {
+        const Turn turn{own};
+        if (!turn || room(own) > Ttl::zero()) {
+            return nullptr;
         }
-        return true;
+        try {
+            return next_batch(own, true);
+        } catch (...) {
+            return nullptr;  // the flusher's own thread tries again, and tells
+        }
     }
 
     bool claim(Own& own, Batch& batch) {
@@ -256,7 +309,7 @@ private:
                 // Whoever begins a batch is waited for, and with the pass all else that is touched.
                 const TaskScope::Pass pass{background->scope};
                 if (pass && turn->begin()) {
-                    write(own, *lent);
+                    write_on(own, *lent);
                 }
             });
         } catch (...) {
@@ -272,18 +325,31 @@ private:
         });
     }
 
+    // In a task: that batch, and, if it did not take long, further ones.
+    void write_on(Own& own, Batch& first) noexcept {
+        FlushSignal& told = signal();
+        const auto until = SteadyTime::now() + task_time;
+        write(own, first);
+        while (SteadyTime::now() < until) {
+            const SharedBatch batch = next_batch_of_task(own);
+            if (batch == nullptr) {
+                break;
+            }
+            write(own, *batch);
+        }
+        ticker_.kick();
+        --own.busy;  // from here on the flusher may be gone
+        told.notify_waiters();
+    }
+
     // Of who has begun it.
     void write(Own& own, Batch& batch) noexcept {
-        FlushSignal& told = signal();
         const std::size_t count = batch.size();
         const auto began = SteadyTime::now();
         const bool well = writer_.write(batch, own.outage);
         const auto took = std::chrono::duration_cast<Ttl>(SteadyTime::now() - began);
         own.size.ended(options(), count, took, !well);
         own.batches.remove(batch);
-        ticker_.kick();
-        --own.busy;  // from here on the flusher may be gone
-        told.notify_waiters();
     }
 
     // Renews what is under way, and was not claimed a moment ago.
