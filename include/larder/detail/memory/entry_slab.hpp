@@ -79,7 +79,8 @@ public:
     /// The same as what it is.
     template <class E>
     [[nodiscard, gnu::always_inline]] E& as(EntryId id) const noexcept {
-        return reinterpret_cast<E*>(chunks_.at(id >> chunk_bits_))[id & mask()];
+        const unsigned bits = chunk_bits_;  // read once
+        return reinterpret_cast<E*>(chunks_.at(id >> bits))[id & ((EntryId{1} << bits) - 1)];
     }
     [[nodiscard]] std::uint64_t hash(EntryId id) const noexcept { return type_.hash(head(id)); }
 

@@ -58,12 +58,12 @@ class HashIndex {
     static constexpr unsigned spare_bits = 3;
 
 public:
-    /// The entries with a hash, one after the other.
+    /// The entries with a hash, one after the other. Inlined, so that it is in registers alone.
     class Alike {
     public:
         /// The next, or 0. Without the lock it may leave some out.
-        [[nodiscard]] EntryId next() noexcept {
-            for (;;) {
+        [[nodiscard, gnu::always_inline]] EntryId next() noexcept {
+            do {
                 while (alike_ != 0) {
                     const auto at = static_cast<std::size_t>(std::countr_zero(alike_));
                     alike_ &= alike_ - 1;
@@ -73,11 +73,8 @@ public:
                         return entry & id_mask;
                     }
                 }
-                if (bucket_ == nullptr || --hops_ == 0) {
-                    return 0;
-                }
-                enter(index_.next_of(*bucket_));
-            }
+            } while (go_on());
+            return 0;
         }
         /// False if there were more buckets than it was to look into.
         [[nodiscard]] bool complete() const noexcept { return hops_ != 0; }
@@ -92,6 +89,14 @@ public:
         void enter(const Bucket* bucket) noexcept {
             bucket_ = bucket;
             alike_ = bucket != nullptr ? like(*bucket, tag_) : 0;
+        }
+        // To the next bucket of the chain; false at its end.
+        [[gnu::always_inline]] bool go_on() noexcept {
+            if (bucket_ == nullptr || --hops_ == 0) {
+                return false;
+            }
+            enter(index_.next_of(*bucket_));
+            return true;
         }
 
         const HashIndex& index_;
