@@ -101,8 +101,12 @@ TEST_CASE("the server is asked for its policy after every reconnect", "[redis][j
     CHECK(refusal(journal) == "");
     (void)server.run("CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
     reconnect(server);
-    larder_test::until([&] { return says(refusal(journal, 2), "allkeys-lru"); });
-    CHECK(says(refusal(journal, 2), "allkeys-lru"));
+    std::string why;
+    larder_test::until([&] {
+        why = refusal(journal, 2);
+        CHECK_FALSE(why.empty());  // the first over the new connection is not acknowledged either
+        return says(why, "allkeys-lru");
+    });
     (void)server.run("CONFIG", "SET", "maxmemory-policy", "volatile-lru");
     CHECK(refusal(journal, 2) == "");
 }
