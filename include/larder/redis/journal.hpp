@@ -23,6 +23,7 @@
 #include <larder/redis/key_name.hpp>
 #include <larder/version.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -237,6 +238,22 @@ public:
 
     /// The dead letter is forgotten; false if there is none.
     bool discard(const K& key) { return core().discard(redis::key_name(key)); }
+
+    /// The greatest key that is pending or a dead letter; none if nothing is. For the floor of a Sequence:
+    /// the database does not know these rows yet. One round trip, of as many keys.
+    [[nodiscard]] std::optional<K> greatest_key() const
+        requires std::integral<K>
+    {
+        std::optional<K> greatest;
+        for (const std::string& name : core().names()) {
+            K key{};
+            if (detail::key_from_text(std::string_view{name}, key) &&
+                (!greatest || *greatest < key)) {
+                greatest = key;
+            }
+        }
+        return greatest;
+    }
 
     /// Changes pending. One round trip.
     [[nodiscard]] std::size_t size() const { return core().size(); }

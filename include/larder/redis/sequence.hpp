@@ -14,10 +14,12 @@
 #include <larder/sequence.hpp>
 #include <larder/version.hpp>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -33,7 +35,13 @@ namespace redis {
 ///
 /// `floor()` is asked at the start, and whenever the counter is gone (evicted, flushed, a server that
 /// lost its memory): it must know of every id that was handed out and used, rows that wait in a
-/// write-behind journal included.
+/// write-behind journal included. Of those `RedisJournal::greatest_key` knows:
+///
+/// ```cpp
+/// larder::Sequence ids{redis, "product", [&] {
+///     return std::max(table.greatest_id(), journal.greatest_key().value_or(0));
+/// }};
+/// ```
 ///
 /// Thread safety: all members may run concurrently.
 class Counter {
@@ -53,17 +61,25 @@ public:
         if (started_.load(std::memory_order_acquire)) {
             const Reply last = increment(count, {});
             if (!last.is_nil()) {
-                return last.integer();
+                return note(last.integer());
             }
         }
         const std::scoped_lock lock{mutex_};
         const auto least = static_cast<std::int64_t>(std::invoke(floor));
-        const std::int64_t last = increment(count, std::to_string(least)).integer();
+        const std::int64_t known = (std::max)(least, greatest_.load(std::memory_order_relaxed));
+        const std::int64_t last = note(increment(count, std::to_string(known)).integer());
         started_.store(true, std::memory_order_release);
         return last;
     }
 
 private:
+    std::int64_t note(std::int64_t last) noexcept {
+        std::int64_t seen = greatest_.load(std::memory_order_relaxed);
+        while (seen < last &&
+               !greatest_.compare_exchange_weak(seen, last, std::memory_order_relaxed)) {}
+        return last;
+    }
+
     Reply increment(std::int64_t count, std::string_view least) const {
         // Numbers as texts: a script's own are exact to 53 bits only.
         static const Script script{R"(
@@ -100,6 +116,8 @@ return redis.call('GET', KEYS[1]))"};
     Client client_;
     std::string key_;
     std::atomic<bool> started_{false};
+    // What this process was given is not given again, whatever the floor knows of it.
+    std::atomic<std::int64_t> greatest_{(std::numeric_limits<std::int64_t>::min)()};
     std::mutex mutex_{};
 };
 

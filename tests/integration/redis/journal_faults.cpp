@@ -247,8 +247,9 @@ TEST_CASE("every exchange of a journal fails once", "[redis][faults]") {
 // Another's change may have come between.
 TEST_CASE("a record whose reply was lost is not sent again", "[redis][faults]") {
     World w{"once"};
-    w.here.record({5, 51, 0});
     for (const ExchangeFault fault : {ExchangeFault::reply_cut, ExchangeFault::request_late}) {
+        wait_until_asked(w.here);
+        w.here.record({5, 51, 0});  // it has asked the server what it needs
         faults().arm(fault, 1);
         CHECK_THROWS_AS(w.here.record({5, 52, 0}), StoreError);
         (void)faults().disarm();
@@ -256,7 +257,6 @@ TEST_CASE("a record whose reply was lost is not sent again", "[redis][faults]") 
         w.record(5, 53);
         wait_until_asked(w.here);
         CHECK(w.here.pending(5)->value == 53);
-        w.record(5, 51);
     }
 }
 

@@ -6,6 +6,7 @@
 #include "support/caught.hpp"
 #include "support/redis_server.hpp"
 
+#include <larder/codec/raw.hpp>
 #include <larder/larder.hpp>
 #include <larder/redis.hpp>
 
@@ -55,6 +56,44 @@ TEST_CASE("a sequence whose counter is gone asks its floor again", "[redis][sequ
     Sequence restarted{Client{server.unix_url()}, "product", [&] { return greatest; }};
     CHECK(restarted.next() == 501);
     CHECK(ids.next() == 502);
+}
+
+// A row that waits is one that the database does not know yet.
+TEST_CASE("ids of rows that wait for the database are not given again", "[redis][sequence]") {
+    const RedisServer server;
+    const RedisServer other;
+    using Journal = larder::RedisJournal<int, int, larder::RawCodec<int>>;
+    Journal journal{Client{other.unix_url()}, "product"};
+    const auto floor = [&] { return std::max(10, journal.greatest_key().value_or(0)); };
+    CHECK_FALSE(journal.greatest_key());
+    {
+        Sequence ids{Client{server.unix_url()}, "product", floor};
+        for (int id = 11; id < 15; ++id) {
+            REQUIRE(ids.next() == id);
+            journal.record({id, 1, 0});
+        }
+        // The last is a dead letter: it may be revived.
+        for (const auto& claimed : journal.claim(10, larder::Ttl{1000}, larder::Ttl{0})) {
+            if (claimed.change.key == 14) {
+                REQUIRE(journal.bury(claimed, "no"));
+            }
+        }
+    }
+    server.run("FLUSHALL");
+    Sequence restarted{Client{server.unix_url()}, "product", floor};
+    CHECK(restarted.next() == 15);
+    (void)other.run("HSET", "~journal:product:changes", "no number", "junk");
+    CHECK(journal.greatest_key() == 14);
+}
+
+TEST_CASE("what a process was given it is not given again, whatever the floor says",
+          "[redis][sequence]") {
+    const RedisServer server;
+    Sequence ids{Client{server.unix_url()}, "product", [] { return 10; }};
+    CHECK(ids.next() == 11);
+    CHECK(ids.reserve(5) == 12);
+    server.run("FLUSHALL");  // with whatever waited in a journal there
+    CHECK(ids.next() == 17);
 }
 
 TEST_CASE("ids are exact to the last bit, and end", "[redis][sequence]") {

@@ -222,6 +222,20 @@ public:
                    .integer() == 1;
     }
 
+    /// The texts of all keys that have a change or a dead letter.
+    [[nodiscard]] std::vector<std::string> names() const {
+        Pipeline pipeline;
+        pipeline.bulk().command("HKEYS", names_.changes()).command("HKEYS", names_.letters());
+        std::vector<std::string> all;
+        for (const Reply& reply : client_.run(pipeline)) {
+            check(reply, "the keys");
+            for (std::size_t i = 0; i < reply.size(); ++i) {
+                all.emplace_back(reply[i].text());
+            }
+        }
+        return all;
+    }
+
     [[nodiscard]] std::size_t size() const {
         Pipeline pipeline;
         pipeline.command("HLEN", names_.changes());
