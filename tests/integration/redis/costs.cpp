@@ -9,6 +9,7 @@
 #include "support/redis_server.hpp"
 #include "support/redis_time.hpp"
 #include "support/table.hpp"
+#include "support/unflushed_journal.hpp"
 
 #include <larder/json.hpp>
 #include <larder/larder.hpp>
@@ -268,19 +269,10 @@ const std::vector<std::string_view> titles{"CacheAside",     "WriteThrough", "Wr
                                            "unshared",       "RefreshAhead", "Tagged aside",
                                            "Tagged through", "Tagged behind"};
 
-// The journal beside the store, whose flusher asks for nothing: what it does is nobody's call.
-struct Unflushed : larder::RedisJournal<int, int> {
-    using RedisJournal::RedisJournal;
-
-    static std::vector<larder::Claimed<int, int>> claim(std::size_t, larder::Ttl, larder::Ttl) {
-        return {};
-    }
-    static std::size_t size() { return 1; }
-};
 auto behind(World& w, const Options& o) {
     WriteBehind cache{w.here,
                       larder::unfenced(w.rows),
-                      Unflushed{w.here.client(), "n"},
+                      larder_test::UnflushedJournal{w.here.client(), "n"},
                       o,
                       {.delay = 1h, .drain = 0ms}};
     cache.put(999, 1);  // it has seen the server's policy of eviction

@@ -69,7 +69,8 @@ void until_recorded(Journal& journal, int key) {
 }  // namespace
 
 TEST_CASE("a server that may evict changes is refused", "[redis][journal]") {
-    const std::string policy = GENERATE("allkeys-lru", "allkeys-lfu", "allkeys-random");
+    const std::string policy =
+        GENERATE(as<std::string>{}, "allkeys-lru", "allkeys-lfu", "allkeys-random");
     const RedisServer server{{"--maxmemory-policy", policy}};
     Journal journal{Client{at(server)}, "n"};
     const std::string why = refusal(journal);
@@ -82,8 +83,8 @@ TEST_CASE("a server that may evict changes is refused", "[redis][journal]") {
 }
 
 TEST_CASE("a server that evicts what has a life only is not refused", "[redis][journal]") {
-    const std::string policy =
-        GENERATE("noeviction", "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl");
+    const std::string policy = GENERATE(as<std::string>{}, "noeviction", "volatile-lru",
+                                        "volatile-lfu", "volatile-random", "volatile-ttl");
     const RedisServer server{{"--maxmemory-policy", policy}};
     Journal journal{Client{at(server)}, "n"};
     CHECK(refusal(journal) == "");
@@ -125,7 +126,7 @@ TEST_CASE("who may not ask for the policy is told what to say", "[redis][journal
     Journal assuming{Client{options}, "n", {.assume_no_eviction = true}};
     CHECK(refusal(assuming) == "");
     // One of the two ways to ask is enough.
-    const std::string allowed = GENERATE("+info", "+config|get");
+    const std::string allowed = GENERATE(as<std::string>{}, "+info", "+config|get");
     (void)server.run("ACL", "SETUSER", "app", allowed);
     CHECK(refusal(journal) == "");
 }
@@ -231,7 +232,8 @@ TEST_CASE("keys of another type are an error, and nothing is lost", "[redis][jou
     const RedisServer server;
     Journal journal{Client{at(server)}, "n"};
     CHECK(refusal(journal, 1) == "");
-    const std::string part = GENERATE("changes", "waiting", "letters", "later", "held", "claims");
+    const std::string part =
+        GENERATE(as<std::string>{}, "changes", "waiting", "letters", "later", "held", "claims");
     const std::string name = "~journal:n:" + part;
     const bool there = server.run("EXISTS", name) == "1";
     if (there) {
@@ -267,7 +269,7 @@ TEST_CASE("fields that are not ours", "[redis][journal]") {
     Journal journal{Client{at(server)}, "n"};
     CHECK(refusal(journal, 1) == "");
     SECTION("a change that is none becomes a dead letter, as bytes") {
-        const std::string junk = GENERATE("", "junk", "1", "2000000000000000+5",
+        const std::string junk = GENERATE(as<std::string>{}, "", "junk", "1", "2000000000000000+5",
                                           "1000000000000000a+5", "10000000000000001*5");
         (void)server.run("HSET", "~journal:n:changes", "2", junk);
         CHECK_THROWS_AS(journal.pending(2), StoreError);
@@ -304,7 +306,7 @@ TEST_CASE("fields that are not ours", "[redis][journal]") {
         CHECK(texts.pending("2")->value == "not a number");
     }
     SECTION("a counter that is no number") {
-        const std::string junk = GENERATE("junk", "nan", "inf", "1e300", "");
+        const std::string junk = GENERATE(as<std::string>{}, "junk", "nan", "inf", "1e300", "");
         (void)server.run("HSET", "~journal:n:claims", "counter", junk);
         CHECK(says(refusal(journal, 2), "holds no version"));
         CHECK_FALSE(journal.pending(2));
@@ -312,7 +314,8 @@ TEST_CASE("fields that are not ours", "[redis][journal]") {
         CHECK(refusal(journal, 2) == "");
     }
     SECTION("letters that are none are listed as they are") {
-        const std::string junk = GENERATE("", "junk", "1", std::string(70, '1') + " 999 a");
+        const std::string junk =
+            GENERATE(as<std::string>{}, "", "junk", "1", std::string(70, '1') + " 999 a");
         (void)server.run("HSET", "~journal:n:letters", "7", junk);
         CHECK(journal.dead_letters().empty() == (journal.undecodable().size() == 1));
         CHECK(journal.discard(7));
