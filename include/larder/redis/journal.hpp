@@ -334,6 +334,7 @@ private:
     void give_back(const std::vector<redis::detail::RawClaim>& raw) noexcept {
         try {
             std::vector<redis::detail::ClaimName> names;
+            names.reserve(raw.size());
             for (const redis::detail::RawClaim& one : raw) {
                 names.push_back(raw_name(one));
             }

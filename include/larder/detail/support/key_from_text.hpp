@@ -41,12 +41,10 @@ concept NumberFromText = std::integral<K> || std::same_as<K, float> || std::same
 
 template <class K>
 [[nodiscard]] constexpr bool comes_from_text() {
-    if constexpr (std::is_const_v<K>) {
-        return false;
-    } else if constexpr (NamesItself<K>) {
+    if constexpr (NamesItself<K>) {
         return ReadsItself<K>;  // no other way back fits a text of the key's own
     } else if constexpr (OwnsBytes<K> || std::is_enum_v<K> || NumberFromText<K>) {
-        return true;
+        return !std::is_const_v<K>;
     } else if constexpr (HasParts<K>) {
         return []<std::size_t... I>(std::index_sequence<I...>) {
             return (comes_from_text<std::tuple_element_t<I, K>>() && ...);

@@ -129,7 +129,7 @@ public:
         const std::scoped_lock lock{part.mutex};
         const auto now = memory_.clock.now();
         SqliteMemory::Node* const node =
-            made_ ? &memory_.insert(part, std::move(made_), now) : memory_.find(part, key_);
+            made_ ? &memory_.insert(part, std::move(made_), now) : SqliteMemory::find(part, key_);
         if (node->backs_off) {
             memory_.state.wait_anew(part, *node, now);
         }

@@ -36,8 +36,8 @@ template <class = void>
 class BasicServerCheck {
 public:
     /// @param journal  the journal's name, for messages
-    BasicServerCheck(const Client& client, const RedisJournalOptions& options, std::string journal)
-        : client_{client}, options_{options}, journal_{std::move(journal)} {}
+    BasicServerCheck(Client client, const RedisJournalOptions& options, std::string journal)
+        : client_{std::move(client)}, options_{options}, journal_{std::move(journal)} {}
 
     /// Of the connections that there are: another once one was opened.
     using Moment = std::uint64_t;
