@@ -101,6 +101,7 @@ struct JournalBench {
         for (const auto& letter : journal.dead_letters()) {
             each.push_back(name(letter.change) + ':' + letter.why + ' ');
         }
+        CHECK(journal.buried() == each.size());
         std::sort(each.begin(), each.end());
         std::string text;
         for (const std::string& letter : each) {

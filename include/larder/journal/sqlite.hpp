@@ -198,6 +198,9 @@ public:
     /// The dead letter is forgotten; false if there is none.
     bool discard(const K& key) { return core().discard(detail::key_text(key)); }
 
+    /// Dead letters there are, those that do not decode among them.
+    [[nodiscard]] std::size_t buried() const { return core().buried(); }
+
     /// Changes pending. Does not wait for the disk.
     [[nodiscard]] std::size_t size() const noexcept {
         const std::unique_ptr<Core>* const mine = shared_->core.find();

@@ -255,6 +255,9 @@ public:
         return greatest;
     }
 
+    /// Dead letters there are, those that do not decode among them. One round trip.
+    [[nodiscard]] std::size_t buried() const { return core().buried(); }
+
     /// Changes pending. One round trip.
     [[nodiscard]] std::size_t size() const { return core().size(); }
 

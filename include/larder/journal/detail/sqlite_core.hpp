@@ -111,6 +111,10 @@ public:
         return named("the dead letters cannot be read",
                      [&] { return group_.look([](SqliteRows& rows) { return rows.letters(); }); });
     }
+    [[nodiscard]] std::size_t buried() {
+        return named("the dead letters cannot be counted",
+                     [&] { return group_.look([](SqliteRows& rows) { return rows.buried(); }); });
+    }
     bool revive(const std::string& key) {
         ReviveStep step{memory_, key};
         carry_out(step, "the dead letter of key " + key + " is not revived");

@@ -128,6 +128,14 @@ public:
         return all;
     }
 
+    /// How many dead letters there are.
+    [[nodiscard]] std::size_t buried() {
+        std::size_t count = 0;
+        statements_->count_letters.each(
+            [&](const SqliteRow& row) { count = static_cast<std::size_t>(row.number(0)); });
+        return count;
+    }
+
     // ---- changes ----
 
     /// How many there are, with what was done in this step.
@@ -237,6 +245,7 @@ private:
               letters{of,
                       "SELECT key, version, value, seal, since, attempts, first, last, why "
                       "FROM letters ORDER BY since, version"},
+              count_letters{of, "SELECT count(*) FROM letters"},
               lose_letter{of, "DELETE FROM letters WHERE key = ?1"},
               keep{of, "UPDATE versions SET last = ?1, seal = ?2"} {}
 
@@ -247,6 +256,7 @@ private:
         SqliteStatement bury;
         SqliteStatement letter;
         SqliteStatement letters;
+        SqliteStatement count_letters;
         SqliteStatement lose_letter;
         SqliteStatement keep;
     };

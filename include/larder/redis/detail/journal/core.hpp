@@ -236,6 +236,13 @@ public:
         return all;
     }
 
+    /// How many letters there are.
+    [[nodiscard]] std::size_t buried() const {
+        Pipeline pipeline;
+        pipeline.command("HLEN", names_.letters());
+        return static_cast<std::size_t>(run(pipeline, "the dead letters").integer());
+    }
+
     [[nodiscard]] std::size_t size() const {
         Pipeline pipeline;
         pipeline.command("HLEN", names_.changes());
