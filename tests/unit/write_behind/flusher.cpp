@@ -277,10 +277,12 @@ TEST_CASE("while it is paused nothing new is written", "[behind]") {
         std::latch reached{1};
         std::latch go{1};
         std::atomic<int> claims{0};
+        std::atomic<bool> left{false};
         w.journal.before() = [&](std::string_view function) {
             if (function == "claim" && ++claims == 1) {
                 reached.count_down();
                 go.wait();
+                left = true;
             }
         };
         auto cache = w.cache(behind);
@@ -290,11 +292,12 @@ TEST_CASE("while it is paused nothing new is written", "[behind]") {
         {
             const std::jthread pausing{[&] {
                 cache.pause();
-                paused = true;
+                paused = left.load();
             }};
-            CHECK_FALSE(paused);
+            std::this_thread::sleep_for(50ms);  // one that does not wait has returned by now
             go.count_down();
         }
+        CHECK(paused);
         const int seen = claims;
         CHECK(cache.flush(1h) <= 1);  // what was claimed before is written
         cache.put(2, 20);
