@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 // How fast a journal is drained into a database, beside the same batches written by hand: rows a second,
-// interleaved, medians, and the median of the ratios within a round.
+// interleaved, medians, and the median of the ratios within a round. On a disk, synced, as databases are when
+// nothing is tuned; and in memory, where what a journal costs is seen.
 //   benchmark_drain [ROWS [ROUNDS]]
 
 #include "support/behind/postgres_server.hpp"
@@ -11,6 +12,7 @@
 #include <larder/codec/raw.hpp>
 #include <larder/larder.hpp>
 #include <larder/redis.hpp>
+#include <larder/sqlite.hpp>
 
 #include <libpq-fe.h>
 #include <sqlite3.h>
@@ -23,6 +25,7 @@
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -45,7 +48,9 @@ void require(bool right, const char* what) {
     }
 }
 
-// Rows that keep their version, and tombstones; a batch is one transaction of one statement.
+// Rows that keep their version, and tombstones; a batch is one transaction.
+//
+// Thread safety: any number of threads may save.
 class Table {
 public:
     Table() = default;
@@ -59,12 +64,13 @@ public:
 
 class InSqlite final : public Table {
 public:
-    explicit InSqlite(const std::string& synchronous) {
+    // On a disk and synced, as it is when nothing is tuned; or neither.
+    explicit InSqlite(bool synced) : folder_{synced} {
         sqlite3* raw = nullptr;
         require(sqlite3_open((folder_.path() / "rows.db").c_str(), &raw) == SQLITE_OK, "sqlite");
         database_.reset(raw);
         run("PRAGMA journal_mode = WAL");
-        run("PRAGMA synchronous = " + synchronous);
+        run(synced ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF");
         run("CREATE TABLE row (id INTEGER PRIMARY KEY, value TEXT, version INTEGER NOT NULL)");
         sqlite3_stmt* upsert = nullptr;
         require(sqlite3_prepare_v2(raw,
@@ -80,6 +86,7 @@ public:
     std::vector<bool> save_many(std::span<const Change> changes) override {
         std::vector<bool> applied;
         applied.reserve(changes.size());
+        const std::scoped_lock lock{mutex_};  // SQLite lets one write at a time
         run("BEGIN IMMEDIATE");
         for (const Change& change : changes) {
             sqlite3_bind_int(upsert_.get(), 1, change.key);
@@ -109,25 +116,17 @@ private:
                 sql.c_str());
     }
 
-    larder_test::Folder folder_{};
+    larder_test::Folder folder_;
+    std::mutex mutex_{};
     std::unique_ptr<sqlite3, Close> database_{};
     std::unique_ptr<sqlite3_stmt, Close> upsert_{};
 };
 
 class InPostgres final : public Table {
 public:
-    explicit InPostgres(const std::string& fsync)
-        : server_{{"fsync=" + fsync}}, connection_{PQconnectdb(server_.connection_info().c_str())} {
+    explicit InPostgres(bool synced) : server_{{synced ? "fsync=on" : "fsync=off"}, synced} {
         run("CREATE TABLE row (id int PRIMARY KEY, value text, version bigint NOT NULL)");
-        const std::unique_ptr<PGresult, Close> prepared{
-            PQprepare(connection_.get(), "upsert",
-                      "INSERT INTO row SELECT * FROM unnest($1::int[], $2::text[], $3::bigint[])"
-                      " ON CONFLICT (id) DO UPDATE SET value = excluded.value,"
-                      " version = excluded.version WHERE row.version <= excluded.version"
-                      " RETURNING id",
-                      3, nullptr)};
-        require(PQresultStatus(prepared.get()) == PGRES_COMMAND_OK,
-                PQerrorMessage(connection_.get()));
+        idle_.push_back(connect());
     }
 
     void clear() override { run("TRUNCATE row"); }
@@ -142,11 +141,14 @@ public:
         }
         ids.back() = values.back() = versions.back() = '}';
         const char* const arguments[] = {ids.c_str(), values.c_str(), versions.c_str()};
-        const std::unique_ptr<PGresult, Close> result{
-            PQexecPrepared(connection_.get(), "upsert", 3, arguments, nullptr, nullptr, 0)};
-        require(PQresultStatus(result.get()) == PGRES_TUPLES_OK, PQerrorMessage(connection_.get()));
-        // Each is there: the benchmark has one writer.
+        Connection connection = take();
+        const Result result{
+            PQexecPrepared(connection.get(), "upsert", 3, arguments, nullptr, nullptr, 0)};
+        require(PQresultStatus(result.get()) == PGRES_TUPLES_OK, PQerrorMessage(connection.get()));
+        // Each is there: no key is in two batches.
         require(PQntuples(result.get()) == static_cast<int>(changes.size()), "postgres");
+        const std::scoped_lock lock{mutex_};
+        idle_.push_back(std::move(connection));
         return std::vector<bool>(changes.size(), true);
     }
 
@@ -155,18 +157,45 @@ private:
         void operator()(PGconn* connection) const noexcept { PQfinish(connection); }
         void operator()(PGresult* result) const noexcept { PQclear(result); }
     };
+    using Connection = std::unique_ptr<PGconn, Close>;
+    using Result = std::unique_ptr<PGresult, Close>;
 
+    Connection connect() {
+        Connection connection{PQconnectdb(server_.connection_info().c_str())};
+        const Result prepared{
+            PQprepare(connection.get(), "upsert",
+                      "INSERT INTO row SELECT * FROM unnest($1::int[], $2::text[], $3::bigint[])"
+                      " ON CONFLICT (id) DO UPDATE SET value = excluded.value,"
+                      " version = excluded.version WHERE row.version <= excluded.version"
+                      " RETURNING id",
+                      3, nullptr)};
+        require(PQresultStatus(prepared.get()) == PGRES_COMMAND_OK,
+                PQerrorMessage(connection.get()));
+        return connection;
+    }
+    Connection take() {
+        {
+            const std::scoped_lock lock{mutex_};
+            if (!idle_.empty()) {
+                Connection connection = std::move(idle_.back());
+                idle_.pop_back();
+                return connection;
+            }
+        }
+        return connect();
+    }
     void run(const char* sql) {
-        const std::unique_ptr<PGresult, Close> result{PQexec(connection_.get(), sql)};
-        require(PQresultStatus(result.get()) == PGRES_COMMAND_OK,
-                PQerrorMessage(connection_.get()));
+        const Connection connection{PQconnectdb(server_.connection_info().c_str())};
+        const Result result{PQexec(connection.get(), sql)};
+        require(PQresultStatus(result.get()) == PGRES_COMMAND_OK, PQerrorMessage(connection.get()));
     }
 
     larder_test::PostgresServer server_;
-    std::unique_ptr<PGconn, Close> connection_;
+    std::mutex mutex_{};
+    std::vector<Connection> idle_{};
 };
 
-// A repository that is this table. The flusher writes one batch at a time.
+// A repository that is this table.
 struct Repository {
     Table* table;
 
@@ -216,8 +245,8 @@ double by_larder(Table& table, std::size_t rows, S store, J journal) {
                               journal,
                               {.ttl = 1h},
                               {.max_pending = 2 * rows, .batch = batch, .delay = 1h}};
-    for (Change& change : changes_of(rows, 0)) {
-        cache.put(change.key, *change.value);
+    for (const Change& change : changes_of(rows, 0)) {
+        cache.journal().record(change);
     }
     return rate(rows, [&] { require(cache.flush(60s) == 0, "not drained"); });
 }
@@ -227,19 +256,34 @@ double median(std::vector<double> values) {
     return values[values.size() / 2];
 }
 
-void compare(const char* database, Table& table, std::size_t rows, int rounds) {
+void compare(const std::string& database, Table& table, std::size_t rows, int rounds) {
     struct Way {
         const char* name;
         std::function<double()> run;
         std::vector<double> rates{};
         std::vector<double> ratios{};
     };
+    using Raw = larder::RawCodec<std::string>;
+    const larder_test::Folder folder{true};
+    const larder_test::RedisServer server;
+    const auto store = [&] { return Store{{.capacity = 2 * rows}}; };
     std::vector<Way> ways{
         {"by hand", [&] { return by_hand(table, rows); }},
         {"MemoryJournal",
          [&] {
-             return by_larder(table, rows, Store{{.capacity = 2 * rows}},
-                              larder::MemoryJournal<int, std::string>{});
+             return by_larder(table, rows, store(), larder::MemoryJournal<int, std::string>{});
+         }},
+        {"SqliteJournal",
+         [&] {
+             return by_larder(
+                 table, rows, store(),
+                 larder::SqliteJournal<int, std::string, Raw>{folder.path() / "journal"});
+         }},
+        {"RedisJournal",
+         [&] {
+             larder::redis::Client client{server.unix_url()};
+             larder::RedisStore<int, std::string, Raw> copies{client, "row"};
+             return by_larder(table, rows, copies, copies.journal());
          }},
     };
     for (int round = 0; round <= rounds; ++round) {
@@ -252,7 +296,7 @@ void compare(const char* database, Table& table, std::size_t rows, int rounds) {
             }
         }
     }
-    std::printf("%s\n", database);
+    std::printf("%s\n", database.c_str());
     for (const Way& way : ways) {
         std::printf("   %-16s %10.0f rows/s  %4.0f %%\n", way.name, median(way.rates),
                     100 * median(way.ratios));
@@ -264,13 +308,12 @@ void compare(const char* database, Table& table, std::size_t rows, int rounds) {
 int main(int argc, char** argv) try {
     const std::size_t rows = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 20'000;
     const int rounds = argc > 2 ? std::atoi(argv[2]) : 5;
-    for (const char* const synced : {"FULL", "OFF"}) {
-        InSqlite table{synced};
-        compare((std::string{"SQLite, WAL, synchronous = "} + synced).c_str(), table, rows, rounds);
-    }
-    for (const char* const synced : {"on", "off"}) {
-        InPostgres table{synced};
-        compare((std::string{"PostgreSQL, fsync = "} + synced).c_str(), table, rows, rounds);
+    for (const bool synced : {true, false}) {
+        const std::string how = synced ? ", on a disk, synced" : ", in memory, not synced";
+        InSqlite sqlite{synced};
+        compare("SQLite" + how, sqlite, rows, rounds);
+        InPostgres postgres{synced};
+        compare("PostgreSQL" + how, postgres, rows, rounds);
     }
 } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());

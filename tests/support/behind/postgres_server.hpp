@@ -39,7 +39,9 @@ namespace larder_test {
 class PostgresServer {
 public:
     /// @param options  settings: {"fsync=on"}
-    explicit PostgresServer(std::vector<std::string> options = {}) : options_{std::move(options)} {
+    /// @param on_disk  as Folder
+    explicit PostgresServer(std::vector<std::string> options = {}, bool on_disk = false)
+        : options_{std::move(options)}, folder_{on_disk} {
         if (const passwd* const user = other_user()) {
             user_ = user->pw_uid;
             group_ = user->pw_gid;
@@ -165,7 +167,7 @@ private:
     }
 
     std::vector<std::string> options_;
-    Folder folder_{};
+    Folder folder_;
     uid_t user_ = 0;
     gid_t group_ = 0;
     pid_t pid_ = -1;

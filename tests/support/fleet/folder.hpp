@@ -20,8 +20,9 @@ namespace larder_test {
 /// half a minute to end.
 class Folder {
 public:
-    Folder() {
-        const bool memory = ::access("/dev/shm", W_OK | X_OK) == 0;
+    /// @param on_disk  where temporary files are, whatever that is
+    explicit Folder(bool on_disk = false) {
+        const bool memory = !on_disk && ::access("/dev/shm", W_OK | X_OK) == 0;
         std::string path =
             (memory ? std::filesystem::path{"/dev/shm"} : std::filesystem::temp_directory_path()) /
             "larder-fleet-XXXXXX";
