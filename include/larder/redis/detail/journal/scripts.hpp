@@ -40,11 +40,11 @@ if redis.pcall('GETRANGE', KEYS[1], 0, 0) == '\1' then
 
     /// Takes what is due: key, change and tries of each. The most, life ms, age ms, the first twelve
     /// digits of the claims' names.
-    Script claim{prelude() + when_full() + forget() + letter() + R"(
+    Script claim{prelude() + when_full() + many() + forget() + letter() + R"(
 local out, most = {}, tonumber(ARGV[1])
 local ends = number(now + tonumber(ARGV[2]))
-local function take(key, since)
-  local v = redis.call('HGET', changes, key)
+local taken_later, taken_claims, taken_held, taken = {}, {}, {}, {}
+local function take(key, since, v, c)
   if not v then
     redis.call('ZREM', waiting, key)
     return forget(key)
@@ -54,22 +54,28 @@ local function take(key, since)
     redis.call('ZREM', waiting, key)
     return
   end
-  local version, c = string.sub(v, 2, 17), redis.call('HGET', claims, ':' .. key)
-  local first, tries = none, '0'
+  local version, first, tries = string.sub(v, 2, 17), none, '0'
   if c and string.sub(c, 17, 32) == version then first, tries = string.sub(c, 33, 48), string.sub(c, 49) end
-  redis.call('ZADD', later, ends, key)
-  redis.call('HSET', claims, ':' .. key, ARGV[4] .. string.format('%04x', #out / 3) .. version .. first .. tries)
+  push(taken_later, ends, key)
+  push(taken_claims, ':' .. key, ARGV[4] .. string.format('%04x', #out / 3) .. version .. first .. tries)
   if since then
-    redis.call('ZADD', held, since, key)
-    redis.call('ZREM', waiting, key)
+    push(taken_held, since, key)
+    push(taken, key)
   end
-  out[#out + 1], out[#out + 2], out[#out + 3] = key, v, tries
+  push(out, key, v, tries)
 end
 local function take_from(list, from, to, listed)
   local left = most - #out / 3
   if left < 1 then return end
-  local some = redis.call('ZRANGEBYSCORE', list, from, to, 'WITHSCORES', 'LIMIT', 0, left)
-  for i = 1, #some, 2 do take(some[i], listed and some[i + 1]) end
+  local some, keys = redis.call('ZRANGEBYSCORE', list, from, to, 'WITHSCORES', 'LIMIT', 0, left), {}
+  for i = 1, #some, 2 do push(keys, some[i]) end
+  local vs, cs = all_of(changes, keys, ''), all_of(claims, keys, ':')
+  for i = 1, #keys do take(keys[i], listed and some[2 * i], vs[i], cs[i]) end
+  each('ZADD', later, taken_later)
+  each('HSET', claims, taken_claims)
+  each('ZADD', held, taken_held)
+  each('ZREM', waiting, taken)
+  taken_later, taken_claims, taken_held, taken = {}, {}, {}, {}
 end
 take_from(later, '-inf', number(now))
 take_from(waiting, '-inf', number(micros - tonumber(ARGV[3]) * 1000), true)
@@ -93,16 +99,26 @@ end
 return 1)"};
 
     /// The database has them: 1 for each that was. Key, version and claim of each. Rule W6.
-    Script settle{prelude() + when_full() + forget() + confirm() + R"(
-local out = {}
-for i = 1, #ARGV, 3 do
-  local v = confirm(ARGV[i], ARGV[i + 1], ARGV[i + 2])
-  if v then
-    redis.call('HDEL', changes, ARGV[i])
-    forget(ARGV[i])
+    Script settle{prelude() + when_full() + many() + R"(
+local out, keys, gone, over, held_by, newer = {}, {}, {}, {}, {}, {}
+for i = 1, #ARGV, 3 do push(keys, ARGV[i]) end
+local vs, cs = all_of(changes, keys, ''), all_of(claims, keys, ':')
+for i = 1, #keys do
+  local version, claim, v, c = ARGV[3 * i - 1], ARGV[3 * i], vs[i], cs[i]
+  local mine = c and claim ~= none and string.sub(c, 1, 16) == claim
+  local newest = mine and v and string.sub(v, 2, 17) == version
+  if newest then push(gone, keys[i]) elseif mine and v then push(newer, number(micros), keys[i]) end
+  if mine then
+    push(over, keys[i])
+    push(held_by, ':' .. keys[i])
   end
-  out[#out + 1] = v and 1 or 0
+  push(out, newest and 1 or 0)
 end
+each('HDEL', changes, gone)
+each('ZADD', waiting, newer)
+each('ZREM', later, over)
+each('ZREM', held, over)
+each('HDEL', claims, held_by)
 return out)"};
 
     /// To be tried again. Key, version, claim, delay ms, tries.
@@ -240,6 +256,31 @@ ARGV[3] = string.sub(ARGV[3], 1, 23) .. table.concat(moment) .. string.sub(ARGV[
 
     // What has written goes on where the server is full: a write that changes nothing. Rule R4.
     static std::string when_full() { return "redis.call('PERSIST', claims)\n"; }
+
+    // One command for many members, not one each: all_of gives what they hold, `each` writes. A call takes a
+    // few thousand arguments at the most.
+    static std::string many() {
+        return R"(
+local function push(list, ...)
+  local n = #list
+  for i = 1, select('#', ...) do list[n + i] = (select(i, ...)) end
+end
+local function all_of(hash, keys, before)
+  local all = {}
+  for from = 1, #keys, 1000 do
+    local fields = {}
+    for i = from, math.min(from + 999, #keys) do fields[#fields + 1] = before .. keys[i] end
+    for _, v in ipairs(redis.call('HMGET', hash, unpack(fields))) do all[#all + 1] = v end
+  end
+  return all
+end
+local function each(command, where, arguments)
+  for i = 1, #arguments, 1000 do
+    redis.call(command, where, unpack(arguments, i, math.min(i + 999, #arguments)))
+  end
+end
+)";
+    }
 
     // It is in nobody's hand, and waits for no try.
     static std::string forget() {
