@@ -129,7 +129,7 @@ private:
 
     // A batch beside others is worth a thread if these take longer than that; and how long one task of
     // the executor's goes on with further batches.
-    static constexpr Ttl brief{1};
+    static constexpr Ttl brief{C::Loader::journal_type::durable ? 0 : 1};
     static constexpr Ttl task_time{10};
 
     // Of one process.
