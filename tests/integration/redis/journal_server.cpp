@@ -56,9 +56,13 @@ bool says(const std::string& text, std::string_view words) {
     return text.find(words) != std::string::npos;
 }
 
-// The server has closed every connection.
+// The server has closed every connection, and is seen to have.
 void reconnect(const RedisServer& server) {
     (void)server.run("CLIENT", "KILL", "TYPE", "normal");
+    larder_test::until([&] {
+        const std::string all = server.run("CLIENT", "LIST");
+        return all.find("id=") == all.rfind("id=");  // who asks
+    });
 }
 
 // The breaker closes.
@@ -112,6 +116,27 @@ TEST_CASE("the server is asked for its policy after every reconnect", "[redis][j
     CHECK(refusal(journal, 2) == "");
 }
 
+TEST_CASE("what was recorded while a connection was opened is looked at again",
+          "[redis][journal]") {
+    const RedisServer server;
+    const Client client{at(server)};
+    larder::redis::detail::ServerCheck check{client, {}, "n"};
+    const auto then = check.require();
+    check.still(then);
+    (void)server.run("CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
+    check.still(then);
+    reconnect(server);
+    larder_test::until([&] {
+        try {
+            (void)client.command("PING");
+            return true;
+        } catch (const StoreError&) {
+            return false;
+        }
+    });
+    CHECK_THROWS_AS(check.still(then), StoreError);
+}
+
 TEST_CASE("who may not ask for the policy is told what to say", "[redis][journal]") {
     const RedisServer server;
     (void)server.run("ACL", "SETUSER", "app", "on", ">secret", "~*", "+@all", "-@admin",
@@ -153,12 +178,14 @@ TEST_CASE("a full server refuses puts, and what waits is written and settled", "
 
 TEST_CASE("a change waits for replicas", "[redis][journal][durability]") {
     const RedisServer server{{"--repl-diskless-sync-delay", "0"}};
-    Journal journal{Client{at(server, 200ms)}, "n", {.durability = Durability::replicas(1)}};
-    const std::string why = refusal(journal);
+    const larder::RedisJournalOptions replicated{.durability = Durability::replicas(1)};
+    Journal journal{Client{at(server, 20s)}, "n", replicated};
+    Journal hasty{Client{at(server, 500ms)}, "n", replicated};
+    const std::string why = refusal(hasty);
     CHECK(says(why, "0 of 1 replicas"));
     CHECK(journal.pending(1)->value == 10);  // as it said: it may be recorded
     const RedisServer replica{{"--replicaof", "127.0.0.1 " + std::to_string(server.port())}};
-    until_recorded(journal, 2);
+    until_recorded(hasty, 2);
     CHECK(replica.run("HEXISTS", "~journal:n:changes", "2") == "1");
     CHECK(refusal(journal, 3) == "");
     CHECK(replica.run("HEXISTS", "~journal:n:changes", "3") == "1");
@@ -167,17 +194,17 @@ TEST_CASE("a change waits for replicas", "[redis][journal][durability]") {
     CHECK(refusal(journal, 4) == "");
     CHECK(replica.run("HEXISTS", "~journal:n:changes", "4") == "1");
     replica.freeze();
-    CHECK(says(refusal(journal, 5), "0 of 1 replicas"));
+    CHECK(says(refusal(hasty, 5), "0 of 1 replicas"));
     (void)server.run("SCRIPT", "FLUSH");
-    CHECK(says(refusal(journal, 6), "0 of 1 replicas"));
+    CHECK(says(refusal(hasty, 6), "0 of 1 replicas"));
     replica.thaw();
-    until_recorded(journal, 5);
+    CHECK(refusal(journal, 5) == "");
     CHECK_THROWS_AS(Durability::replicas(0), std::invalid_argument);
 }
 
 TEST_CASE("a put that is not durable is not acknowledged", "[redis][journal][durability]") {
     const RedisServer server;
-    Client client{at(server, 100ms)};
+    Client client{at(server, 500ms)};
     larder::RedisStore<int, int, larder::RawCodec<int>> store{client, "n"};
     struct Rows {
         std::optional<int> load(int) { return 1; }
@@ -223,7 +250,7 @@ TEST_CASE("a change waits for the disk", "[redis][journal][durability]") {
     }
     SECTION("never: not in time, and not acknowledged") {
         const RedisServer server{{"--appendonly", "yes", "--appendfsync", "no"}};
-        Journal journal{Client{at(server, 100ms)}, "n", {.durability = Durability::fsync}};
+        Journal journal{Client{at(server, 500ms)}, "n", {.durability = Durability::fsync}};
         CHECK(says(refusal(journal), waits ? "not on the disk" : "appendfsync always"));
     }
 }
