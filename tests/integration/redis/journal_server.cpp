@@ -181,8 +181,12 @@ TEST_CASE("a change waits for replicas", "[redis][journal][durability]") {
     const larder::RedisJournalOptions replicated{.durability = Durability::replicas(1)};
     Journal journal{Client{at(server, 20s)}, "n", replicated};
     Journal hasty{Client{at(server, 500ms)}, "n", replicated};
-    const std::string why = refusal(hasty);
-    CHECK(says(why, "0 of 1 replicas"));
+    std::string why;
+    larder_test::until([&] {
+        why = refusal(hasty);
+        CHECK_FALSE(why.empty());
+        return says(why, "0 of 1 replicas");
+    });
     CHECK(journal.pending(1)->value == 10);  // as it said: it may be recorded
     const RedisServer replica{{"--replicaof", "127.0.0.1 " + std::to_string(server.port())}};
     until_recorded(hasty, 2);
