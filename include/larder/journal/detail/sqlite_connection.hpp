@@ -54,6 +54,10 @@ public:
         if (code != SQLITE_OK) {
             throw failure(code);
         }
+        if (sqlite3_db_readonly(opened, "main") ==
+            1) {  // what cannot be written is opened all the same
+            throw SqliteFailure{SQLITE_READONLY, "it is read-only"};
+        }
         sqlite3_extended_result_codes(opened, 1);
         constexpr Ttl::rep most = (std::numeric_limits<int>::max)();
         sqlite3_busy_timeout(opened, static_cast<int>((std::min)(wait.count(), most)));

@@ -46,9 +46,6 @@ public:
         connection.run("PRAGMA synchronous = FULL");
         connection.run("PRAGMA fullfsync = ON");
         connection.run("PRAGMA checkpoint_fullfsync = ON");
-        if (sqlite3_db_readonly(connection.handle(), "main") != 0) {
-            throw SqliteFailure{SQLITE_READONLY, "it is read-only"};
-        }
         if (fresh) {
             create(connection, no_version);
         }
