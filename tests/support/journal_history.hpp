@@ -18,6 +18,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -51,10 +52,11 @@ public:
     }
 
     void open() {
-        journal_.emplace(path, larder::SqliteJournalOptions{}, larder::RawCodec<>{}, clock_);
+        journal_ = std::make_unique<Journal>(path, larder::SqliteJournalOptions{},
+                                             larder::RawCodec<>{}, clock_);
     }
     void close() { journal_.reset(); }
-    [[nodiscard]] bool is_open() const { return journal_.has_value(); }
+    [[nodiscard]] bool is_open() const { return journal_ != nullptr; }
     Journal& journal() { return *journal_; }
 
     /// All that is to be seen of it, versions and claims apart: those are checked.
@@ -165,7 +167,7 @@ private:
     }
 
     larder::ManualClock clock_{};
-    std::optional<Journal> journal_{};
+    std::unique_ptr<Journal> journal_{};
     std::map<int, larder::Claimed<int, std::string>> held_{};
     std::uint64_t last_version_ = 0;
 };

@@ -17,6 +17,7 @@
 #include <larder/journal/sqlite_options.hpp>
 #include <larder/version.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -145,7 +146,8 @@ private:
             made->attempts = each.attempts;
             made->failed = SqliteRows::time_of_day(each.first);
             // A clock that was set back makes nobody wait.
-            const std::int64_t age = each.since < today ? today - each.since : 0;
+            const std::int64_t age =
+                today - (std::min)((std::max)(each.since, std::int64_t{0}), today);
             const auto whole = std::chrono::duration_cast<Ttl>(std::chrono::nanoseconds{age});
             SqliteMemory::Part& part = memory_.part_of(each.change.key);
             const std::scoped_lock lock{part.mutex};
