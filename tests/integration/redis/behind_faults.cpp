@@ -148,7 +148,8 @@ bool step(const RedisServer& server, RedisFaults& faults, const Verb& verb, Exch
         return agree;
     });
     until([&] { return other.flush(10s) == 0; });
-    for (const auto& [key, value] : read) {
+    for (const auto& [each, value] : read) {
+        const int key = each;  // a lambda may not capture a binding
         CHECK(rows.load(key) == value);
         CHECK(other.get(key) == value);
         until([&] { return cache.get(key) == rows.load(key); });
