@@ -98,7 +98,7 @@ public:
 
     /// Called at the beginning of each function; set before the policy is made.
     [[nodiscard]] Hook& before() const { return hooks_->before; }
-    /// Called at the end of `record` and `pending`.
+    /// Called at the end of `record` and `pending`, and of a `claim` that gives something.
     [[nodiscard]] Hook& after() const { return hooks_->after; }
 
     std::uint64_t record(const larder::Change<int, int>& change) {
@@ -115,7 +115,11 @@ public:
     }
     std::vector<Mine> claim(std::size_t max, larder::Ttl life, larder::Ttl age) {
         run(before(), "claim");
-        return Base::claim(max, life, age);
+        auto claims = Base::claim(max, life, age);
+        if (!claims.empty()) {
+            run(after(), "claim");
+        }
+        return claims;
     }
     void renew(std::span<const Mine> claims, larder::Ttl life) {
         run(before(), "renew");

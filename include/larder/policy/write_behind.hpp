@@ -174,8 +174,8 @@ public:
     /// @throws StoreError  the journal cannot be asked, not even after `within`
     std::size_t flush(Ttl within) const { return flusher_->flush(within); }
 
-    /// Claims nothing any more: once it has returned, nothing new is written, and what is being written
-    /// goes on to its end. `flush` returns when that is reached, and says what is left. Writers meet a
+    /// Claims nothing any more: once it has returned, only what was claimed before is still written, to
+    /// its end. `flush` returns when that is reached, and says what is left. Writers meet a
     /// full journal as they would with a database that is away. The destructor ends a pause: it writes
     /// what is left. Other processes that share the journal go on.
     void pause() const { flusher_->pause(); }

@@ -263,6 +263,22 @@ TEST_CASE("while it is paused nothing new is written", "[behind]") {
         CHECK(w.rows.load(1) == 10);
         CHECK(w.rows.writes == 1);
     }
+    SECTION("what was claimed, and is in nobody's hands yet, is waited for, too") {
+        behind.claim = 1h;
+        for (int round = 0; round < 200; ++round) {
+            World fresh;
+            std::atomic<bool> claimed{false};
+            fresh.journal.after() = [&](std::string_view function) {
+                claimed = claimed || function == "claim";
+            };
+            auto cache = fresh.cache(behind);
+            cache.put(1, round);
+            CHECK(eventually([&] { return claimed.load(); }));
+            cache.pause();
+            INFO(round);
+            REQUIRE(cache.flush(1h) == 0);
+        }
+    }
     SECTION("the destructor ends the pause") {
         {
             auto cache = w.cache(behind);

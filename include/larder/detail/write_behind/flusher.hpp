@@ -136,7 +136,8 @@ private:
     struct Own {
         FlushRequests requests{};
         BatchesUnderWay<Batch> batches{};
-        std::atomic<std::size_t> busy{0};  // tasks that may still touch us
+        // Batches that have not ended; the first of a task has not before the task has.
+        std::atomic<std::size_t> busy{0};
         BatchSize size{};
         Outage outage{};
         std::atomic<bool> claiming{false};
@@ -221,7 +222,6 @@ private:
                 signal().notify_waiters();
                 return own.requests.hurry() && own.busy == 0 ? pulse : heartbeat;
             }
-            ++own.busy;
             if (!hand_over(own, batch) && batch->turn()->begin()) {
                 write(own, *batch);
                 --own.busy;
@@ -298,7 +298,10 @@ private:
             journal.renew(claims, Ttl::zero());
             throw;
         }
-        return batch.size() > 0;
+        const bool any = batch.size() > 0;
+        own.busy +=
+            any ? 1 : 0;  // before the claim is over: or a flush in a pause might not wait for it
+        return any;
     }
 
     // The task may outlive the policy, and then finds nothing to do: it holds nothing of the user's.
@@ -336,6 +339,7 @@ private:
                 break;
             }
             write(own, *batch);
+            --own.busy;
         }
         ticker_.kick();
         --own.busy;  // from here on the flusher may be gone
@@ -354,7 +358,7 @@ private:
 
     // Renews what is under way, and was not claimed a moment ago.
     Ticker::Next keep() noexcept {
-        const Ttl third = (std::max)(options().claim / 3, Ttl{1});
+        const Ttl third = (std::max)(cut(options().claim) / 3, Ttl{1});
         try {
             const auto now = SteadyTime::now();
             const auto batches = own_.get().batches.kept();
