@@ -169,6 +169,30 @@ TEST_CASE("a batch that the flusher writes itself is renewed, too", "[behind]") 
     CHECK(w.rows.writes == 1);
 }
 
+TEST_CASE("what could not be renewed in time is not written by two at once", "[behind]") {
+    World w;
+    Gate gate;
+    w.rows.before_write = gate.hook();
+    std::atomic<bool> broken{true};
+    std::atomic<int> renewals{0};
+    w.journal.before() = [&](std::string_view function) {
+        if (function == "renew" && broken) {
+            ++renewals;
+            throw larder::StoreError{"the journal is away"};
+        }
+    };
+    auto cache = w.cache(quick);
+    cache.put(1, 10);
+    CHECK(gate.reached(1));
+    cache.put(1, 11);
+    CHECK(eventually([&] { return renewals >= 20; }));  // the claim would have ended long ago
+    CHECK(gate.most() == 1);
+    broken = false;
+    gate.open();
+    CHECK(cache.flush(60s) == 0);
+    CHECK(w.rows.load(1) == 11);
+}
+
 TEST_CASE("a database that is slow is given smaller batches", "[behind]") {
     struct Slow : BatchRows {
         std::vector<std::size_t> sizes{};

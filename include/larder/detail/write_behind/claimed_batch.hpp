@@ -11,6 +11,7 @@
 #include <larder/journal/journal.hpp>
 #include <larder/version.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <memory>
@@ -80,10 +81,14 @@ public:
                              claims_[i].claim,
                              claims_[i].attempts});
         }
+        const Instant now = std::chrono::steady_clock::now();
         if (!names.empty()) {
             journal.renew(names, life);
         }
+        renewed_ = now;
     }
+    /// When they were claimed, or renewed the last time.
+    [[nodiscard]] Instant renewed() const noexcept { return renewed_; }
 
     /// Who writes it.
     [[nodiscard]] const std::shared_ptr<BatchTurn>& turn() const noexcept { return turn_; }
@@ -99,6 +104,7 @@ private:
 
     const std::shared_ptr<BatchTurn> turn_ = std::make_shared<BatchTurn>();
     const Instant since_ = std::chrono::steady_clock::now();
+    std::atomic<Instant> renewed_{since_};
     std::mutex mutex_{};
     Claims claims_{};
     std::vector<Change<K, V>> changes_{};

@@ -288,6 +288,7 @@ private:
         if (paused_) {
             return false;
         }
+        renew_late(own);
         const bool at_once = own.requests.hurry() || core_.loader.crowded();
         const std::size_t most = own.outage.down() ? 1 : own.size.next(options());
         auto& journal = core_.loader.journal();
@@ -302,6 +303,19 @@ private:
         own.busy +=
             any ? 1 : 0;  // before the claim is over: or a flush in a pause might not wait for it
         return any;
+    }
+
+    // Where the keeper was kept from it, since the process stood still, say: or we would claim what we
+    // are writing, and the older change could be written last.
+    void renew_late(Own& own) {
+        const Ttl life = cut(options().claim);
+        const auto now = SteadyTime::now();
+        const auto late = [&](const Batch& batch) {
+            return now - batch.renewed() >= life - life / 3;
+        };
+        while (const SharedBatch batch = own.batches.find(late)) {
+            batch->renew(core_.loader.journal(), options().claim);
+        }
     }
 
     // The task may outlive the policy, and then finds nothing to do: it holds nothing of the user's.
@@ -366,7 +380,7 @@ private:
                 return std::nullopt;
             }
             for (const SharedBatch& batch : batches) {
-                if (now - batch->since() >= third / 2) {
+                if (now - batch->renewed() >= third / 2) {
                     batch->renew(core_.loader.journal(), options().claim);
                 }
             }
