@@ -85,6 +85,8 @@ public:
                 try {
                     const bool recorded = version_in(requests[i], replies[i]).has_value();
                     ends[i].written = recorded ? Written::yes : Written::no;
+                } catch (const NoReply&) {
+                    ends[i] = {Written::unknown, std::current_exception()};
                 } catch (const StoreError&) {
                     ends[i].failure = std::current_exception();
                 }
@@ -102,7 +104,9 @@ public:
         const ClientOptions& mine = client_.options();
         const ClientOptions& other = put.client->options();
         return &mine == &other || (mine.host == other.host && mine.port == other.port &&
-                                   mine.path == other.path && mine.database == other.database);
+                                   mine.path == other.path && mine.database == other.database &&
+                                   mine.sentinel.primary == other.sentinel.primary &&
+                                   mine.sentinel.sentinels == other.sentinel.sentinels);
     }
 
     /// The bytes of the changes that wait, in the order of the keys.
@@ -114,6 +118,9 @@ public:
         pipeline.command(words);
         const Reply reply = run(pipeline, "the change of key " + keys[0]);
         std::vector<std::optional<RawChange>> all(keys.size());
+        if (reply.size() != keys.size()) {
+            throw odd("the change of key " + keys[0]);
+        }
         for (std::size_t i = 0; i < keys.size(); ++i) {
             if (reply[i].is_string()) {
                 all[i] = JournalBytes::change(keys[i], reply[i].text());
@@ -139,10 +146,12 @@ public:
         const std::uint64_t name = new_id() | std::uint64_t{1}
                                                   << 63U;  // its last digits are replaced
         const std::string names = hex(name).substr(0, 12);
-        const Reply reply = step(JournalScripts::instance().claim, "changes to claim",
-                                 {std::to_string((std::min)(max, most_claims)), milliseconds(life),
-                                  milliseconds(age), names},
-                                 false);
+        const Reply reply = step(
+            JournalScripts::instance().claim, "changes to claim",
+            {std::to_string((std::min)(max, most_claims)), milliseconds(life), milliseconds(age),
+             names,
+             std::to_string((std::min)(client_.options().max_reply_bytes, most_claimed_bytes))},
+            false);
         for (std::size_t i = 0; i + 2 < reply.size(); i += 3) {
             if (auto change = JournalBytes::change(reply[i].text(), reply[i + 1].text())) {
                 claims.push_back({std::move(*change), (name & ~std::uint64_t{0xffff}) | (i / 3),
@@ -272,13 +281,25 @@ public:
 private:
     // What a script answers; 16 digits count them.
     static constexpr std::size_t most_claims = 4096;
+    static constexpr std::size_t most_claimed_bytes = 16 * 1024 * 1024;
 
     [[nodiscard]] std::optional<std::uint64_t> version_in(const RecordRequest& request,
                                                           ReplyView reply) const {
         if (reply.is_error()) {
             recorder_.throw_error(request, reply);
         }
-        return reply.is_nil() ? std::nullopt : JournalBytes::number(reply.text());
+        const auto version = JournalBytes::number(reply.text());
+        if (!version && !reply.is_nil()) {
+            throw odd("the change of key " + request.key);
+        }
+        return version;
+    }
+
+    // What no journal answers: whatever that was, it tells nothing.
+    [[nodiscard]] NoReply odd(const std::string& what) const {
+        return {"redis " + client_.name() + ": " + what + " in " + names_.journal() +
+                    ": a reply of another shape",
+                Outcome::unknown};
     }
 
     // @param what        for messages

@@ -163,10 +163,14 @@ private:
         if (std::all_of(replies.begin(), replies.end(), is_unknown_script)) {
             return replies;  // there was nothing to wait for
         }
-        if (waited.is_error()) {
-            client_.throw_error(replicas > 0 ? "WAIT" : "WAITAOF", waited);
+        const ReplyView count = replicas > 0 ? ReplyView{waited} : waited[0];
+        if (!count.is_integer()) {
+            throw NoReply{"redis " + client_.name() + (replicas > 0 ? ": WAIT: " : ": WAITAOF: ") +
+                              std::string{waited.text()} + "; changes in " + names_.journal() +
+                              " may be recorded",
+                          Outcome::unknown};
         }
-        const std::int64_t got = replicas > 0 ? waited.integer() : waited[0].integer();
+        const std::int64_t got = count.integer();
         if (got < static_cast<std::int64_t>(replicas > 0 ? replicas : 1)) {
             throw NoReply{"redis " + client_.name() + ": changes in " + names_.journal() +
                               (replicas > 0 ? " have reached " + std::to_string(got) + " of " +

@@ -38,10 +38,10 @@ if redis.pcall('GETRANGE', KEYS[1], 0, 0) == '\1' then
                                  "local mine, clock_at, stand = true, 8, true\n" + slot_step() +
                                  this_moment() + SlotScripts::tags() + put_step()};
 
-    /// Takes what is due: key, change and tries of each. The most, life ms, age ms, the first twelve
-    /// digits of the claims' names.
+    /// Takes what is due, what has been for longest first: key, change and tries of each. The most, life
+    /// ms, age ms, the first twelve digits of the claims' names, the most bytes, which one may exceed.
     Script claim{prelude() + when_full() + many() + forget() + letter() + R"(
-local out, most = {}, tonumber(ARGV[1])
+local out, most, age, room = {}, tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[5])
 local ends = number(now + tonumber(ARGV[2]))
 local taken_later, taken_claims, taken_held, taken = {}, {}, {}, {}
 local function take(key, since, v, c)
@@ -54,6 +54,8 @@ local function take(key, since, v, c)
     redis.call('ZREM', waiting, key)
     return
   end
+  room = room - #key - #v - 64
+  if room < 0 and #out > 0 then return end
   local version, first, tries = string.sub(v, 2, 17), none, '0'
   if c and string.sub(c, 17, 32) == version then first, tries = string.sub(c, 33, 48), string.sub(c, 49) end
   push(taken_later, ends, key)
@@ -64,22 +66,31 @@ local function take(key, since, v, c)
   end
   push(out, key, v, tries)
 end
-local function take_from(list, from, to, listed)
-  local left = most - #out / 3
-  if left < 1 then return end
-  local some, keys = redis.call('ZRANGEBYSCORE', list, from, to, 'WITHSCORES', 'LIMIT', 0, left), {}
-  for i = 1, #some, 2 do push(keys, some[i]) end
+local function some(list, from, to)
+  return redis.call('ZRANGEBYSCORE', list, from, to, 'WITHSCORES', 'LIMIT', 0, most - #out / 3)
+end
+local function take_all(again, fresh)
+  local keys, since, a, f = {}, {}, 1, 1
+  while #keys < most - #out / 3 and (again[a] or fresh[f]) do
+    if again[a] and (not fresh[f] or tonumber(again[a + 1]) <= fresh[f + 1] / 1000 + age) then
+      push(keys, again[a]) a = a + 2
+    else
+      push(keys, fresh[f])
+      since[#keys], f = fresh[f + 1], f + 2
+    end
+  end
   local vs, cs = all_of(changes, keys, ''), all_of(claims, keys, ':')
-  for i = 1, #keys do take(keys[i], listed and some[2 * i], vs[i], cs[i]) end
+  for i = 1, #keys do
+    if room > 0 then take(keys[i], since[i], vs[i], cs[i]) end
+  end
   each('ZADD', later, taken_later)
   each('HSET', claims, taken_claims)
   each('ZADD', held, taken_held)
   each('ZREM', waiting, taken)
   taken_later, taken_claims, taken_held, taken = {}, {}, {}, {}
 end
-take_from(later, '-inf', number(now))
-take_from(waiting, '-inf', number(micros - tonumber(ARGV[3]) * 1000), true)
-take_from(waiting, '(' .. number(micros + 1000000), '+inf', true)
+take_all(some(later, '-inf', number(now)), some(waiting, '-inf', number(micros - age * 1000)))
+if #out / 3 < most and room > 0 then take_all({}, some(waiting, '(' .. number(micros + 1000000), '+inf')) end
 if #out == 0 and redis.call('HLEN', changes) > redis.call('ZCARD', waiting) + redis.call('ZCARD', later) then
   for _, key in ipairs(redis.call('HKEYS', changes)) do
     if not redis.call('ZSCORE', waiting, key) and not redis.call('ZSCORE', later, key) then
@@ -161,9 +172,10 @@ return 1)"};
 if redis.call('HGET', claims, ':' .. ARGV[1]) == 'dead' then redis.call('HDEL', claims, ':' .. ARGV[1]) end
 return redis.call('HDEL', letters, ARGV[1]))"};
 
+    /// As SlotScripts::instance.
     [[nodiscard]] static const JournalScripts& instance() {
-        static const JournalScripts scripts;
-        return scripts;
+        static const auto* const scripts = new JournalScripts;
+        return *scripts;
     }
 
 private:

@@ -171,9 +171,10 @@ for i = 2, #KEYS do
 end
 return now)"};
 
+    /// They are never destroyed: what lives until the program ends uses them still.
     [[nodiscard]] static const SlotScripts& instance() {
-        static const SlotScripts scripts;
-        return scripts;
+        static const auto* const scripts = new SlotScripts;
+        return *scripts;
     }
 
     // ---- what scripts are made of, a journal's too ----
