@@ -199,7 +199,7 @@ private:
             }
             const std::vector<bool> mine = journal().settle(claims);
             for (std::size_t i = 0; i < claims.size(); ++i) {
-                if (!mine[i]) {
+                if (i >= mine.size() || !mine[i]) {
                     // Buried or superseded meanwhile: copies may show what no longer counts.
                     core_.invalidate(claims[i].change.key);
                 }

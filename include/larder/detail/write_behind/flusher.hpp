@@ -381,13 +381,21 @@ private:
             }
             for (const SharedBatch& batch : batches) {
                 if (now - batch->renewed() >= third / 2) {
-                    batch->renew(core_.loader.journal(), options().claim);
+                    keep(*batch);
                 }
             }
         } catch (...) {
             core_.report_all(EventKind::store_failed, std::current_exception());
         }
         return third;
+    }
+    // One that cannot be renewed costs the others nothing.
+    void keep(Batch& batch) noexcept {
+        try {
+            batch.renew(core_.loader.journal(), options().claim);
+        } catch (...) {
+            core_.report_all(EventKind::store_failed, std::current_exception());
+        }
     }
 
     void report_left() noexcept {
