@@ -9,6 +9,7 @@
 #include <larder/larder.hpp>
 
 #include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <string>
 
@@ -20,6 +21,7 @@ constexpr int walks = 400;
 constexpr int steps = 600;
 
 using Memory = larder::MemoryStore<int, int, larder::ManualClock>;
+static_assert(std::invocable<Memory::AtOnce>);  // so that a walk has it among its steps
 
 // Takes a copy away by filling the store with others.
 struct Crowd {
