@@ -4,6 +4,7 @@
 
 #include "support/behind_world.hpp"
 #include "support/catch.hpp"
+#include "support/eventually.hpp"
 
 #include <larder/larder.hpp>
 
@@ -29,6 +30,7 @@ using larder::Change;
 using larder::EventKind;
 using larder::WriteBehind;
 using larder_test::BatchRows;
+using larder_test::eventually;
 using larder_test::lazy;
 using larder_test::quick;
 using larder_test::Rows;
@@ -131,17 +133,6 @@ struct Tried : BatchRows {
         return most;
     }
 };
-
-[[nodiscard]] bool eventually(const std::function<bool()>& what) {
-    const auto end = std::chrono::steady_clock::now() + 30s;
-    while (!what()) {
-        if (std::chrono::steady_clock::now() > end) {
-            return false;
-        }
-        std::this_thread::yield();
-    }
-    return true;
-}
 
 }  // namespace
 

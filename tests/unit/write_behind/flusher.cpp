@@ -4,6 +4,7 @@
 
 #include "support/behind_world.hpp"
 #include "support/catch.hpp"
+#include "support/eventually.hpp"
 #include "support/versioned_table.hpp"
 
 #include <larder/larder.hpp>
@@ -31,6 +32,7 @@ using larder::WriteBehind;
 using larder_test::BatchRows;
 using larder_test::code_of;
 using larder_test::Events;
+using larder_test::eventually;
 using larder_test::HookedJournal;
 using larder_test::lazy;
 using larder_test::quick;
@@ -75,18 +77,6 @@ private:
     int most_ = 0;
     bool open_ = false;
 };
-
-// Until it is true; false if that takes too long.
-[[nodiscard]] bool eventually(const std::function<bool()>& what) {
-    const auto end = std::chrono::steady_clock::now() + 30s;
-    while (!what()) {
-        if (std::chrono::steady_clock::now() > end) {
-            return false;
-        }
-        std::this_thread::yield();
-    }
-    return true;
-}
 
 }  // namespace
 
