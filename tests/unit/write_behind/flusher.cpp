@@ -78,7 +78,51 @@ private:
     bool open_ = false;
 };
 
+// Cannot renew the claim of key 0, and answers of no claim that it has settled.
+class OddJournal : public larder::MemoryJournal<int, int> {
+    using Mine = larder::Claimed<int, int>;
+
+public:
+    explicit OddJournal(std::atomic<int>& renewed) : renewed_{&renewed} {}
+    void renew(std::span<const Mine> claims, larder::Ttl life) {
+        if (claims.front().change.key == 0) {
+            throw larder::StoreError{"no"};
+        }
+        ++*renewed_;
+        MemoryJournal::renew(claims, life);
+    }
+    std::vector<bool> settle(std::span<const Mine> claims) {
+        static_cast<void>(MemoryJournal::settle(claims));
+        return {};
+    }
+
+private:
+    std::atomic<int>* renewed_;
+};
+
 }  // namespace
+
+TEST_CASE("a claim that cannot be renewed costs the others nothing", "[behind]") {
+    World w;
+    Gate gate;
+    w.rows.before_write = gate.hook();
+    auto behind = quick;
+    behind.batch = 1;
+    behind.parallel = 2;
+    behind.claim = 300ms;
+    std::atomic<int> renewed{0};
+    larder::MemoryStore<int, int> store;
+    const larder::WriteBehind cache{store, std::ref(w.rows), OddJournal{renewed},
+                                    larder::Options{.ttl = 100s}, behind};
+    cache.put(0, 10);
+    CHECK(gate.reached(1));
+    cache.put(1, 11);
+    CHECK(gate.reached(2));
+    CHECK(eventually([&] { return renewed > 0; }));
+    gate.open();
+    CHECK(cache.flush(60s) == 0);
+    CHECK(cache.get(1) == 11);  // though nothing was said of what was settled
+}
 
 TEST_CASE("as many batches are written at once as may be, and no more", "[behind]") {
     World w;
