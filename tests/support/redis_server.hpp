@@ -46,8 +46,10 @@ class RedisServer {
 public:
     /// @param options  more of redis-server's command line: {"--maxmemory", "2mb"}
     /// @param sentinel  not empty: it is a sentinel, of this configuration
-    explicit RedisServer(std::vector<std::string> options = {}, const std::string& sentinel = {})
-        : options_{std::move(options)} {
+    /// @param port      0: a free one
+    explicit RedisServer(std::vector<std::string> options = {}, const std::string& sentinel = {},
+                         std::uint16_t port = 0)
+        : options_{std::move(options)}, port_{port != 0 ? port : free_port()} {
         std::string folder = std::filesystem::temp_directory_path() / "larder-redis-XXXXXX";
         if (::mkdtemp(folder.data()) == nullptr) {
             throw std::runtime_error{"no temporary folder"};
@@ -58,7 +60,6 @@ public:
             std::ofstream{config_} << sentinel;
             options_.emplace_back("--sentinel");
         }
-        port_ = free_port();
         start();
     }
     RedisServer(const RedisServer&) = delete;
@@ -178,6 +179,23 @@ public:
         return {std::istreambuf_iterator<char>{in}, {}};
     }
 
+    /// A loopback port that nobody listens on.
+    static std::uint16_t free_port() {
+        const int probe = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof address;
+        auto* const generic = reinterpret_cast<sockaddr*>(&address);
+        const bool bound =
+            ::bind(probe, generic, size) == 0 && ::getsockname(probe, generic, &size) == 0;
+        ::close(probe);
+        if (!bound) {
+            throw std::runtime_error{"no free port"};
+        }
+        return ntohs(address.sin_port);
+    }
+
 private:
     struct Free {
         void operator()(redisContext* context) const noexcept { ::redisFree(context); }
@@ -210,26 +228,10 @@ private:
         return pong && pong->type != REDIS_REPLY_NIL;
     }
 
-    static std::uint16_t free_port() {
-        const int probe = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t size = sizeof address;
-        auto* const generic = reinterpret_cast<sockaddr*>(&address);
-        const bool bound =
-            ::bind(probe, generic, size) == 0 && ::getsockname(probe, generic, &size) == 0;
-        ::close(probe);
-        if (!bound) {
-            throw std::runtime_error{"no free port"};
-        }
-        return ntohs(address.sin_port);
-    }
-
     std::vector<std::string> options_;
     std::filesystem::path folder_{};
     std::string config_{};
-    std::uint16_t port_ = 0;
+    std::uint16_t port_;
     pid_t pid_ = -1;
 };
 
