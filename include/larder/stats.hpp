@@ -56,6 +56,24 @@ enum class Breaker : std::uint8_t {
     half_open,  ///< one caller is trying it
 };
 
+/// How near copies hear of changes.
+enum class NearMode : std::uint8_t {
+    none,      ///< they do not, as yet, and are not served; or there are none
+    tracking,  ///< the server tells of each
+    channel,   ///< who makes a change publishes it
+    ttl,       ///< nobody tells: a near copy is as old as its ttl at most
+};
+
+/// Why all near copies were dropped at once.
+enum class NearFlush : std::uint8_t {
+    start,         ///< the first word of the server
+    cut,           ///< the connection that tells of changes was lost
+    silence,       ///< it said nothing for too long
+    server_flush,  ///< the server was emptied
+    topology,      ///< other servers own the keys now
+    overflow,      ///< a change could not be told, or too many
+};
+
 /// What a policy and its store have counted since they were made.
 struct Stats {
     std::uint64_t hits{0};              ///< reads that a fresh copy answered
@@ -79,6 +97,14 @@ struct Stats {
     Breaker breaker{Breaker::closed};
     LoadTimes load_times{};
 
+    NearMode near_mode{NearMode::none};    ///< how near copies hear of changes
+    std::uint64_t near_invalidations{0};   ///< changes that they were told of
+    std::uint64_t near_cuts{0};            ///< times that all were dropped: a connection was lost,
+    std::uint64_t near_silences{0};        ///< it fell silent,
+    std::uint64_t near_server_flushes{0};  ///< the server was emptied,
+    std::uint64_t near_topology_changes{0};  ///< other servers own the keys,
+    std::uint64_t near_overflows{0};         ///< a change could not be told
+
     std::uint64_t entries{0};   ///< what a store in memory holds,
     std::uint64_t weight{0};    ///< where entries are weighed: their weight,
     std::uint64_t capacity{0};  ///< and the most that it may hold: entries, or weight
@@ -100,6 +126,30 @@ struct Stats {
         case Breaker::closed: return "closed";
         case Breaker::open: return "open";
         case Breaker::half_open: return "half_open";
+    }
+    return "unknown";
+}
+
+/// The enumerator's name.
+[[nodiscard]] constexpr std::string_view to_string(NearMode mode) noexcept {
+    switch (mode) {
+        case NearMode::none: return "none";
+        case NearMode::tracking: return "tracking";
+        case NearMode::channel: return "channel";
+        case NearMode::ttl: return "ttl";
+    }
+    return "unknown";
+}
+
+/// The enumerator's name.
+[[nodiscard]] constexpr std::string_view to_string(NearFlush why) noexcept {
+    switch (why) {
+        case NearFlush::start: return "start";
+        case NearFlush::cut: return "cut";
+        case NearFlush::silence: return "silence";
+        case NearFlush::server_flush: return "server_flush";
+        case NearFlush::topology: return "topology";
+        case NearFlush::overflow: return "overflow";
     }
     return "unknown";
 }
@@ -143,6 +193,18 @@ inline constexpr Metric counters[] = {
     {"discarded", "Dead letters that were forgotten.", &Stats::discarded},
     {"batches", "Batches that a flusher has claimed.", &Stats::batches},
     {"batched", "Changes in these batches.", &Stats::batched},
+    {"near_invalidations", "Changes that near copies were told of.", &Stats::near_invalidations},
+    {"near_cuts", "Times that all near copies were dropped: a connection was lost.",
+     &Stats::near_cuts},
+    {"near_silences", "Times that all near copies were dropped: a connection fell silent.",
+     &Stats::near_silences},
+    {"near_server_flushes", "Times that all near copies were dropped: the server was emptied.",
+     &Stats::near_server_flushes},
+    {"near_topology_changes",
+     "Times that all near copies were dropped: other servers own the keys.",
+     &Stats::near_topology_changes},
+    {"near_overflows", "Times that all near copies were dropped: a change could not be told.",
+     &Stats::near_overflows},
 };
 
 /// What goes up and down, in every store.
@@ -201,6 +263,12 @@ public:
                  "gauge");
         for (const Named& cache : caches_) {
             sample("breaker", cache, std::to_string(static_cast<int>(cache.stats.breaker)));
+        }
+        describe("near_mode",
+                 "How near copies hear of changes: 0 not, 1 tracking, 2 a channel, 3 by ttl alone.",
+                 "gauge");
+        for (const Named& cache : caches_) {
+            sample("near_mode", cache, std::to_string(static_cast<int>(cache.stats.near_mode)));
         }
         describe("oldest_pending_seconds", "The age of the first change not yet in the database.",
                  "gauge");
@@ -282,6 +350,7 @@ template <std::same_as<Stats> S>
     see_all(detail::gauges);
     see_all(detail::room_gauges);
     see("breaker", static_cast<std::uint64_t>(stats.breaker));
+    see("near_mode", static_cast<std::uint64_t>(stats.near_mode));
     see("oldest_milliseconds", static_cast<std::uint64_t>(stats.oldest.count()));
     const LoadTimes& times = stats.load_times;
     text += "\"load_times\":{\"count\":" + std::to_string(times.count) +

@@ -38,6 +38,12 @@ Stats numbered() {
     for (std::uint64_t* field : {&s.discarded, &s.batches, &s.batched, &s.dead_letters}) {
         *field = ++n;
     }
+    s.near_mode = larder::NearMode::channel;
+    for (std::uint64_t* field :
+         {&s.near_invalidations, &s.near_cuts, &s.near_silences, &s.near_server_flushes,
+          &s.near_topology_changes, &s.near_overflows}) {
+        *field = ++n;
+    }
     s.oldest = 1230ms;
     s.load_times.buckets[3] = 2;   // less than 8 us
     s.load_times.buckets[10] = 1;  // less than 1024 us
@@ -77,8 +83,10 @@ TEST_CASE("as JSON", "[stats]") {
           R"("lost_tickets":110,"refreshes":111,"refresh_failures":112,"evictions":113,)"
           R"("expirations":114,"store_errors":115,"undecodable":116,"oversized":117,)"
           R"("retries":118,"refused":119,"buried":120,"discarded":126,"batches":127,)"
-          R"("batched":128,"queued_invalidations":121,"pending":125,"dead_letters":129,)"
-          R"("entries":122,"weight":123,"capacity":124,"breaker":2,)"
+          R"("batched":128,"near_invalidations":130,"near_cuts":131,"near_silences":132,)"
+          R"("near_server_flushes":133,"near_topology_changes":134,"near_overflows":135,)"
+          R"("queued_invalidations":121,"pending":125,"dead_letters":129,)"
+          R"("entries":122,"weight":123,"capacity":124,"breaker":2,"near_mode":2,)"
           R"("oldest_milliseconds":1230,)"
           R"("load_times":{"count":3,"total":1010,"p50":8,"p99":1024}})");
 }
@@ -103,11 +111,14 @@ TEST_CASE("for Prometheus", "[stats]") {
     CHECK(has_line(text, "larder_weight{cache=\"products\"} 123"));
     CHECK(has_line(text, "larder_capacity{cache=\"products\"} 124"));
     CHECK(has_line(text, "larder_breaker{cache=\"products\"} 2"));
+    CHECK(has_line(text, "larder_near_mode{cache=\"products\"} 2"));
+    CHECK(has_line(text, "larder_near_invalidations_total{cache=\"products\"} 130"));
+    CHECK(has_line(text, "larder_near_overflows_total{cache=\"products\"} 135"));
     CHECK(has_line(text, "larder_oldest_pending_seconds{cache=\"products\"} 1.230000"));
     CHECK(text.back() == '\n');
-    // 23 counters, 8 gauges and a histogram.
-    CHECK(count(text, "# TYPE ") == 32);
-    CHECK(count(text, "# HELP ") == 32);
+    // 29 counters, 9 gauges and a histogram.
+    CHECK(count(text, "# TYPE ") == 39);
+    CHECK(count(text, "# HELP ") == 39);
 }
 
 TEST_CASE("several caches for Prometheus are one text", "[stats]") {
@@ -122,7 +133,7 @@ TEST_CASE("several caches for Prometheus are one text", "[stats]") {
                    "larder_hits_total{cache=\"orders\"} 7\n"
                    "larder_hits_total{cache=\"pages\"} 0\n"
                    "# HELP larder_near_hits_total Hits that a near copy answered."));
-    CHECK(count(text, "# TYPE ") == 32);
+    CHECK(count(text, "# TYPE ") == 39);
     CHECK(count(text, "larder_load_seconds_count{") == 3);
     CHECK(count(text, "larder_capacity{") == 1);  // of a store without a bound, nothing
     CHECK(count(text, "larder_entries{") == 1);
