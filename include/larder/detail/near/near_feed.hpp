@@ -6,6 +6,7 @@
 #ifndef LARDER_DETAIL_NEAR_NEAR_FEED_HPP
 #define LARDER_DETAIL_NEAR_NEAR_FEED_HPP
 
+#include <larder/detail/support/process.hpp>
 #include <larder/detail/support/saturating_time.hpp>
 #include <larder/entry.hpp>
 #include <larder/stats.hpp>
@@ -66,12 +67,19 @@ public:
     NearFeed& operator=(const NearFeed&) = delete;
     virtual ~NearFeed() = default;
 
-    /// Whether near copies may be served: one atomic load.
+    /// Whether near copies may be served: a load and a comparison, twice. In a forked child not before
+    /// `resume`: its parent is told, and it is not.
     ///
     /// @param now  a moment since the read began, by the clock that `confirm` is told by
     [[nodiscard]] bool reliable(Instant now) const noexcept {
-        return now.time_since_epoch().count() < until_.load(std::memory_order_acquire);
+        return now.time_since_epoch().count() < until_.load(std::memory_order_acquire) &&
+               process_.load(std::memory_order_relaxed) ==
+                   fork_count().load(std::memory_order_relaxed);
     }
+
+    /// To be called by whoever finds that near is not served: sees that somebody works on that. Returns
+    /// at once.
+    virtual void resume() noexcept {}
 
     /// How it is told of changes.
     [[nodiscard]] NearMode mode() const noexcept { return mode_.load(std::memory_order_relaxed); }
@@ -109,6 +117,12 @@ protected:
         confirm(asked);
     }
 
+    /// In a forked child, before anything else is told there: what the parent was told holds no more.
+    void forked() noexcept {
+        doubt();
+        process_.store(forks(), std::memory_order_relaxed);
+    }
+
     /// What happened before `asked` has been told: the answer has come to what was asked then, on the
     /// connection that brings the changes. Not while the subscription is in doubt.
     void confirm(Instant asked) noexcept {
@@ -140,6 +154,7 @@ private:
     NearListener& listener_;
     const Ttl silence_;
     std::atomic<Instant::rep> until_{never};
+    std::atomic<std::uint64_t> process_{forks()};
     std::atomic<NearMode> mode_{NearMode::none};
     Count received_{0};
     std::array<Count, static_cast<std::size_t>(NearFlush::overflow) + 1> flushes_{};
