@@ -7,15 +7,16 @@
 #define LARDER_REDIS_CLIENT_HPP
 
 #include <larder/redis/detail/client/argument.hpp>
-#include <larder/redis/detail/client/blocking_time.hpp>
-#include <larder/redis/detail/client/call.hpp>
-#include <larder/redis/detail/client/call_time.hpp>
+#include <larder/redis/detail/client/call_failure.hpp>
 #include <larder/redis/detail/client/client_in_hand.hpp>
 #include <larder/redis/detail/client/command_bytes.hpp>
+#include <larder/redis/detail/client/connection_failure.hpp>
 #include <larder/redis/detail/client/connections.hpp>
 #include <larder/redis/detail/client/namespaces.hpp>
 #include <larder/redis/detail/client/process_connections.hpp>
 #include <larder/redis/detail/client/server.hpp>
+#include <larder/redis/detail/client/server_calls.hpp>
+#include <larder/redis/endpoint.hpp>
 #include <larder/redis/error.hpp>
 #include <larder/redis/options.hpp>
 #include <larder/redis/pipeline.hpp>
@@ -139,6 +140,42 @@ public:
         return reply;
     }
 
+    /// Carries out a pipeline on one of the primaries, whatever keys it names: for what is asked of
+    /// each of them, as SCAN is.
+    ///
+    /// @param primary  of `primaries`
+    /// @param replies  as many as there are commands
+    /// @throws NoReply, std::invalid_argument  as `run`
+    void run_at(const Endpoint& primary, const Pipeline& pipeline, std::span<Reply> replies) const {
+        static_cast<void>(primary);
+        run(pipeline, replies);
+    }
+
+    /// Whether keys are spread over several primaries, by hash slots.
+    [[nodiscard]] bool clustered() const noexcept { return false; }
+
+    /// Where the primaries are: one, but for a cluster. Of a unix socket the path, and port 0.
+    ///
+    /// @throws ConnectError  nobody who was asked knows
+    [[nodiscard]] std::vector<Endpoint> primaries() const {
+        const ClientOptions& options = connections_->options;
+        auto& finder = connections_->current().server.primary;
+        if (finder == nullptr) {
+            return {options.path.empty() ? Endpoint{options.host, options.port}
+                                         : Endpoint{options.path, 0}};
+        }
+        try {
+            return {finder->find(std::chrono::steady_clock::now() + options.connect_timeout)};
+        } catch (const detail::ConnectionFailure& failed) {
+            throw ConnectError{about("where the primary is") + failed.text, Outcome::not_sent};
+        }
+    }
+
+    /// Grows whenever a primary is seen to have moved, or in a cluster a slot.
+    [[nodiscard]] std::uint64_t topology() const noexcept {
+        return connections_->current().server.breaker.role_changes();
+    }
+
     /// Throws what an error reply stands for.
     ///
     /// @param command  what was asked, as the error may show it: "GET product:42"
@@ -186,7 +223,7 @@ public:
 
 private:
     [[nodiscard]] std::string about(std::string_view command) const {
-        return "redis " + name() + ": " + std::string{command} + ": ";
+        return detail::about_call(name(), command);
     }
 
     void run_into(const Pipeline& pipeline, Reply* replies) const {
@@ -196,171 +233,8 @@ private:
         if (detail::PipelineAccess::in_multi(pipeline)) {
             throw std::invalid_argument{"larder: redis: MULTI without EXEC in the same pipeline"};
         }
-        detail::CallTime time = time_of(pipeline);
-        submit(pipeline, replies, time);
-        std::vector<std::size_t> places;
-        const Pipeline again = detail::PipelineAccess::unknown_scripts(pipeline, replies, places);
-        if (!again.empty()) {
-            std::vector<Reply> late(again.size());
-            finish(again, late.data(), time, again.size() < pipeline.size());
-            for (std::size_t i = 0; i < late.size(); ++i) {
-                replies[places[i]] = std::move(late[i]);
-            }
-        }
+        detail::ServerCalls{connections_->current()}.run(pipeline, replies);
     }
-
-    [[nodiscard]] bool is_bulk(const Pipeline& pipeline) const noexcept {
-        using Access = detail::PipelineAccess;
-        return Access::bulk(pipeline) ||
-               Access::bytes(pipeline).size() > connections_->options.bulk ||
-               pipeline.size() > bulk_commands;
-    }
-
-    [[nodiscard]] detail::CallTime time_of(const Pipeline& pipeline) const {
-        using Access = detail::PipelineAccess;
-        detail::CallTime time;
-        time.start = std::chrono::steady_clock::now();
-        if (const auto blocks = Access::blocks(pipeline); blocks != detail::for_ever) {
-            // So that no sum of a day each overflows.
-            constexpr std::size_t most = 16 * 1024;
-            const std::size_t times =
-                is_bulk(pipeline)
-                    ? 1 + Access::bytes(pipeline).size() / (1024 * 1024) + pipeline.size() / 1024
-                    : 1;
-            time.deadline = time.start + blocks +
-                            connections_->options.command_timeout *
-                                static_cast<std::int64_t>((std::min)(times, most));
-            time.latest = time.deadline + connections_->options.connect_timeout;
-        }
-        return time;
-    }
-
-    [[nodiscard]] static detail::Call call_of(const Pipeline& pipeline, Reply* replies,
-                                              const detail::CallTime& time) {
-        return {.bytes = detail::PipelineAccess::bytes(pipeline),
-                .commands = pipeline.size(),
-                .replies = replies,
-                .repeatable = detail::PipelineAccess::repeatable(pipeline),
-                .time = time};
-    }
-
-    // What it took of its time goes off that of the next attempt.
-    void submit(const Pipeline& pipeline, Reply* replies, detail::CallTime& time) const {
-        detail::ProcessConnections& process = connections_->current();
-        const bool blocks = detail::PipelineAccess::blocks(pipeline).count() > 0;
-        const bool bulk = is_bulk(pipeline);
-        detail::Call call = call_of(pipeline, replies, time);
-        ask(process, call, time.start);
-        if (blocks && call.permission.is_probe()) {
-            // It might keep all others waiting for as long as it blocks.
-            probe(process, call);
-        }
-        if (bulk || blocks) {
-            process.run_alone(call, bulk, blocks);
-        } else {
-            process.run(call);
-        }
-        throw_failure(process, call);
-        time = call.time;
-    }
-
-    // The scripts whose bodies the server had not seen. Alone: nobody who came later is before it.
-    //
-    // @param partly  others of the pipeline have been carried out
-    void finish(const Pipeline& pipeline, Reply* replies, const detail::CallTime& time,
-                bool partly) const {
-        detail::ProcessConnections& process = connections_->current();
-        detail::Call call = call_of(pipeline, replies, time);
-        call.sent = partly;
-        ask(process, call, std::chrono::steady_clock::now());
-        process.run_alone(call, is_bulk(pipeline),
-                          detail::PipelineAccess::blocks(pipeline).count() > 0);
-        throw_failure(process, call);
-    }
-
-    void ask(detail::ProcessConnections& process, detail::Call& call,
-             detail::time_point now) const {
-        call.permission = process.server.breaker.request(now);
-        if (!call.permission.granted()) {
-            throw_refused(process, call);
-        }
-    }
-
-    void probe(detail::ProcessConnections& process, detail::Call& for_call) const {
-        Pipeline ping;
-        ping.command("PING");
-        Reply pong;
-        detail::CallTime time{.start = for_call.time.start};
-        time.deadline = time.start + connections_->options.command_timeout;
-        time.latest = time.deadline + connections_->options.connect_timeout;
-        detail::Call call = call_of(ping, &pong, time);
-        call.permission = std::move(for_call.permission);
-        process.run(call);
-        throw_failure(process, call);
-    }
-
-    // "GET product:42 and 7 more"
-    [[nodiscard]] static std::string describe(const detail::Call& call) {
-        std::size_t begin = 0;
-        detail::ParsedCommand command;
-        const std::size_t which = (std::min)(call.answered, call.commands - 1);
-        for (std::size_t i = 0; i <= which; ++i) {
-            command = detail::parse_command(call.bytes, begin);
-            begin = command.end;
-        }
-        std::string text = detail::describe(command);
-        if (call.commands > 1) {
-            text += " (of " + std::to_string(call.commands) + " commands)";
-        }
-        return text;
-    }
-
-    [[noreturn]] void throw_refused(detail::ProcessConnections& process,
-                                    const detail::Call& call) const {
-        const auto reason = process.server.breaker.reason();
-        if (reason->credentials) {
-            throw AuthError{about(describe(call)) + reason->text, reason->text};
-        }
-        throw BreakerOpen{
-            about(describe(call)) + "not asked, since it failed a moment ago: " + reason->text,
-            outcome_of(call)};
-    }
-
-    [[nodiscard]] static Outcome outcome_of(const detail::Call& call) noexcept {
-        return call.sent ? Outcome::unknown : Outcome::not_sent;
-    }
-
-    void throw_failure(detail::ProcessConnections& process, detail::Call& call) const {
-        using Failure = detail::Call::Failure;
-        if (call.failure == Failure::none) {
-            call.permission.succeeded();
-            return;
-        }
-        if (call.failure == Failure::refused) {
-            throw_refused(process, call);
-        }
-        const Outcome outcome = outcome_of(call);
-        const std::string why = call.why                             ? *call.why
-                                : call.failure == Failure::timed_out ? "no reply"
-                                                                     : "out of memory";
-        if (call.failure == Failure::credentials) {
-            throw AuthError{about(describe(call)) + why, why};
-        }
-        std::string what = about(describe(call));
-        what += call.failure == Failure::connect     ? "cannot connect: "
-                : call.failure == Failure::timed_out ? "timed out: "
-                                                     : "the connection broke: ";
-        what += why;
-        what += call.sent ? "; it may have been carried out" : "; it was not sent";
-        switch (call.failure) {
-            case Failure::connect: throw ConnectError{what, outcome};
-            case Failure::timed_out: throw TimeoutError{what, outcome};
-            default: throw ConnectionError{what, outcome};
-        }
-    }
-
-    // A pipeline of more commands is bulk.
-    static constexpr std::size_t bulk_commands = 512;
 
     std::shared_ptr<detail::Connections> connections_;
 };

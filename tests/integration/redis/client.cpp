@@ -25,6 +25,7 @@
 
 using larder::redis::Client;
 using larder::redis::ClientOptions;
+using larder::redis::Endpoint;
 using larder::redis::Pipeline;
 using larder::redis::Reply;
 using larder::redis::Script;
@@ -62,6 +63,26 @@ TEST_CASE("commands over a unix socket and over TCP", "[redis]") {
         REQUIRE(list.size() == 2);
         CHECK(list[1].text() == "b");
         CHECK(client.breaker() == larder::Breaker::closed);
+    }
+}
+
+TEST_CASE("one server is the only primary", "[redis]") {
+    const RedisServer server;
+    const Client by_path{server.unix_url()};
+    const Client by_port{server.tcp_url()};
+    CHECK(by_port.primaries() == std::vector<Endpoint>{{"127.0.0.1", server.port()}});
+    for (const Client& client : {by_path, by_port}) {
+        CHECK_FALSE(client.clustered());
+        CHECK(client.topology() == 0);
+        REQUIRE(client.primaries().size() == 1);
+        Pipeline pipeline;
+        pipeline.command("SET", "at", "it").command("GET", "at");
+        std::vector<Reply> replies(2);
+        client.run_at(client.primaries().front(), pipeline, replies);
+        CHECK(replies[1].text() == "it");
+        replies.resize(1);
+        CHECK_THROWS_AS(client.run_at(client.primaries().front(), pipeline, replies),
+                        std::invalid_argument);
     }
 }
 

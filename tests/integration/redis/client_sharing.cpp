@@ -192,7 +192,7 @@ Seen ones(std::size_t count, std::size_t first) {
 TEST_CASE("few callers have a connection each, and a crowd shares the first", "[redis]") {
     HoldingServer server;
     const ClientOptions options = server.options();
-    ProcessConnections process{options, nullptr, 64};
+    ProcessConnections process{options, "server", nullptr, 64};
     const time_point start = steady::now();
     CHECK(meet(server, process, 1, 1, start) == Seen{1});
     CHECK(meet(server, process, 8, 8, start) == ones(8, 1));
@@ -203,7 +203,7 @@ TEST_CASE("few callers have a connection each, and a crowd shares the first", "[
 TEST_CASE("on few processors fewer callers are a crowd, while yields are quick", "[redis]") {
     HoldingServer server;
     const ClientOptions options = server.options();
-    ProcessConnections process{options, nullptr, 1};
+    ProcessConnections process{options, "server", nullptr, 1};
     const time_point start = steady::now();
     // The real yields of this test say nothing of the time that is played here.
     const time_point later = start + 1h;
@@ -216,7 +216,7 @@ TEST_CASE("on few processors fewer callers are a crowd, while yields are quick",
 TEST_CASE("nobody waits for a batch while batches take long and there are connections", "[redis]") {
     HoldingServer server;
     const ClientOptions options = server.options();
-    ProcessConnections process{options, nullptr, 64};
+    ProcessConnections process{options, "server", nullptr, 64};
     const time_point start = steady::now() + 1h;
     for (int i = 0; i < 16; ++i) {
         process.server.pace.took(start - 2ms, start, 1);
@@ -231,7 +231,7 @@ TEST_CASE("nobody waits for a batch while batches take long and there are connec
 TEST_CASE("a batch that is under way for long is not joined", "[redis]") {
     HoldingServer server;
     const ClientOptions options = server.options();
-    ProcessConnections process{options, nullptr, 1};
+    ProcessConnections process{options, "server", nullptr, 1};
     const time_point start = steady::now() + 1h;
     server.hold();
     std::vector<std::jthread> all;
@@ -262,7 +262,7 @@ TEST_CASE("a crowd finds out that batches take long", "[redis]") {
     options.port = server.port();
     options.connections = 1;
     options.command_timeout = 60s;
-    ProcessConnections process{options, nullptr, 1};
+    ProcessConnections process{options, "server", nullptr, 1};
     std::vector<std::jthread> all;
     for (int t = 0; t < 4; ++t) {
         all.emplace_back([&](const std::stop_token& stop) {
@@ -278,7 +278,7 @@ TEST_CASE("a crowd finds out that batches take long", "[redis]") {
 TEST_CASE("connections that nobody uses are closed by whoever passes by", "[redis]") {
     HoldingServer server;
     const ClientOptions options = server.options();
-    ProcessConnections process{options, nullptr, 64};
+    ProcessConnections process{options, "server", nullptr, 64};
     const time_point start = steady::now();
     CHECK(meet(server, process, 8, 8, start) == ones(8, 1));
     CHECK(meet(server, process, 1, 1, start + 9s) == Seen{1});
@@ -294,7 +294,7 @@ TEST_CASE("no further connection is tried for a while after a server gave none",
     HoldingServer server;
     server.give(2);
     const ClientOptions options = server.options();
-    ProcessConnections process{options, nullptr, 64};
+    ProcessConnections process{options, "server", nullptr, 64};
     const auto connects = [&] { return process.server.counters.sum(Server::connects); };
     // The third may come when one of the others is idle again, and which of them serves it is a
     // matter of time.
@@ -326,7 +326,7 @@ TEST_CASE("the leader of a crowd sends with its own what comes while it gives wa
     }};
     ClientOptions options;
     options.port = fake.port();
-    Server server{options};
+    Server server{options, "server"};
     Multiplexer multiplexer;
     // The first gives way until the second does so too, which is queued by then.
     yields = 0;

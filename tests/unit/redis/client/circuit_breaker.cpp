@@ -149,6 +149,7 @@ TEST_CASE("a server that changes its role begins an era, at most one a window", 
     breaker.role_changed(start);
     breaker.role_changed(start + 99ms);
     CHECK(breaker.era() == before + 1);
+    CHECK(breaker.role_changes() == 1);
     CHECK(breaker.state() == Breaker::closed);
     breaker.role_changed(start + 100ms);
     CHECK(breaker.era() == before + 2);

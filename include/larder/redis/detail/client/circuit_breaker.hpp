@@ -136,8 +136,14 @@ public:
         const std::lock_guard lock{mutex_};
         if (now >= next_change_) {
             next_change_ = now + first_;
+            role_changes_.fetch_add(1, std::memory_order_release);
             era_.fetch_add(1, std::memory_order_release);
         }
+    }
+
+    /// Counts these changes.
+    [[nodiscard]] std::uint64_t role_changes() const noexcept {
+        return role_changes_.load(std::memory_order_acquire);
     }
 
     /// Open, half open or closed.
@@ -169,6 +175,7 @@ private:
     const duration longest_;
     std::atomic<Breaker> state_{Breaker::closed};
     std::atomic<std::uint64_t> era_{0};
+    std::atomic<std::uint64_t> role_changes_{0};
     mutable std::mutex mutex_{};
     duration window_;
     time_point until_{};

@@ -31,7 +31,7 @@ public:
         : options{checked(std::move(of))},
           name{name_of(options)},
           encryption_{Encryption::of(options)},
-          current_{new ProcessConnections{options, encryption_.get()}} {}
+          current_{new ProcessConnections{options, name, encryption_.get()}} {}
     Connections(const Connections&) = delete;
     Connections& operator=(const Connections&) = delete;
     ~Connections() {
@@ -74,7 +74,7 @@ private:
     }
 
     ProcessConnections& after_fork(ProcessConnections* inherited) {
-        auto mine = std::make_unique<ProcessConnections>(options, encryption_.get());
+        auto mine = std::make_unique<ProcessConnections>(options, name, encryption_.get());
         if (current_.compare_exchange_strong(inherited, mine.get(), std::memory_order_acq_rel)) {
             inherited->abandon();
             return *mine.release();

@@ -29,6 +29,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 LARDER_NS_BEGIN
@@ -40,11 +41,13 @@ namespace redis::detail {
 /// Thread safety: all members may run concurrently.
 class ProcessConnections {
 public:
+    /// @param name        in messages
     /// @param encryption  of all that this client has; null: none
-    explicit ProcessConnections(const ClientOptions& options,
+    explicit ProcessConnections(const ClientOptions& options, std::string name,
                                 const Encryption* encryption = nullptr,
                                 std::size_t processors = std::thread::hardware_concurrency())
-        : server{options, encryption != nullptr ? encryption->for_process() : nullptr},
+        : server{options, std::move(name),
+                 encryption != nullptr ? encryption->for_process() : nullptr},
           few_{options.connections, processors},
           multiplexers_(options.connections),
           bulk_{options.bulk_connections} {}

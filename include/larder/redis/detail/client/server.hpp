@@ -24,6 +24,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 
 LARDER_NS_BEGIN
@@ -34,9 +35,12 @@ namespace redis::detail {
 struct Server {
     enum Metric : std::size_t { round_trips, commands, bytes_sent, connects, resent, counts };
 
-    /// @param with  null: none
-    explicit Server(const ClientOptions& of, std::unique_ptr<Encryption> with = nullptr)
+    /// @param called  in messages
+    /// @param with    null: none
+    explicit Server(const ClientOptions& of, std::string called,
+                    std::unique_ptr<Encryption> with = nullptr)
         : options{of},
+          name{std::move(called)},
           encryption{std::move(with)},
           primary{of.sentinel.primary.empty()
                       ? nullptr
@@ -71,6 +75,7 @@ struct Server {
     }
 
     const ClientOptions& options;
+    const std::string name;
     const std::unique_ptr<Encryption> encryption;
     const std::unique_ptr<PrimaryFinder> primary;  // null: it is where the options say
     CircuitBreaker breaker;
