@@ -45,6 +45,8 @@ public:
     struct Step {
         const char* name;
         std::function<void(JournalHistory&)> act;
+        bool lasting =
+            true;  // acknowledged, it outlives a power cut; else only once a later one has
     };
     static const std::vector<Step>& steps() {
         static const std::vector<Step> all = make_steps();
@@ -125,7 +127,8 @@ private:
             {"settle",
              [](H& h) {
                  h.settle({1, 2});
-             }},
+             },
+             false},
             {"bury", [](H& h) { h.journal().bury(h.held_.at(3), "why"); }},
             put("record a large value", 4, large),
             {"record under a bound",
@@ -153,14 +156,16 @@ private:
             {"settle a large one",
              [](H& h) {
                  h.settle({4, 5});
-             }},
+             },
+             false},
         };
         for (int key = 10; key < 20; ++key) {
             all.push_back(put("record many", key, std::string(700, 'y')));
         }
         all.push_back({"claim many", [](H& h) { h.claim(40); }});
-        all.push_back({"settle many", [](H& h) { h.settle({10, 11, 12, 13, 14, 15, 16}); }});
-        all.push_back({"close", [](H& h) { h.close(); }});
+        all.push_back({"settle many", [](H& h) { h.settle({10, 11, 12, 13, 14, 15, 16}); }, false});
+        all.push_back(
+            {"close", [](H& h) { h.close(); }, false});  // it cannot say that it has failed
         all.push_back({"open again", [](H& h) { h.open(); }});
         all.push_back(put("record at last", 1, std::nullopt));
         return all;

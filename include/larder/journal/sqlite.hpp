@@ -47,7 +47,8 @@ LARDER_NS_BEGIN
 ///
 /// `record` returns when the change is on the disk. Writers that come at once share one wait for it, so
 /// many threads record far more than one. What is pending is kept in memory, too: reads and claims do
-/// not wait for the disk.
+/// not wait for the disk. Neither does `settle`: what it has taken out is gone for who opens the file after
+/// a crash of the process, but may be pending again after one of the machine, and is then written again.
 ///
 /// One process has the file, and one journal in it: another that opens it is told so. A child that was
 /// forked off must not use it, and is told so, too.
@@ -202,10 +203,7 @@ public:
     [[nodiscard]] std::size_t buried() const { return core().buried(); }
 
     /// Changes pending. Does not wait for the disk.
-    [[nodiscard]] std::size_t size() const noexcept {
-        const std::unique_ptr<Core>* const mine = shared_->core.find();
-        return mine == nullptr ? 0 : (*mine)->size();
-    }
+    [[nodiscard]] std::size_t size() const { return core().size(); }
 
     /// The age of the oldest pending change; none if nothing is pending.
     [[nodiscard]] std::optional<Ttl> oldest() const { return core().oldest(); }

@@ -10,6 +10,7 @@
 #include <larder/journal/detail/sqlite_rows.hpp>
 #include <larder/version.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <exception>
 #include <future>
@@ -32,9 +33,11 @@ public:
     SqliteStep(const SqliteStep&) = delete;
     SqliteStep& operator=(const SqliteStep&) = delete;
 
+    /// Whether it must be on the disk, and not only outlive the process, when it is carried out.
+    [[nodiscard]] virtual bool lasting() const noexcept { return true; }
     /// In a transaction, which may fail and be undone: then it is called again, or never.
     virtual void run(SqliteRows& rows) = 0;
-    /// The transaction is on the disk. Steps are told in the order in which they were run.
+    /// The transaction is committed. Steps are told in the order in which they were run.
     virtual void publish() noexcept = 0;
 
     std::exception_ptr failure{};
@@ -52,7 +55,7 @@ class GroupCommit {
 public:
     explicit GroupCommit(SqliteRows& rows) noexcept : rows_{rows} {}
 
-    /// Returns when the step is on the disk, and published.
+    /// Returns when the step is published, and, if it is to be lasting, on the disk.
     ///
     /// @throws what it has thrown, or SqliteFailure: then it is undone
     void carry_out(SqliteStep& step) {
@@ -122,7 +125,8 @@ private:
             return code;
         };
         try {
-            rows_.begin();
+            rows_.begin(std::any_of(steps.begin(), steps.end(),
+                                    [](const SqliteStep* step) { return step->lasting(); }));
             for (SqliteStep* const step : steps) {
                 step->run(rows_);
             }

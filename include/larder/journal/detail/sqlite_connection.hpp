@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -74,6 +75,17 @@ public:
             throw failure(code);
         }
     }
+    /// Whether a commit from here on waits until it is on the disk. One that does not outlives the process,
+    /// and the machine once a later one has waited, or the log was taken over into the file. Not within a
+    /// transaction.
+    ///
+    /// @throws SqliteFailure
+    void wait_for_disk(bool on) {
+        if (waits_for_disk_ != on) {
+            run(on ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+            waits_for_disk_ = on;
+        }
+    }
     /// What was begun is undone. What SQLite keeps in memory is that of the file again.
     void roll_back() noexcept {
         if (sqlite3_get_autocommit(db_.get()) == 0) {
@@ -104,6 +116,7 @@ private:
     };
 
     std::unique_ptr<sqlite3, Close> db_{};
+    std::optional<bool> waits_for_disk_{};
 };
 
 }  // namespace detail

@@ -140,6 +140,9 @@ private:
         const auto now = memory_.clock.now();
         const std::int64_t today = SqliteRows::now();
         rows_.load([&](SqliteChange each) {
+            if (memory_.version_of(each.change.key) != 0) {
+                return false;
+            }
             auto made = memory_.prepare(each.change.key);
             made->value.swap(each.change.value);
             made->version = each.change.version;
@@ -152,6 +155,7 @@ private:
             SqliteMemory::Part& part = memory_.part_of(each.change.key);
             const std::scoped_lock lock{part.mutex};
             memory_.insert(part, std::move(made), later(now, -whole));
+            return true;
         });
     }
 
@@ -161,7 +165,7 @@ private:
         memory_.state.each([&](const SqliteMemory::Part& part) {
             part.each([&](const SqliteMemory::Node& node) {
                 if (node.attempts > 0) {
-                    rows_.tried(node.key, static_cast<std::int64_t>(node.version), node.attempts,
+                    rows_.tried(static_cast<std::int64_t>(node.version), node.attempts,
                                 SqliteRows::nanoseconds(node.failed));
                 }
             });

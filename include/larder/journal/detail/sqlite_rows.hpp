@@ -21,6 +21,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -59,7 +60,12 @@ public:
 
     // ---- a step ----
 
-    void begin() { connection_.run("BEGIN IMMEDIATE"); }
+    /// @param lasting  `commit` waits until it is on the disk; else it outlives the process only
+    void begin(bool lasting = true) {
+        connection_.wait_for_disk(lasting);
+        connection_.run("BEGIN IMMEDIATE");
+        begun_.clear();
+    }
     /// It is on the disk.
     void commit() {
         const std::int64_t last = last_version_;
@@ -93,8 +99,8 @@ public:
         return std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count();
     }
 
-    /// Calls `see(SqliteChange)` for each that is pending, the oldest first. Those whose bytes are not
-    /// those that were written are dead letters from now on.
+    /// Calls `see(SqliteChange)` for each that is pending, the oldest first; false: its key was seen
+    /// before. Those, and those whose bytes are not those that were written, are dead letters from now on.
     template <class See>
     void load(See&& see) {
         std::vector<std::pair<std::string, std::int64_t>> damaged;
@@ -104,16 +110,15 @@ public:
             .each([&](const SqliteRow& row) {
                 SqliteChange each = change(row);
                 ++pending_;
-                if (sealed(row)) {
-                    see(std::move(each));
-                } else {
+                if (!sealed(row) || !see(std::move(each))) {
                     damaged.emplace_back(row.bytes(0), row.number(1));
                 }
             });
         begin();
         const std::int64_t today = now();
         for (const auto& [key, version] : damaged) {
-            bury(key, version, "its bytes in the file are damaged", 0, today, today);
+            statements_->letter.each([](const SqliteRow&) { throw damaged_letters(); }, key);
+            bury(version, "its bytes in the file are damaged", 0, today, today);
         }
         commit();
     }
@@ -142,38 +147,48 @@ public:
     [[nodiscard]] std::size_t pending() const noexcept { return pending_; }
 
     /// The key's pending change becomes this one; false if it has none.
-    bool replace(const std::string& key, std::int64_t version, const Bytes& value) {
-        return statements_->replace.run(key, version, value, seal(key, version, value)) > 0;
+    ///
+    /// @param known  the version of its change before this step began; 0: there was none
+    bool replace(std::int64_t known, const std::string& key, std::int64_t version,
+                 const Bytes& value) {
+        const auto at = begun_.find(key);
+        const std::int64_t was = at == begun_.end() ? known : at->second;
+        if (was == 0 ||
+            statements_->replace.run(was, version, value, seal(key, version, value)) == 0) {
+            return false;
+        }
+        begun_[key] = version;
+        return true;
     }
     /// The key has none: it gets one, and loses its dead letter.
     void insert(const std::string& key, std::int64_t version, const Bytes& value,
                 std::int64_t since) {
         statements_->lose_letter.run(key);
         statements_->insert.run(key, version, value, seal(key, version, value), since);
+        begun_[key] = version;
         ++pending_;
     }
     /// This very change is forgotten; false if it is not there.
-    bool settle(const std::string& key, std::int64_t version) {
-        const bool settled = statements_->settle.run(key, version) > 0;
+    bool settle(std::int64_t version) {
+        const bool settled = statements_->settle.run(version) > 0;
         pending_ -= settled ? 1 : 0;
         return settled;
     }
     /// This very change was tried so often.
-    void tried(const std::string& key, std::int64_t version, std::size_t attempts,
-               std::int64_t first) {
-        statements_->tried.run(key, version, static_cast<std::int64_t>(attempts), first);
+    void tried(std::int64_t version, std::size_t attempts, std::int64_t first) {
+        statements_->tried.run(version, static_cast<std::int64_t>(attempts), first);
     }
 
     // ---- dead letters ----
 
     /// This very change becomes one; false if it is not there.
-    bool bury(const std::string& key, std::int64_t version, std::string_view why,
-              std::size_t attempts, std::int64_t first, std::int64_t last) {
-        if (statements_->bury.run(key, version, static_cast<std::int64_t>(attempts), first, last,
-                                  why) == 0) {
+    bool bury(std::int64_t version, std::string_view why, std::size_t attempts, std::int64_t first,
+              std::int64_t last) {
+        if (statements_->bury.run(version, static_cast<std::int64_t>(attempts), first, last, why) ==
+            0) {
             return false;
         }
-        return settle(key, version);
+        return settle(version);
     }
     /// The dead letter of the key is pending again.
     ///
@@ -230,15 +245,14 @@ private:
         explicit Statements(const SqliteConnection& of)
             : replace{of,
                       "UPDATE changes SET version = ?2, value = ?3, seal = ?4, attempts = 0, "
-                      "first = 0 WHERE key = ?1"},
-              insert{of, "INSERT INTO changes VALUES(?1, ?2, ?5, ?3, ?4, 0, 0)"},
-              settle{of, "DELETE FROM changes WHERE key = ?1 AND version = ?2"},
-              tried{of,
-                    "UPDATE changes SET attempts = ?3, first = ?4 WHERE key = ?1 AND version = ?2"},
+                      "first = 0 WHERE version = ?1"},
+              insert{of, "INSERT INTO changes VALUES(?2, ?1, ?5, ?3, ?4, 0, 0)"},
+              settle{of, "DELETE FROM changes WHERE version = ?1"},
+              tried{of, "UPDATE changes SET attempts = ?2, first = ?3 WHERE version = ?1"},
               bury{
                   of,
-                  "INSERT OR REPLACE INTO letters SELECT key, version, since, value, seal, ?3, ?4, "
-                  "?5, ?6 FROM changes WHERE key = ?1 AND version = ?2"},
+                  "INSERT OR REPLACE INTO letters SELECT key, version, since, value, seal, ?2, ?3, "
+                  "?4, ?5 FROM changes WHERE version = ?1"},
               letter{of,
                      "SELECT key, version, value, seal, since, attempts, first FROM letters "
                      "WHERE key = ?1"},
@@ -267,6 +281,10 @@ private:
                 static_cast<std::size_t>(row.number(5)),
                 row.number(6)};
     }
+    // One byte may make a key another's: what that has is not replaced.
+    static SqliteFailure damaged_letters() {
+        return {SQLITE_CORRUPT, "it is damaged: its dead letters"};
+    }
     static bool sealed(const SqliteRow& row) {
         return row.number(3) == seal(row.bytes(0), row.number(1), row.bytes_or_none(2));
     }
@@ -287,6 +305,7 @@ private:
     std::optional<Statements> statements_{};
     std::int64_t last_version_ = 0;
     std::size_t pending_ = 0;
+    std::unordered_map<std::string, std::int64_t> begun_{};  // what this step gives to which key
     // What the file says of them.
     std::int64_t kept_version_ = 0;
     std::size_t kept_pending_ = 0;

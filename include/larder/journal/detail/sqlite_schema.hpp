@@ -23,7 +23,7 @@ namespace detail {
 ///
 /// | Table      | Holds |
 /// |------------|-------|
-/// | `changes`  | what is pending, one row a key. No value: a removal |
+/// | `changes`  | what is pending, one row a key. No value: a removal. In the order of their versions: what is recorded, and what is settled, lies side by side. Where a key's row is, memory knows |
 /// | `letters`  | what the database would not take |
 /// | `versions` | the greatest version that was ever given, in one row |
 ///
@@ -43,7 +43,7 @@ public:
         if (mode != "wal") {
             refuse("it cannot have a log of its own beside it: its journal_mode is " + mode);
         }
-        connection.run("PRAGMA synchronous = FULL");
+        connection.wait_for_disk(true);
         connection.run("PRAGMA fullfsync = ON");
         connection.run("PRAGMA checkpoint_fullfsync = ON");
         if (fresh) {
@@ -79,7 +79,7 @@ private:
     static void create(SqliteConnection& connection, std::int64_t no_version) {
         connection.run("BEGIN IMMEDIATE");
         connection.run(
-            "CREATE TABLE changes(key BLOB NOT NULL UNIQUE, version INTEGER NOT NULL,"
+            "CREATE TABLE changes(version INTEGER PRIMARY KEY, key BLOB NOT NULL,"
             " since INTEGER NOT NULL, value BLOB, seal INTEGER NOT NULL,"
             " attempts INTEGER NOT NULL, first INTEGER NOT NULL)");
         connection.run(

@@ -53,6 +53,13 @@ struct SqliteMemory {
     [[nodiscard]] static Node* find(const Part& part, const std::string& key) {
         return part.find(key, Hash<std::string>{}(key));
     }
+    /// The version of what the key has pending; 0: nothing.
+    [[nodiscard]] std::int64_t version_of(const std::string& key) {
+        Part& part = part_of(key);
+        const std::scoped_lock lock{part.mutex};
+        const Node* const node = find(part, key);
+        return node == nullptr ? 0 : static_cast<std::int64_t>(node->version);
+    }
     /// Something to insert, and the room for it.
     [[nodiscard]] std::unique_ptr<Node> prepare(const std::string& key) {
         auto made = std::make_unique<Node>(key, Hash<std::string>{}(key));
@@ -113,7 +120,7 @@ public:
 
     void run(SqliteRows& rows) override {
         version_ = rows.next_version();
-        recorded_ = rows.replace(key_, version_, value_);
+        recorded_ = rows.replace(memory_.version_of(key_), key_, version_, value_);
         made_.reset();
         if (!recorded_ && rows.pending() < most_) {
             made_ = memory_.prepare(key_);
@@ -153,17 +160,19 @@ private:
     std::unique_ptr<SqliteMemory::Node> made_{};
 };
 
-/// settle: the database has them.
+/// settle: the database has them. It does not wait for the disk: a change that is pending again after a power
+/// cut is written again, and leaves the row as it is, or is refused by one that is newer.
 class SettleStep final : public SqliteStep {
 public:
     SettleStep(SqliteMemory& memory, std::span<const SqliteMemory::Claim> claims)
         : memory_{memory}, claims_{claims}, settled_(claims.size()) {}
 
+    [[nodiscard]] bool lasting() const noexcept override { return false; }
     void run(SqliteRows& rows) override {
         for (std::size_t i = 0; i < claims_.size(); ++i) {
             const auto& change = claims_[i].change;
             settled_[i] = memory_.is_newest(claims_[i]) &&
-                          rows.settle(change.key, static_cast<std::int64_t>(change.version));
+                          rows.settle(static_cast<std::int64_t>(change.version));
         }
     }
     void publish() noexcept override {
@@ -191,9 +200,9 @@ public:
         const auto& change = mine_.change;
         const std::int64_t today = SqliteRows::now();
         std::int64_t first = today;
-        buried_ = memory_.is_newest(mine_, &first) &&
-                  rows.bury(change.key, static_cast<std::int64_t>(change.version), why_,
-                            mine_.attempts + 1, first, today);
+        buried_ =
+            memory_.is_newest(mine_, &first) && rows.bury(static_cast<std::int64_t>(change.version),
+                                                          why_, mine_.attempts + 1, first, today);
     }
     void publish() noexcept override { memory_.end(mine_, buried_); }
 
