@@ -73,3 +73,14 @@ TEST_CASE("RedisStore of JSON keeps the slot protocol", "[contract][redis]") {
     auto rig = rig_of(Numbers{client(), "number", {.schema = 3}});
     larder_test::slot_contract(rig);
 }
+
+// Rule R10.
+TEST_CASE("RedisStore of four partitions keeps the store contract", "[contract][redis]") {
+    auto rig = rig_of(Strings{client(), "parted", {.partitions = 4}});
+    larder_test::store_contract(rig);
+}
+
+TEST_CASE("RedisStore of four partitions keeps the slot protocol", "[contract][redis]") {
+    auto rig = rig_of(Strings{client(), "parted", {.partitions = 4}});
+    larder_test::slot_contract(rig);
+}

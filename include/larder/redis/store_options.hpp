@@ -29,6 +29,11 @@ struct RedisStoreOptions {
 
     /// How long a load is waited for when nothing is heard of its holder; renewed while it runs.
     Ttl lease{std::chrono::seconds{3}};
+
+    /// Into how many parts the keys are divided, which a cluster spreads over its primaries; a tag's
+    /// invalidation is one script a part. 0: one, with plain key names, on a single server, and 64 on a
+    /// cluster. All stores of a name have one number, or they are refused.
+    std::uint32_t partitions{0};
 };
 
 namespace redis::detail {
@@ -36,6 +41,19 @@ namespace redis::detail {
 /// A slot in hand for longer than this, or without an end, counts as bytes that do not decode.
 inline constexpr Ttl longest_lease{std::chrono::minutes{1}};
 inline constexpr Ttl longest_ticket{std::chrono::hours{1}};
+
+/// As many as a cluster has hash slots.
+inline constexpr std::uint32_t most_partitions = 16384;
+
+/// On a cluster, unless the user says otherwise.
+inline constexpr std::uint32_t cluster_partitions = 64;
+
+/// @throws std::invalid_argument  there are too many
+inline void require_partitions(const char* field, std::uint32_t count) {
+    if (count > most_partitions) {
+        larder::detail::refuse_option(field, "at most 16384", std::to_string(count));
+    }
+}
 
 }  // namespace redis::detail
 
@@ -46,6 +64,7 @@ inline void validate(const RedisStoreOptions& options) {
         detail::refuse_option("RedisStoreOptions::lease", "between 30 ms and a minute",
                               std::to_string(options.lease.count()) + " ms");
     }
+    redis::detail::require_partitions("RedisStoreOptions::partitions", options.partitions);
 }
 
 LARDER_NS_END

@@ -130,7 +130,7 @@ private:
             if (lease.beside) {
                 keys.push_back(SlotNames::side(slot));
             }
-            state_.names.append_tags(keys, terms.tags);
+            SlotNames::append_tags(keys, state_.names.home(slot), terms.tags);
             add_script(pipeline, lease.beside ? scripts.fill_beside_tagged : scripts.fill_tagged,
                        keys, {loading, life, value, moment, id});
         } else if (lease.beside) {

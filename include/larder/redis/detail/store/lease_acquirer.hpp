@@ -110,7 +110,7 @@ public:
         }
         Pipeline pipeline;
         ClockReading clock{state_, asks.empty() ? Dated::no : queries[places[asks[0]]].dated,
-                           pipeline};
+                           pipeline, slots};
         for (std::size_t j = 0; j < asks.size(); ++j) {
             add_step(pipeline, state_, slots[asks[j]], queries[places[asks[j]]], asked[j].lease.id);
         }
@@ -140,7 +140,8 @@ public:
                     openings[places[i]] = open(slots[i], query);
                     continue;
                 }
-                const Epoch epoch = is_granted(query.seen, of[j]) ? clock.epoch(replies) : Epoch{};
+                const Epoch epoch =
+                    is_granted(query.seen, of[j]) ? clock.epoch(slots[i], replies) : Epoch{};
                 openings[places[i]] =
                     opened(slots[i], query, asked[j], of[j], beside[j].copy, epoch);
                 ++j;
@@ -154,21 +155,21 @@ public:
     /// The lease beside a value, if that is as `wanted`.
     Opening open_beside(const std::string& slot, const Query& query, Beside wanted) {
         Request mine{state_, slot, true};
-        Answer answer = ask(mine, query.dated, scripts().open_beside, {slot, SlotNames::side(slot)},
-                            {hex(mine.lease.id), state_.lease_ms()});
+        Answer answer = ask(mine, slot, query.dated, scripts().open_beside,
+                            {slot, SlotNames::side(slot)}, {hex(mine.lease.id), state_.lease_ms()});
         const bool granted = is_granted(Query::Seen::stale, answer.replies[answer.clock.replies()]);
         mine.answered(granted);
         SlotView view = view_beside(slot, answer.reply(), query);
         reader_.judge_tags(std::span{&view, 1});
         return opened_beside(slot, query, wanted, std::move(mine), answer.reply(), view.copy,
-                             granted && view.copy ? answer.epoch() : Epoch{});
+                             granted && view.copy ? answer.epoch(slot) : Epoch{});
     }
 
     /// The lease, whoever has it.
     Opening force(const std::string& slot, Dated dated) {
         const auto before = state_.leases.now();
         Request mine{state_, slot};
-        Answer answer = ask(mine, dated, scripts().force, {slot, SlotNames::side(slot)},
+        Answer answer = ask(mine, slot, dated, scripts().force, {slot, SlotNames::side(slot)},
                             {hex(mine.lease.id), state_.lease_ms(), loading_bytes(mine.lease.id)});
         const std::string_view kind = answer.reply().text();
         mine.lease.beside = kind == "+";
@@ -177,7 +178,7 @@ public:
             return kind == "W" ? write_in_flight() : Opening{};
         }
         state_.leases.lose(slot, before);
-        return mine.hand_out(answer.epoch(), std::nullopt);
+        return mine.hand_out(answer.epoch(slot), std::nullopt);
     }
 
 private:
@@ -185,7 +186,7 @@ private:
     using Request = LeaseRequest;
     using Slot = larder::detail::Slot;
 
-    static constexpr std::size_t clocks = 1;    // the most commands of a ClockReading
+    static constexpr std::size_t clocks = 1;    // the most commands of a ClockReading of one slot
     static constexpr std::size_t releases = 2;  // the same of `add_release`
 
     // What a script has answered, and the clock ahead of it.
@@ -194,7 +195,7 @@ private:
         std::array<Reply, clocks + 1> replies{};
 
         [[nodiscard]] ReplyView reply() const noexcept { return replies[clock.replies()]; }
-        [[nodiscard]] Epoch epoch() { return clock.epoch(replies); }
+        [[nodiscard]] Epoch epoch(const std::string& slot) { return clock.epoch(slot, replies); }
     };
 
     static const SlotScripts& scripts() { return SlotScripts::instance(); }
@@ -214,11 +215,11 @@ private:
             throw;
         }
     }
-    Answer ask(Request& mine, Dated dated, const Script& script,
+    Answer ask(Request& mine, const std::string& slot, Dated dated, const Script& script,
                std::initializer_list<std::string_view> keys,
                std::initializer_list<std::string_view> args) const {
         Pipeline pipeline;
-        Answer answer{{state_, dated, pipeline}};
+        Answer answer{{state_, dated, pipeline, std::span{&slot, 1}}};
         add_script(pipeline, script, keys, args);
         ask(pipeline, std::span{&mine, 1}, std::span{answer.replies}.first(pipeline.size()),
             answer.clock.replies());
@@ -233,7 +234,7 @@ private:
         {
             Request mine{state_, slot};
             Pipeline pipeline;
-            ClockReading clock{state_, query.dated, pipeline};
+            ClockReading clock{state_, query.dated, pipeline, std::span{&slot, 1}};
             if (ended) {
                 add_release(pipeline, slot, ended.id, ended.beside);
             }
@@ -243,7 +244,7 @@ private:
             ask(pipeline, std::span{&mine, 1}, replies, replies.size());
             mine.answered(room[last].is_nil());
             if (room[last].is_nil()) {
-                return mine.hand_out(clock.epoch(replies), std::nullopt);
+                return mine.hand_out(clock.epoch(slot, replies), std::nullopt);
             }
         }
         return occupied(slot, room[last], query);
@@ -253,12 +254,12 @@ private:
     Opening replace(const std::string& slot, const Query& query) {
         {
             Request mine{state_, slot};
-            Answer answer = ask(mine, query.dated, scripts().replace, {slot},
+            Answer answer = ask(mine, slot, query.dated, scripts().replace, {slot},
                                 {query.digest, loading_bytes(mine.lease.id), state_.lease_ms()});
             const bool granted = answer.reply().integer() == 1;
             mine.answered(granted);
             if (granted) {
-                return mine.hand_out(answer.epoch(), std::nullopt);
+                return mine.hand_out(answer.epoch(slot), std::nullopt);
             }
         }
         return acquire(slot, query);

@@ -11,6 +11,7 @@
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
 #include <larder/redis/detail/client/sha1.hpp>
+#include <larder/redis/detail/store/multi_get.hpp>
 #include <larder/redis/detail/store/query.hpp>
 #include <larder/redis/detail/store/scripts.hpp>
 #include <larder/redis/detail/store/slot_format.hpp>
@@ -26,6 +27,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -76,11 +78,17 @@ public:
             return {};
         }
         const Query& query = queries[places[0]];
-        Values values;  // what is seen looks into it
+        MultiGet values;  // what is seen looks into it, or into these
+        std::vector<Reply> replies;
         std::vector<View> all;
         all.reserve(slots.size());
         if (!query.remaining) {
-            values = read_values(slots);
+            std::vector<std::string_view> homes;
+            homes.reserve(slots.size());
+            for (const std::string& slot : slots) {
+                homes.push_back(state_.names.home(slot));
+            }
+            values = MultiGet{state_, slots, homes};
             for (std::size_t i = 0; i < slots.size(); ++i) {
                 values_.turn_to(places[i]);
                 all.push_back(judge(slots[i], values[i], std::nullopt, query));
@@ -89,7 +97,7 @@ public:
         if (query.remaining ||
             std::any_of(all.begin(), all.end(), [](const View& view) { return view.needs_time; })) {
             all.clear();
-            read_many_with_time(slots, places, query, values.replies, all);
+            read_many_with_time(slots, places, query, replies, all);
         }
         judge_tags(all);
         std::vector<std::optional<FoundCopy>> copies;
@@ -119,6 +127,7 @@ public:
             return view;
         }
         view.bytes = reply.text();
+        view.home = state_.names.home(name);
         view.kind = Kind::junk;
         SlotBytes slot = read_slot(view.bytes);
         switch (slot.kind) {
@@ -136,9 +145,16 @@ public:
     /// A copy is one only while none of its tags has a version that is newer, or none at all.
     /// Rule T4.
     void judge_tags(std::span<View> all) const {
-        std::vector<std::string_view> tags;  // each once
+        struct Tag {
+            std::string_view home{};
+            std::string_view name{};
+            auto operator<=>(const Tag&) const = default;
+        };
+        std::vector<Tag> tags;  // each once
         for (const View& view : all) {
-            tags.insert(tags.end(), view.tags.begin(), view.tags.end());
+            for (const std::string_view tag : view.tags) {
+                tags.push_back({view.home, tag});
+            }
         }
         if (tags.empty()) {
             return;
@@ -146,15 +162,18 @@ public:
         std::sort(tags.begin(), tags.end());
         tags.erase(std::unique(tags.begin(), tags.end()), tags.end());
         std::vector<std::string> names;
+        std::vector<std::string_view> homes;
         names.reserve(tags.size());
-        for (const std::string_view tag : tags) {
-            names.push_back(state_.names.tag(tag));
+        homes.reserve(tags.size());
+        for (const Tag& tag : tags) {
+            names.push_back(SlotNames::tag(tag.home, tag.name));
+            homes.push_back(tag.home);
         }
-        const Values versions = read_values(names);
+        const MultiGet versions{state_, names, homes};
         for (View& view : all) {
             const bool stands =
                 std::all_of(view.tags.begin(), view.tags.end(), [&](std::string_view tag) {
-                    const auto at = std::lower_bound(tags.begin(), tags.end(), tag);
+                    const auto at = std::lower_bound(tags.begin(), tags.end(), Tag{view.home, tag});
                     const auto place = static_cast<std::size_t>(at - tags.begin());
                     const auto version = to_epoch(versions[place].text());
                     return version && version->era == view.epoch.era &&
@@ -230,39 +249,6 @@ public:
     }
 
 private:
-    // The replies to MGET, each for so many keys.
-    struct Values {
-        std::vector<Reply> replies{};
-        std::size_t each = 1;
-
-        [[nodiscard]] ReplyView operator[](std::size_t i) const noexcept {
-            return replies[i / each][i % each];
-        }
-    };
-
-    // No reply is larger than the client takes, if the values are no larger than they may be.
-    Values read_values(std::span<const std::string> keys) const {
-        Values values;
-        values.each =
-            (std::max)(std::size_t{1}, state_.most_slot_bytes() / state_.options.max_value_bytes);
-        Pipeline pipeline;
-        for (std::size_t i = 0; i < keys.size(); i += values.each) {
-            const auto some = keys.subspan(i, (std::min)(values.each, keys.size() - i));
-            std::vector<std::string_view> words{"MGET"};
-            words.insert(words.end(), some.begin(), some.end());
-            pipeline.command(std::span<const std::string_view>{words});
-        }
-        values.replies = state_.run(pipeline);
-        std::size_t answered = 0;
-        for (const Reply& reply : values.replies) {
-            answered += reply.size();
-        }
-        if (answered != keys.size()) {
-            throw StoreError{"MGET was answered for another number of keys"};
-        }
-        return values;
-    }
-
     // The commands of `add_time_read`.
     static constexpr std::size_t time_reads = 2;
 
@@ -274,7 +260,7 @@ private:
         std::array<Reply, time_reads> replies;
         Pipeline pipeline;
         add_time_read(pipeline, slot);
-        state_.client.run(pipeline, replies);
+        state_.send(pipeline, replies);
         View view = judge_with_time(slot, replies, query);
         return {std::move(replies[1]), std::move(view)};
     }
@@ -282,7 +268,8 @@ private:
     [[nodiscard]] Reading read_value(const std::string& slot, const Query& query) const {
         Pipeline pipeline;
         pipeline.command("GET", slot);
-        Reply reply = state_.client.run_one(pipeline);
+        Reply reply;
+        state_.send(pipeline, std::span{&reply, 1});
         View view = judge(slot, reply, std::nullopt, query);
         if (view.needs_time) {
             return read_with_time(slot, query);
@@ -305,7 +292,7 @@ private:
         for (const std::string& slot : slots) {
             add_time_read(pipeline, slot);
         }
-        replies = state_.client.run(pipeline);
+        replies = state_.send(pipeline);
         for (std::size_t i = 0; i < slots.size(); ++i) {
             values_.turn_to(places[i]);
             all.push_back(judge_with_time(

@@ -38,6 +38,7 @@ struct SlotView {
     Ttl grace{0};
     bool needs_time = false;  ///< it cannot be judged without the time it has left
     std::vector<std::string_view> tags{};
+    std::string_view home{};  ///< of the slot: where its tags have their versions
     larder::detail::Epoch epoch{};
 };
 

@@ -16,11 +16,13 @@
 #include <larder/redis/detail/client/command_bytes.hpp>
 #include <larder/redis/detail/client/namespaces.hpp>
 #include <larder/redis/detail/store/lease_renewer.hpp>
+#include <larder/redis/detail/store/partition_check.hpp>
 #include <larder/redis/detail/store/script_calls.hpp>
 #include <larder/redis/detail/store/scripts.hpp>
 #include <larder/redis/detail/store/slot_format.hpp>
 #include <larder/redis/detail/store/slot_names.hpp>
 #include <larder/redis/detail/store/values.hpp>
+#include <larder/redis/endpoint.hpp>
 #include <larder/redis/pipeline.hpp>
 #include <larder/redis/reply.hpp>
 #include <larder/redis/script.hpp>
@@ -55,11 +57,24 @@ struct BasicStoreState {
           options{checked(chosen)},
           values{type},
           space{std::move(name)},
-          names{space, options.schema},
+          names{space, options.schema, partitions_of(client, options.partitions)},
           registration{client.namespaces(), names.slots()},
+          partition_check{client, names.name(), names.partitions()},
           leases{options.lease, [this](const auto& due) { this->tell_of(due); }} {}
 
     // ---- steps ----
+
+    /// Carries out commands, once all who use the namespace are known to divide it alike.
+    ///
+    /// @throws StoreError  they do not
+    [[nodiscard]] std::vector<Reply> send(const Pipeline& pipeline) const {
+        partition_check.require();
+        return client.run(pipeline);
+    }
+    void send(const Pipeline& pipeline, std::span<Reply> replies) const {
+        partition_check.require();
+        client.run(pipeline, replies);
+    }
 
     /// Carries out commands of which none may fail, but for the first `unchecked`.
     ///
@@ -70,7 +85,7 @@ struct BasicStoreState {
         return replies;
     }
     void run(const Pipeline& pipeline, std::span<Reply> replies, std::size_t unchecked = 0) const {
-        client.run(pipeline, replies);
+        send(pipeline, replies);
         check(pipeline, replies, unchecked);
     }
     void check(const Pipeline& pipeline, std::span<const Reply> replies,
@@ -164,19 +179,15 @@ struct BasicStoreState {
         return erase(pipeline, slots);
     }
 
-    /// Erases every key of the namespace, page by page.
+    /// Erases every key of the namespace, page by page. On a cluster twice: what goes to a primary
+    /// that was asked, from one that was not, is found the second time.
     void clear() {
-        const std::string pattern = names.pattern();
-        std::string cursor = "0";
-        do {
-            const Reply page = client.command("SCAN", cursor, "MATCH", pattern, "COUNT", 500);
-            cursor = std::string{page[0].text()};
-            std::vector<std::string> slots;
-            for (std::size_t i = 0; i < page[1].size(); ++i) {
-                slots.emplace_back(page[1][i].text());
+        partition_check.require();
+        for (int passes = client.clustered() ? 2 : 1; passes > 0; --passes) {
+            for (const Endpoint& primary : client.primaries()) {
+                clear(primary);
             }
-            erase(slots);
-        } while (cursor != "0");
+        }
     }
 
     /// Whether the server has not been told of an invalidation of this slot; tries to tell it first.
@@ -216,6 +227,7 @@ struct BasicStoreState {
     const std::string space;  ///< without its schema
     const SlotNames names;
     const Namespaces::Registration registration;
+    const PartitionCheck partition_check;
     const SteadyClock clock{};
     mutable std::atomic<std::uint64_t> failures{0};
     mutable std::atomic<std::uint64_t> undecodable{0};
@@ -235,6 +247,24 @@ private:
         return options;
     }
 
+    void clear(const Endpoint& primary) {
+        const std::string pattern = names.pattern();
+        std::string cursor = "0";
+        do {
+            Pipeline pipeline;
+            pipeline.repeatable().command("SCAN", cursor, "MATCH", pattern, "COUNT", 500);
+            Reply page;
+            client.run_at(primary, pipeline, std::span{&page, 1});
+            check(pipeline, std::span{&page, 1}, 0);
+            cursor = std::string{page[0].text()};
+            std::vector<std::string> slots;
+            for (std::size_t i = 0; i < page[1].size(); ++i) {
+                slots.emplace_back(page[1][i].text());
+            }
+            erase(slots);
+        } while (cursor != "0");
+    }
+
     void tell_of(const LeaseRenewer::Due& due) const {
         const SlotScripts& scripts = SlotScripts::instance();
         const std::string length = lease_ms();
@@ -250,7 +280,7 @@ private:
         for (const LeasePlace& lease : due.give_back) {
             add_release(pipeline, lease.slot, lease.id, lease.beside);
         }
-        static_cast<void>(client.run(pipeline));
+        static_cast<void>(send(pipeline));
     }
 
     // What the server has missed: how writes ended, and that the copy goes.

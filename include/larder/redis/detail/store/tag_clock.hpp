@@ -11,21 +11,27 @@
 #include <larder/redis/detail/store/ids.hpp>
 #include <larder/redis/detail/store/scripts.hpp>
 #include <larder/redis/detail/store/slot_format.hpp>
+#include <larder/redis/detail/store/slot_names.hpp>
 #include <larder/redis/detail/store/state.hpp>
 #include <larder/redis/pipeline.hpp>
 #include <larder/redis/reply.hpp>
 #include <larder/version.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
 LARDER_NS_BEGIN
 
 namespace redis::detail {
 
-/// The clock as it was read ahead of a lease or a ticket; made where there is none.
-[[nodiscard]] inline Epoch epoch_of(const StoreState& state, ReplyView reply) {
+/// The clock of a home as it was read ahead of a lease or a ticket; made where there is none.
+[[nodiscard]] inline Epoch epoch_of(const StoreState& state, std::string_view home,
+                                    ReplyView reply) {
     if (const auto epoch = to_epoch(reply.text())) {
         return *epoch;
     }
@@ -33,8 +39,8 @@ namespace redis::detail {
         return {};  // a user that may not, and uses no tags
     }
     try {
-        const Reply made = state.step(SlotScripts::instance().ensure_clock, {state.names.clock()},
-                                      {to_text({new_id(), 0})});
+        const Reply made = state.step(SlotScripts::instance().ensure_clock,
+                                      {SlotNames::clock(home)}, {to_text({new_id(), 0})});
         return to_epoch(made.text()).value_or(Epoch{});
     } catch (const StoreError&) {
         state.failed();
@@ -42,34 +48,63 @@ namespace redis::detail {
     }
 }
 
-/// The clock, read on the way to leases or tickets that are to know it: once for all of them, and ahead
-/// of them, since an older clock is only stricter. Rule R3.
+/// The clocks, read on the way to leases or tickets that are to know them: one a home, and ahead of
+/// them, since an older clock is only stricter. Rule R3.
 class ClockReading {
 public:
-    /// Adds its command, if there is to be one.
-    ClockReading(const StoreState& state, larder::detail::Dated dated, Pipeline& pipeline)
-        : state_{state}, at_{pipeline.size()}, dated_{dated == larder::detail::Dated::yes} {
-        if (dated_) {
-            pipeline.command("GET", state.names.clock());
+    /// Adds its commands, if there are to be some.
+    ///
+    /// @param slots  outlive it
+    ClockReading(const StoreState& state, larder::detail::Dated dated, Pipeline& pipeline,
+                 std::span<const std::string> slots)
+        : state_{state} {
+        if (dated == larder::detail::Dated::no) {
+            return;
+        }
+        for (const std::string& slot : slots) {
+            homes_.push_back({state.names.home(slot)});
+            if (state.names.partitions().count() == 1) {
+                break;
+            }
+        }
+        std::sort(homes_.begin(), homes_.end(), by_name);
+        homes_.erase(std::unique(homes_.begin(), homes_.end(),
+                                 [](const Home& a, const Home& b) { return a.name == b.name; }),
+                     homes_.end());
+        at_ = pipeline.size();
+        for (const Home& home : homes_) {
+            pipeline.command("GET", SlotNames::clock(home.name));
         }
     }
 
-    /// How many of the replies are its own. It may be an error: the clock may be forbidden.
-    [[nodiscard]] std::size_t replies() const noexcept { return dated_ ? 1 : 0; }
+    /// How many of the replies are its own. They may be errors: clocks may be forbidden.
+    [[nodiscard]] std::size_t replies() const noexcept { return homes_.size(); }
 
-    /// The moment, once there is a lease or a ticket; no moment where none was asked for.
-    [[nodiscard]] Epoch epoch(std::span<const Reply> all) {
-        if (dated_ && !epoch_) {
-            epoch_ = epoch_of(state_, all[at_]);
+    /// The moment of a slot's lease or ticket, once there is one; no moment where none was asked for.
+    [[nodiscard]] Epoch epoch(const std::string& slot, std::span<const Reply> all) {
+        if (homes_.empty()) {
+            return {};
         }
-        return epoch_.value_or(Epoch{});
+        const auto home =
+            std::lower_bound(homes_.begin(), homes_.end(), Home{state_.names.home(slot)}, by_name);
+        if (!home->epoch) {
+            home->epoch = epoch_of(state_, home->name,
+                                   all[at_ + static_cast<std::size_t>(home - homes_.begin())]);
+        }
+        return *home->epoch;
     }
 
 private:
+    struct Home {
+        std::string_view name{};
+        std::optional<Epoch> epoch{};
+    };
+
+    static bool by_name(const Home& a, const Home& b) noexcept { return a.name < b.name; }
+
     const StoreState& state_;
-    const std::size_t at_;
-    const bool dated_;
-    std::optional<Epoch> epoch_{};
+    std::size_t at_ = 0;
+    std::vector<Home> homes_{};
 };
 
 }  // namespace redis::detail

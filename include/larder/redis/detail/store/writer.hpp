@@ -14,6 +14,7 @@
 #include <larder/redis/detail/store/script_calls.hpp>
 #include <larder/redis/detail/store/scripts.hpp>
 #include <larder/redis/detail/store/slot_format.hpp>
+#include <larder/redis/detail/store/slot_names.hpp>
 #include <larder/redis/detail/store/slot_put.hpp>
 #include <larder/redis/detail/store/state.hpp>
 #include <larder/redis/detail/store/tag_clock.hpp>
@@ -125,7 +126,7 @@ public:
             add_finish(pipeline, slot, ticket, *terms, bytes);
             asked.push_back(i);
         }
-        const std::vector<Reply> replies = state_.client.run(pipeline);
+        const std::vector<Reply> replies = state_.send(pipeline);
         for (std::size_t at = 0; at < asked.size(); ++at) {
             WriteEnd& end = ends[asked[at]];
             end.failure = state_.failure_of(pipeline, at, replies[at]);
@@ -206,7 +207,8 @@ public:
         return had;
     }
 
-    /// Makes every copy that carries one of these tags a miss, at once.
+    /// Makes every copy that carries one of these tags a miss: at once in each partition, in one round
+    /// trip for all of them.
     void invalidate_tags(std::span<const std::string> tags) {
         if (tags.empty()) {
             return;
@@ -214,10 +216,16 @@ public:
         std::vector<std::string> distinct{tags.begin(), tags.end()};
         std::sort(distinct.begin(), distinct.end());
         distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
+        const std::string era = hex(new_id());
+        Pipeline pipeline;
+        pipeline.repeatable();
         std::vector<std::string> keys;
-        state_.names.append_tags(keys, distinct);
-        static_cast<void>(
-            state_.step(SlotScripts::instance().invalidate_tags, keys, {hex(new_id())}));
+        for (std::size_t i = 0; i < state_.names.partitions().count(); ++i) {
+            keys.clear();
+            SlotNames::append_tags(keys, state_.names.home_of(i), distinct);
+            add_script(pipeline, SlotScripts::instance().invalidate_tags, keys, {era});
+        }
+        static_cast<void>(state_.run(pipeline));
     }
 
 private:
@@ -231,7 +239,7 @@ private:
             put.bytes = std::move(*bytes);
             put.life = SlotEncoder::milliseconds(terms.life);
             if (!terms.tags.empty()) {
-                state_.names.append_tags(put.tags, terms.tags);
+                SlotNames::append_tags(put.tags, state_.names.home(slot), terms.tags);
             }
         }
         return put;
@@ -254,7 +262,7 @@ private:
                        {hex(ticket.id), SlotEncoder::milliseconds(terms.life), *bytes});
         } else {
             std::vector<std::string> keys{slot};
-            state_.names.append_tags(keys, terms.tags);
+            SlotNames::append_tags(keys, state_.names.home(slot), terms.tags);
             add_script(pipeline, scripts.finish_write_tagged, keys,
                        {hex(ticket.id), SlotEncoder::milliseconds(terms.life), *bytes,
                         to_text(ticket.epoch)});
@@ -269,7 +277,7 @@ private:
         }
         const std::string length = std::to_string(std::clamp(life, Ttl{1}, longest_ticket).count());
         Pipeline pipeline;
-        ClockReading clock{state_, dated, pipeline};
+        ClockReading clock{state_, dated, pipeline, slots};
         for (std::size_t i = 0; i < slots.size(); ++i) {
             const bool had = i < replaced.size() && replaced[i];
             add_script(pipeline, SlotScripts::instance().begin_write, {slots[i]},
@@ -277,10 +285,9 @@ private:
         }
         const auto before = state_.leases.now();
         const std::vector<Reply> replies = ask_for(pipeline, tickets);
-        const Epoch epoch = clock.epoch(replies);
         for (std::size_t i = 0; i < slots.size(); ++i) {
             state_.leases.lose(slots[i], before);
-            tickets[i].epoch = epoch;
+            tickets[i].epoch = clock.epoch(slots[i], replies);
         }
     }
 
@@ -289,7 +296,7 @@ private:
     std::vector<Reply> ask_for(const Pipeline& pipeline, std::span<Ticket> tickets) const {
         std::vector<Reply> replies;
         try {
-            replies = state_.client.run(pipeline);
+            replies = state_.send(pipeline);
         } catch (const NoReply& failure) {
             if (failure.outcome() == Outcome::not_sent) {
                 std::fill(tickets.begin(), tickets.end(), Ticket{});

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// Many keys, by as few MGETs as there may be.
+
+#ifndef LARDER_REDIS_DETAIL_STORE_MULTI_GET_HPP
+#define LARDER_REDIS_DETAIL_STORE_MULTI_GET_HPP
+
+#include <larder/error.hpp>
+#include <larder/redis/detail/store/state.hpp>
+#include <larder/redis/pipeline.hpp>
+#include <larder/redis/reply.hpp>
+#include <larder/version.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+LARDER_NS_BEGIN
+
+namespace redis::detail {
+
+/// What many keys hold, read in one round trip: by an MGET for each home, and so that no reply is larger
+/// than the client takes, if the values are no larger than they may be.
+///
+/// A template so that whoever includes it and has no store does not compile it.
+template <class = void>
+class BasicMultiGet {
+public:
+    /// Nothing.
+    BasicMultiGet() = default;
+
+    /// @param homes  one a key
+    /// @throws StoreError  the server cannot be asked
+    BasicMultiGet(const StoreState& state, std::span<const std::string> keys,
+                  std::span<const std::string_view> homes) {
+        const std::size_t most =
+            (std::max)(std::size_t{1}, state.most_slot_bytes() / state.options.max_value_bytes);
+        std::vector<std::size_t> order;
+        order.reserve(keys.size());
+        for (std::size_t i = 0; i < keys.size(); ++i) {
+            order.push_back(i);
+        }
+        std::stable_sort(order.begin(), order.end(),
+                         [&](std::size_t a, std::size_t b) { return homes[a] < homes[b]; });
+        Pipeline pipeline;
+        std::vector<std::size_t> ends;  // of each MGET, in the order
+        std::vector<std::string_view> words;
+        for (std::size_t begin = 0; begin < order.size(); begin = ends.back()) {
+            words.assign(1, "MGET");
+            std::size_t end = begin;
+            do {
+                words.push_back(keys[order[end]]);
+                ++end;
+            } while (end < order.size() && end - begin < most &&
+                     homes[order[end]] == homes[order[begin]]);
+            pipeline.command(std::span<const std::string_view>{words});
+            ends.push_back(end);
+        }
+        replies_ = state.run(pipeline);
+        all_.resize(keys.size(), ReplyView{nullptr});
+        for (std::size_t i = 0, begin = 0; i < ends.size(); begin = ends[i], ++i) {
+            if (replies_[i].size() != ends[i] - begin) {
+                throw StoreError{"MGET was answered for another number of keys"};
+            }
+            for (std::size_t at = begin; at < ends[i]; ++at) {
+                all_[order[at]] = replies_[i][at - begin];
+            }
+        }
+    }
+
+    /// What the i-th key holds.
+    [[nodiscard]] ReplyView operator[](std::size_t i) const noexcept { return all_[i]; }
+
+private:
+    std::vector<Reply> replies_{};
+    std::vector<ReplyView> all_{};
+};
+
+using MultiGet = BasicMultiGet<>;
+
+}  // namespace redis::detail
+
+LARDER_NS_END
+
+#endif  // LARDER_REDIS_DETAIL_STORE_MULTI_GET_HPP
