@@ -156,6 +156,25 @@ public:
         return answer;
     }
 
+    /// Delivers what has come by now, asked for or not: `deliver(Reply)`.
+    ///
+    /// @return  whether something came: then there may be more
+    template <class Deliver>
+    bool take(Deliver&& deliver) {
+        ReplyDeadline none;
+        const bool came = receive(false, none);
+        for (Reply reply; parser_.next(reply);) {
+            deliver(std::move(reply));
+        }
+        return came;
+    }
+
+    /// Waits until something comes. 0: the deadline has passed.
+    [[nodiscard]] short wait(time_point deadline) const { return stream_.wait(POLLIN, deadline); }
+
+    /// As `Socket::descriptor`; after `take` has said that nothing came.
+    [[nodiscard]] int descriptor() const noexcept { return stream_.descriptor(); }
+
     /// Whether the server has said no more than it was asked: else it must not be asked again here.
     [[nodiscard]] bool clean() const noexcept { return parser_.empty(); }
 

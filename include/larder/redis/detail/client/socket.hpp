@@ -8,11 +8,13 @@
 
 #include <larder/entry.hpp>
 #include <larder/redis/detail/client/connection_failure.hpp>
+#include <larder/redis/detail/client/interrupt.hpp>
 #include <larder/redis/detail/client/reply_deadline.hpp>
 #include <larder/redis/options.hpp>
 #include <larder/version.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <climits>
@@ -107,13 +109,19 @@ public:
         return got >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
     }
 
+    /// For whoever waits for several.
+    [[nodiscard]] int descriptor() const noexcept { return fd_; }
+
     /// Waits until it can be read from (POLLIN) or written to (POLLOUT). 0: the deadline has passed.
     [[nodiscard]] short wait(short events, time_point deadline) const {
         for (;;) {
-            pollfd polled{fd_, events, 0};
-            const int ready = ::poll(&polled, 1, milliseconds_until(deadline));
+            std::array<pollfd, 2> polled{{{fd_, events, 0}, {Interrupt::descriptor(), POLLIN, 0}}};
+            const int ready = ::poll(polled.data(), polled.size(), milliseconds_until(deadline));
             if (ready > 0) {
-                return polled.revents;
+                if (polled[1].revents != 0) {
+                    fail_interrupted();
+                }
+                return polled[0].revents;
             }
             if (ready < 0 && errno != EINTR) {
                 fail(errno);
@@ -155,6 +163,9 @@ private:
     static std::string text(int error) { return std::system_category().message(error); }
     [[noreturn]] static void fail(int error) {
         throw ConnectionFailure{ConnectionFailure::Kind::broken, text(error)};
+    }
+    [[noreturn]] static void fail_interrupted() {
+        throw ConnectionFailure{ConnectionFailure::Kind::broken, "nobody waits for it any more"};
     }
 
     [[nodiscard]] static int milliseconds_until(time_point deadline) noexcept {
@@ -255,13 +266,19 @@ private:
         }
         std::memcpy(address.sun_path, options.path.data(), options.path.size());
         Socket socket{AF_UNIX};
-        // A unix socket that must wait for its peer's backlog cannot be polled: it waits in connect.
+        // A unix socket that must wait for its peer's backlog cannot be polled: it waits in connect, and
+        // for no longer than an interruption may take.
         for (;;) {
-            const auto left = deadline - std::chrono::steady_clock::now();
+            auto left = deadline - std::chrono::steady_clock::now();
             if (left <= std::chrono::steady_clock::duration::zero()) {
                 throw ConnectionFailure{ConnectionFailure::Kind::timed_out,
                                         "it does not accept connections"};
             }
+            if (Interrupt::requested()) {
+                fail_interrupted();
+            }
+            left = (std::min<std::chrono::steady_clock::duration>)(left,
+                                                                   std::chrono::milliseconds{20});
             socket.set_timeout(SO_SNDTIMEO, std::chrono::ceil<std::chrono::microseconds>(left));
             if (::connect(socket.fd_, reinterpret_cast<const sockaddr*>(&address),
                           sizeof address) == 0 ||

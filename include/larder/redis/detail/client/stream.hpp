@@ -47,6 +47,9 @@ public:
         return socket_.wait(events, deadline);
     }
 
+    /// As `Socket::descriptor`.
+    [[nodiscard]] int descriptor() const noexcept { return socket_.descriptor(); }
+
     /// As `Socket::spoiled`.
     [[nodiscard]] bool spoiled() noexcept {
         return cipher_ ? cipher_->spoiled() : socket_.spoiled();
