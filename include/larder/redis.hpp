@@ -7,6 +7,7 @@
 #define LARDER_REDIS_HPP
 
 #include <larder/redis/client.hpp>
+#include <larder/redis/detail/tracking/tracking_feed.hpp>
 #include <larder/redis/durability.hpp>
 #include <larder/redis/error.hpp>
 #include <larder/redis/journal.hpp>

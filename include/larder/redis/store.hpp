@@ -45,6 +45,15 @@ LARDER_NS_BEGIN
 template <class V>
 struct JsonCodec;
 
+namespace detail {
+class NearFeed;
+class NearListener;
+}  // namespace detail
+namespace redis::detail {
+template <class>
+class BasicTrackingFeed;
+}  // namespace redis::detail
+
 /// Copies in Redis, for all processes that share the server: keys `product:1`, `product:2`, … whose
 /// values `redis-cli` shows as the codec wrote them.
 ///
@@ -196,6 +205,18 @@ public:
     template <class J = journal_type>
     [[nodiscard]] J journal() const {
         return J{state_->client, state_->space, {.schema = state_->options.schema}, state_->codec};
+    }
+
+    /// What tells near copies of the changes of this store's keys, whoever makes them. It needs
+    /// `<larder/redis/detail/tracking/tracking_feed.hpp>`.
+    ///
+    /// @param listener  must outlive it
+    /// @param silence   how long near copies are served without a word of the server
+    template <class Tag = void>
+    [[nodiscard]] std::shared_ptr<detail::NearFeed> watch(detail::NearListener& listener,
+                                                          Ttl silence) const {
+        return std::make_shared<redis::detail::BasicTrackingFeed<Tag>>(
+            state_->client, state_->names, listener, silence);
     }
 
     // ---- the slot protocol, for policies ----

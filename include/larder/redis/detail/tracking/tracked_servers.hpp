@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// Which servers must tell of changes.
+
+#ifndef LARDER_REDIS_DETAIL_TRACKING_TRACKED_SERVERS_HPP
+#define LARDER_REDIS_DETAIL_TRACKING_TRACKED_SERVERS_HPP
+
+#include <larder/error.hpp>
+#include <larder/redis/client.hpp>
+#include <larder/redis/detail/client/connection.hpp>
+#include <larder/redis/detail/client/connection_failure.hpp>
+#include <larder/redis/detail/client/encryption.hpp>
+#include <larder/redis/detail/client/primary_finder.hpp>
+#include <larder/redis/detail/client/reply_deadline.hpp>
+#include <larder/redis/detail/tracking/tracked_names.hpp>
+#include <larder/redis/detail/tracking/tracking_link.hpp>
+#include <larder/redis/endpoint.hpp>
+#include <larder/redis/options.hpp>
+#include <larder/version.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+LARDER_NS_BEGIN
+
+namespace redis::detail {
+
+/// The primaries of a client: one, but for a cluster. Of one thread, whose interruption ends what it waits
+/// for here; it asks over connections of its own.
+///
+/// A template so that whoever includes it and has no near copies does not compile it.
+template <class = void>
+class BasicTrackedServers {
+public:
+    explicit BasicTrackedServers(Client client)
+        : client_{std::move(client)},
+          options_{client_.options()},
+          encryption_{Encryption::of(options_)},
+          finder_{options_.sentinel.primary.empty()
+                      ? nullptr
+                      : std::make_unique<PrimaryFinder>(options_, encryption_.get())} {
+        // A change of many keys at once is told by one message.
+        options_.max_reply_bytes = ClientOptions{}.max_reply_bytes;
+    }
+
+    /// Where they are now.
+    ///
+    /// @throws ConnectionFailure  nobody who was asked knows
+    [[nodiscard]] std::vector<Endpoint> find() {
+        topology_ = client_.topology();
+        if (finder_ != nullptr) {
+            return {finder_->find(std::chrono::steady_clock::now() + options_.connect_timeout)};
+        }
+        try {
+            return client_.primaries();
+        } catch (const Error& failed) {
+            throw ConnectionFailure{ConnectionFailure::Kind::connect, failed.what()};
+        }
+    }
+
+    /// Whether they may be others by now: nobody who asks the client has seen anything newer. Asks a
+    /// sentinel, at most once a second.
+    [[nodiscard]] bool moved() {
+        return client_.topology() != topology_ ||
+               (finder_ != nullptr && finder_->moved(std::chrono::steady_clock::now()));
+    }
+
+    /// A connection that one of them tells of changes.
+    ///
+    /// @throws ConnectionFailure, TrackingRefused
+    [[nodiscard]] std::unique_ptr<TrackingLink> connect(const Endpoint& at,
+                                                        const TrackedNames& names) const {
+        ClientOptions there = options_;
+        if (there.path.empty()) {
+            there.host = at.host;
+            there.port = at.port;
+        }
+        const bool clustered = client_.clustered();
+        if (clustered) {
+            there.database = 0;
+        }
+        const auto greet =
+            finder_ != nullptr ? Connection::Greet::role : Connection::Greet::nothing;
+        return std::make_unique<TrackingLink>(
+            there, encryption_.get(), names, clustered, greet,
+            std::chrono::steady_clock::now() + there.connect_timeout + there.command_timeout);
+    }
+
+private:
+    const Client client_;
+    ClientOptions options_;
+    const std::unique_ptr<Encryption> encryption_;
+    const std::unique_ptr<PrimaryFinder> finder_;  // null: the client knows
+    std::uint64_t topology_ = 0;
+};
+
+using TrackedServers = BasicTrackedServers<>;
+
+}  // namespace redis::detail
+
+LARDER_NS_END
+
+#endif  // LARDER_REDIS_DETAIL_TRACKING_TRACKED_SERVERS_HPP

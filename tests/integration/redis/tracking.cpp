@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: MIT
+
+// What near copies are told of changes in Redis, and when they are not served. Has threads: std::thread.
+
+#include "support/catch.hpp"
+#include "support/child.hpp"
+#include "support/eventually.hpp"
+#include "support/redis_front.hpp"
+#include "support/redis_server.hpp"
+
+#include <larder/detail/near/near_feed.hpp>
+#include <larder/json.hpp>
+#include <larder/redis.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+using namespace std::chrono_literals;
+using larder::NearFlush;
+using larder::NearMode;
+using larder::Ttl;
+using larder::detail::NearFeed;
+using larder_test::eventually;
+using larder_test::RedisFront;
+using larder_test::RedisServer;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Store = larder::RedisStore<int, std::string>;
+
+/// Writes down what it is told.
+class Ear final : public larder::detail::NearListener {
+public:
+    void changed(std::string_view key) noexcept override { note("key " + std::string{key}); }
+    void tag_changed(std::string_view tag) noexcept override { note("tag " + std::string{tag}); }
+    void all_changed(NearFlush why) noexcept override {
+        note("all " + std::string{larder::to_string(why)});
+    }
+
+    [[nodiscard]] std::size_t count(std::string_view word) const {
+        const std::scoped_lock lock{mutex_};
+        return static_cast<std::size_t>(std::count(words_.begin(), words_.end(), word));
+    }
+    [[nodiscard]] bool heard(std::string_view word) const { return count(word) > 0; }
+    [[nodiscard]] std::vector<std::string> take() {
+        const std::scoped_lock lock{mutex_};
+        return std::exchange(words_, {});
+    }
+
+private:
+    void note(std::string word) {
+        const std::scoped_lock lock{mutex_};
+        words_.push_back(std::move(word));
+    }
+
+    mutable std::mutex mutex_{};
+    std::vector<std::string> words_{};
+};
+
+bool reliable(const NearFeed& feed) {
+    return feed.reliable(Clock::now());
+}
+
+larder::Stats stats_of(const NearFeed& feed) {
+    larder::Stats stats;
+    feed.add_to(stats);
+    return stats;
+}
+
+std::string trackers(const RedisServer& server) {
+    return server.run("CLIENT", "LIST", "TYPE", "pubsub");
+}
+void kill_trackers(const RedisServer& server) {
+    server.run("CLIENT", "KILL", "TYPE", "pubsub");
+}
+
+/// A store in front of a server, and what tells of it.
+struct Told {
+    explicit Told(const std::string& url, Ttl silence = 2s, const std::string& name = "product")
+        : store{larder::redis::Client{url}, name}, feed{store.watch(ear, silence)} {}
+
+    /// What was told by the time that a word written now has been.
+    std::vector<std::string> so_far(const RedisServer& server) {
+        server.run("SET", "product:last", "");
+        REQUIRE(eventually([&] { return ear.heard("key last"); }));
+        auto words = ear.take();
+        words.erase(std::remove(words.begin(), words.end(), "key last"), words.end());
+        return words;
+    }
+
+    Store store;
+    Ear ear{};
+    std::shared_ptr<NearFeed> feed;
+};
+
+using Words = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("near copies are told of every change of a slot, whoever makes it", "[redis]") {
+    const RedisServer server;
+    Told told{server.unix_url()};
+    REQUIRE(reliable(*told.feed));
+    CHECK(told.feed->mode() == NearMode::tracking);
+    CHECK(told.so_far(server) == Words{"all start"});
+    const auto tells = [&](const std::string& word, const std::function<void()>& change) {
+        INFO(word);
+        change();
+        const Words words = told.so_far(server);
+        CHECK(std::count(words.begin(), words.end(), word) ==
+              static_cast<std::ptrdiff_t>(words.size()));
+        CHECK_FALSE(words.empty());
+    };
+    larder::detail::CopyTerms terms;
+    terms.life = {1min};
+    Store& store = told.store;
+    SECTION("another program") {
+        tells("key 1", [&] { server.run("SET", "product:1", R"("x")"); });
+        tells("key 1", [&] { server.run("PEXPIRE", "product:1", "60000"); });
+        tells("key 1", [&] { server.run("DEL", "product:1"); });
+        tells("key a:b", [&] { server.run("SET", "product:a:b", ""); });
+    }
+    SECTION("the plain store") {
+        tells("key 1", [&] { store.put(1, "x", {1min}); });
+        tells("key 1", [&] { store.erase(1); });
+    }
+    SECTION("a load, and its end") {
+        tells("key 1", [&] {
+            const auto opening = store.open(1);
+            REQUIRE(opening.lease);
+            REQUIRE(store.fill(1, opening.lease, "x", terms).kept);
+        });
+        tells("key 2", [&] { store.release(2, store.open(2).lease); });
+        tells("key 3", [&] { store.withdraw(3, store.open(3).lease); });
+    }
+    SECTION("a write, and its end") {
+        larder::detail::Ticket ticket;
+        tells("key 1", [&] { ticket = store.begin_write(1, 1min); });
+        tells("key 1", [&] {
+            CHECK(store.finish_write(1, ticket, larder::detail::Finish::value, "x", terms));
+        });
+        tells("key 1", [&] { ticket = store.begin_write(1, 1min); });
+        tells("key 1", [&] {
+            store.finish_write(1, ticket, larder::detail::Finish::nothing, std::nullopt, terms);
+        });
+    }
+    SECTION("a tag") {
+        store.invalidate_tags(std::vector<std::string>{"red"});
+        CHECK(told.so_far(server).empty());  // no entry carries it
+        server.run("SET", "~tag:product:red", "0123456789abcdef1");
+        CHECK(told.so_far(server) == Words{"tag red"});
+        tells("tag red", [&] { store.invalidate_tags(std::vector<std::string>{"red"}); });
+    }
+    SECTION("time") {
+        tells("key 1", [&] { store.put(1, "x", {1ms}); });
+        CHECK(eventually([&] { return told.ear.heard("key 1"); }));
+    }
+    SECTION("a server that is full") {
+        server.run("SET", "product:1", std::string(100'000, 'x'));
+        static_cast<void>(told.so_far(server));
+        server.run("CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
+        server.run("CONFIG", "SET", "maxmemory", "1");
+        CHECK(eventually([&] { return told.ear.heard("key 1"); }));
+    }
+    SECTION("many at once") {
+        tells("key 7", [&] {
+            Words words{"EVAL", "for i = 1, #KEYS do redis.call('SET', KEYS[i], i) end", "100"};
+            words.insert(words.end(), 100, "product:7");
+            CHECK(server.run_words(words) == "(nil)");
+        });
+        for (int key = 1000; key < 3000; ++key) {
+            store.put(key, "x", {1min});
+        }
+        static_cast<void>(told.so_far(server));
+        store.clear();
+        const Words words = told.so_far(server);
+        for (int key = 1000; key < 3000; ++key) {
+            REQUIRE(std::find(words.begin(), words.end(), "key " + std::to_string(key)) !=
+                    words.end());
+        }
+    }
+    CHECK(reliable(*told.feed));
+    CHECK(stats_of(*told.feed).near_cuts == 0);
+}
+
+TEST_CASE("near copies stay while a value is reloaded beside itself", "[redis]") {
+    const RedisServer server;
+    larder::RedisStoreOptions options;
+    options.lease = 30ms;
+    Store store{larder::redis::Client{server.unix_url()}, "product", options};
+    Ear ear;
+    const auto feed = store.watch(ear, 2s);
+    store.put(1, "x", {1min});
+    const auto opening = store.open_refresh(1, false);
+    REQUIRE(opening.lease.beside);
+    REQUIRE(eventually([&] { return ear.heard("key 1"); }));
+    static_cast<void>(ear.take());
+    const auto renewals = [&] {
+        const std::string all = server.run("INFO", "commandstats");
+        const auto at = all.find("cmdstat_pexpire:calls=");
+        return at == std::string::npos ? 0 : std::stoi(all.substr(at + 22));
+    };
+    REQUIRE(eventually([&] { return renewals() >= 3; }));
+    store.release(1, opening.lease);
+    for (int i = 0; i < 100; ++i) {
+        static_cast<void>(store.find(1));
+    }
+    server.run("SET", "product:2", "");
+    REQUIRE(eventually([&] { return ear.heard("key 2"); }));
+    CHECK(ear.take() == Words{"key 2"});
+}
+
+TEST_CASE("near copies of other stores and databases are left alone", "[redis]") {
+    const RedisServer server;
+    const larder::redis::Client client{server.unix_url()};
+    Store product{client, "product"};
+    Store page{client, "page"};
+    Ear products;
+    Ear pages;
+    const auto product_feed = product.watch(products, 2s);
+    const auto page_feed = page.watch(pages, 2s);
+    product.put(1, "x", {1min});
+    page.put(2, "x", {1min});
+    server.run("SET", "products:3", "x");
+    server.run("SET", "~refresh:product:3", "x");
+    server.run("SET", "~clock:product", "x");
+    server.run("EVAL", "redis.call('SELECT', 3) redis.call('SET', KEYS[1], 1)", "1", "product:4");
+    product.put(5, "x", {1min});
+    page.put(5, "x", {1min});
+    REQUIRE(eventually([&] { return products.heard("key 5") && pages.heard("key 5"); }));
+    // A server does not tell databases apart: a false alarm.
+    CHECK(products.take() == Words{"all start", "key 1", "key 4", "key 5"});
+    CHECK(pages.take() == Words{"all start", "key 2", "key 5"});
+    server.run("EVAL", "redis.call('SELECT', 3) redis.call('FLUSHDB')", "0");
+    CHECK(eventually([&] { return products.heard("all server_flush"); }));
+    CHECK(eventually([&] { return pages.heard("all server_flush"); }));
+    server.run("FLUSHALL", "ASYNC");
+    CHECK(eventually([&] { return products.count("all server_flush") == 2; }));
+    CHECK(reliable(*product_feed));
+    CHECK(stats_of(*product_feed).near_server_flushes == 2);
+    CHECK(stats_of(*product_feed).near_invalidations == 3);
+}
+
+TEST_CASE("a tracking connection that is cut is opened anew, then near is emptied, then served",
+          "[redis]") {
+    RedisServer server;
+    Told told{server.tcp_url()};
+    SECTION("somebody kills it") {
+        kill_trackers(server);
+    }
+    SECTION("the server is restarted") {
+        server.restart();
+    }
+    SECTION("it cannot tell as fast as things change") {
+        server.run("CONFIG", "SET", "client-output-buffer-limit", "pubsub 64kb 0 0");
+        server.run("EVAL",
+                   "for i = 1, 5000 do redis.call('SET', 'product:of a long name ' .. i, 1) end",
+                   "0");
+    }
+    REQUIRE(eventually([&] { return told.ear.heard("all cut"); }));
+    REQUIRE(eventually([&] { return reliable(*told.feed); }));
+    CHECK(stats_of(*told.feed).near_cuts >= 1);
+    static_cast<void>(told.ear.take());
+    server.run("SET", "product:1", "x");
+    CHECK(eventually([&] { return told.ear.heard("key 1"); }));
+}
+
+TEST_CASE("near is not served for longer than the silence, nor while nobody listens", "[redis]") {
+    RedisServer server;
+    Told told{server.unix_url(), 200ms};
+    CHECK(reliable(*told.feed));
+    CHECK_FALSE(told.feed->reliable(Clock::now() + 200ms));
+    SECTION("the server is frozen, and goes on") {
+        server.freeze();
+        const auto frozen = Clock::now();
+        CHECK(eventually([&] { return !reliable(*told.feed); }));
+        CHECK_FALSE(told.feed->reliable(frozen + 200ms));
+        REQUIRE(eventually([&] { return Clock::now() > frozen + 300ms; }));
+        CHECK_FALSE(reliable(*told.feed));
+        server.thaw();
+        CHECK(eventually([&] { return reliable(*told.feed); }));
+    }
+    SECTION("it is dead, and comes back") {
+        const std::size_t flushes = told.ear.count("all cut");
+        server.kill();
+        CHECK(eventually([&] { return !reliable(*told.feed); }));
+        CHECK(told.ear.count("all cut") == flushes);  // it is emptied when it is served again
+        server.start();
+        CHECK(eventually([&] { return reliable(*told.feed); }));
+        CHECK(told.ear.heard("all cut"));
+    }
+    SECTION("time goes by") {
+        const auto end = Clock::now() + 500ms;
+        while (Clock::now() < end) {
+            std::this_thread::sleep_for(1ms);
+        }
+        CHECK(eventually([&] { return reliable(*told.feed); }));
+        CHECK(told.ear.take() == Words{"all start"});
+    }
+}
+
+TEST_CASE("a feed ends at once, whatever it is about", "[redis]") {
+    larder::redis::ClientOptions options;
+    options.connect_timeout = options.command_timeout = 60s;
+    options.breaker = options.max_breaker = 60s;
+    RedisServer server;
+    std::atomic<bool> mute{false};
+    std::atomic<std::size_t> swallowed{0};
+    const RedisFront front{server, [&](std::size_t, RedisFront::Way way, std::string&) {
+                               if (!mute || way == RedisFront::Way::request) {
+                                   return RedisFront::Fate::pass;
+                               }
+                               ++swallowed;
+                               return RedisFront::Fate::swallow;
+                           }};
+    int listener = -1;
+    std::vector<int> waiting;
+    Ear ear;
+    std::shared_ptr<NearFeed> feed;
+    const auto watch = [&](const std::string& path) {
+        options.path = path;
+        feed = Store{larder::redis::Client{options}, "product"}.watch(ear, 2s);
+        REQUIRE(reliable(*feed));
+    };
+    SECTION("it listens") {
+        watch(server.socket_path());
+    }
+    SECTION("it shakes hands") {
+        watch(front.path());
+        mute = true;
+        kill_trackers(server);
+        REQUIRE(eventually([&] { return swallowed > 0; }));
+    }
+    SECTION("it connects") {
+        watch(server.socket_path());
+        server.kill();
+        listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        server.socket_path().copy(address.sun_path, sizeof address.sun_path - 1);
+        ::unlink(address.sun_path);
+        const auto* const generic = reinterpret_cast<const sockaddr*>(&address);
+        REQUIRE(::bind(listener, generic, sizeof address) == 0);
+        REQUIRE(::listen(listener, 0) == 0);
+        for (bool room = true; room;) {
+            waiting.push_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+            room = ::connect(waiting.back(), generic, sizeof address) == 0;
+        }
+        REQUIRE(eventually([&] { return !reliable(*feed); }));
+    }
+    SECTION("it pauses") {
+        watch(server.socket_path());
+        server.kill();
+        REQUIRE(eventually([&] { return !reliable(*feed); }));
+    }
+    const auto begin = Clock::now();
+    feed.reset();
+    CHECK(Clock::now() - begin < 5s);
+    ::close(listener);
+    for (const int descriptor : waiting) {
+        ::close(descriptor);
+    }
+}
+
+TEST_CASE("where a server does not tell of changes, near copies live by their ttl", "[redis]") {
+    RedisServer server;
+    const std::string allow = "~product:* ~~clock:product ~~tag:product:* ~~refresh:product:*";
+    const auto user = [&](const std::string& rules) {
+        Words words{"ACL", "SETUSER", "shop", "reset", "on", ">secret"};
+        std::istringstream in{rules};
+        for (std::string rule; in >> rule;) {
+            words.push_back(rule);
+        }
+        REQUIRE(server.run_words(words) == "OK");
+        return "redis://shop:secret@127.0.0.1:" + std::to_string(server.port());
+    };
+    const std::string channel = " &__redis__:invalidate";
+    const std::string all = "+@all -@admin -@dangerous ";
+    const auto mode = [&](const std::string& url) {
+        Told told{url};
+        CHECK(reliable(*told.feed));
+        if (told.feed->mode() == NearMode::tracking) {
+            CHECK(told.so_far(server) == Words{"all start"});
+        } else {
+            CHECK(told.feed->reliable(Clock::now() + 24h));
+            CHECK(told.ear.take() == Words{"all start"});
+        }
+        return told.feed->mode();
+    };
+    CHECK(mode(user(all + "~* " + channel)) == NearMode::tracking);
+    CHECK(mode(user(all + "resetchannels ~*")) == NearMode::ttl);
+    CHECK(mode(user(all + "~* -client|tracking" + channel)) == NearMode::ttl);
+    CHECK(mode(user(all + "~* -client" + channel)) == NearMode::ttl);
+    CHECK(mode(user(all + "~* -subscribe" + channel)) == NearMode::ttl);
+    CHECK(mode(user(all + "~* -ping" + channel)) == NearMode::ttl);
+    // What it cannot try out it believes.
+    CHECK(mode(user(all + allow + channel)) == NearMode::tracking);
+    CHECK(mode(user(all + "~* -multi" + channel)) == NearMode::tracking);
+    CHECK(mode(user(all + allow + " -client|trackinginfo" + channel)) == NearMode::ttl);
+    CHECK(mode(user("~* -@all +client|id +client|tracking +multi +exec +set +del +subscribe +ping" +
+                    channel)) == NearMode::tracking);
+    server.run("CONFIG", "SET", "maxmemory", "1");
+    server.run("CONFIG", "SET", "maxmemory-policy", "noeviction");
+    Told told{server.unix_url()};
+    CHECK(told.feed->mode() == NearMode::tracking);
+}
+
+TEST_CASE("a proxy that says OK and tells nothing is found out", "[redis]") {
+    const RedisServer server;
+    const RedisFront front{server, [](std::size_t, RedisFront::Way way, std::string& bytes) {
+                               const auto at = bytes.find("*3\r\n$7\r\nmessage");
+                               if (way == RedisFront::Way::reply && at != std::string::npos) {
+                                   bytes.erase(at, bytes.find("*2\r\n", at) - at);
+                               }
+                               return bytes.empty() ? RedisFront::Fate::swallow
+                                                    : RedisFront::Fate::pass;
+                           }};
+    Told told{"unix://" + front.path()};
+    CHECK(told.feed->mode() == NearMode::ttl);
+}
+
+TEST_CASE("a forked child is told by itself", "[redis]") {
+    if (!larder_test::can_fork) {
+        return;
+    }
+    RedisServer server;
+    Told told{server.unix_url()};
+    REQUIRE(reliable(*told.feed));
+    const auto trackers_of = [&] {
+        const std::string all = trackers(server);
+        return std::count(all.begin(), all.end(), '\n');
+    };
+    CHECK(trackers_of() == 1);
+    const int ended = larder_test::in_child([&]() -> const char* {
+        if (reliable(*told.feed)) {
+            return "what the parent is told counts in the child";
+        }
+        told.feed->resume();
+        if (!eventually([&] { return reliable(*told.feed); }) || !told.ear.heard("all start")) {
+            return "it does not begin anew";
+        }
+        server.run("SET", "product:1", "");
+        if (!eventually([&] { return told.ear.heard("key 1"); })) {
+            return "it is not told";
+        }
+        told.feed.reset();
+        return nullptr;
+    });
+    CHECK(ended == 0);
+    CHECK(eventually([&] { return told.ear.heard("key 1"); }));
+    CHECK(stats_of(*told.feed).near_cuts == 0);
+    CHECK(trackers_of() == 1);
+    // A child that lives on, and has no near copies, does not keep the parent's connection.
+    CHECK(larder_test::in_child([&]() -> const char* {
+              told.feed.reset();
+              return nullptr;
+          }) == 0);
+    CHECK(reliable(*told.feed));
+}
