@@ -5,6 +5,7 @@
 #include "support/catch.hpp"
 #include "support/caught.hpp"
 #include "support/fake_server.hpp"
+#include "support/near_ear.hpp"
 #include "support/redis_server.hpp"
 #include "support/table.hpp"
 
@@ -32,6 +33,7 @@ using larder::redis::Endpoint;
 using larder::redis::detail::ClientInHand;
 using larder_test::caught_text;
 using larder_test::FakeServer;
+using larder_test::NearEar;
 using larder_test::RedisServer;
 using larder_test::Table;
 using namespace std::chrono_literals;
@@ -253,6 +255,32 @@ TEST_CASE("a primary that was replaced is left, though it knows nothing of it", 
     }
 }
 
+TEST_CASE("near copies are told by the primary of which the sentinels speak", "[sentinel]") {
+    RedisServer old;
+    RedisServer young;
+    std::atomic<bool> moved{false};
+    FakeServer sentinel{sentinel_of([&] { return address(moved ? young.port() : old.port()); })};
+    const Client client{options_for({sentinel.port()})};
+    NearEar ear;
+    const larder::RedisStore<int, int> store{client, "number"};
+    const auto feed = store.watch(ear, 200ms);
+    REQUIRE(feed->reliable(steady::now()));
+    moved = true;  // the old one knows nothing of it, and answers as before
+    Watched::wait_until("near copies are of the new one",
+                        [&] { return ear.heard("all topology"); });
+    Watched::wait_until("near is served again", [&] { return feed->reliable(steady::now()); });
+    young.run("SET", "number:1", "1");
+    Watched::wait_until("it is told", [&] { return ear.heard("key 1"); });
+    SECTION("and not by one that is no primary") {
+        young.run("REPLICAOF", "127.0.0.1", std::to_string(old.port()));
+        young.run("CLIENT", "KILL", "TYPE", "pubsub");
+        Watched::wait_until("near is not served", [&] { return !feed->reliable(steady::now()); });
+        young.run("REPLICAOF", "NO", "ONE");
+        Watched::wait_until("near is served", [&] { return feed->reliable(steady::now()); });
+        CHECK(ear.heard("all cut"));
+    }
+}
+
 TEST_CASE("sentinels have a password of their own", "[sentinel]") {
     RedisServer primary{{"--requirepass", "hush"}};
     RedisServer sentinel{{"--requirepass", "hear"},
@@ -276,6 +304,9 @@ TEST_CASE("a failover under load reaches no reader", "[sentinel]") {
         table.set(key, key);
     }
     const larder::WriteThrough cache{store, std::ref(table), {.ttl = 100s}};
+    NearEar ear;
+    const auto feed = store.watch(ear, 2s);
+    CHECK(feed->reliable(steady::now()));
     std::atomic<bool> done{false};
     std::atomic<int> reads{0};
     std::atomic<int> writes{0};
@@ -320,6 +351,12 @@ TEST_CASE("a failover under load reaches no reader", "[sentinel]") {
                    cache.get(key) == table.row(key);
         });
     }
+    Watched::wait_until("near copies are served again",
+                        [&] { return feed->reliable(steady::now()); });
+    CHECK(ear.heard("all cut"));
+    static_cast<void>(ear.take());
+    cache.put(1, 1);
+    Watched::wait_until("they are told", [&] { return ear.heard("key 1"); });
     CHECK(client.in_hand() == ClientInHand{});
 }
 

@@ -5,6 +5,7 @@
 #include "support/catch.hpp"
 #include "support/child.hpp"
 #include "support/eventually.hpp"
+#include "support/near_ear.hpp"
 #include "support/redis_front.hpp"
 #include "support/redis_server.hpp"
 
@@ -16,10 +17,13 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -32,11 +36,11 @@
 #include <unistd.h>
 
 using namespace std::chrono_literals;
-using larder::NearFlush;
 using larder::NearMode;
 using larder::Ttl;
 using larder::detail::NearFeed;
 using larder_test::eventually;
+using larder_test::NearEar;
 using larder_test::RedisFront;
 using larder_test::RedisServer;
 
@@ -44,35 +48,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using Store = larder::RedisStore<int, std::string>;
-
-/// Writes down what it is told.
-class Ear final : public larder::detail::NearListener {
-public:
-    void changed(std::string_view key) noexcept override { note("key " + std::string{key}); }
-    void tag_changed(std::string_view tag) noexcept override { note("tag " + std::string{tag}); }
-    void all_changed(NearFlush why) noexcept override {
-        note("all " + std::string{larder::to_string(why)});
-    }
-
-    [[nodiscard]] std::size_t count(std::string_view word) const {
-        const std::scoped_lock lock{mutex_};
-        return static_cast<std::size_t>(std::count(words_.begin(), words_.end(), word));
-    }
-    [[nodiscard]] bool heard(std::string_view word) const { return count(word) > 0; }
-    [[nodiscard]] std::vector<std::string> take() {
-        const std::scoped_lock lock{mutex_};
-        return std::exchange(words_, {});
-    }
-
-private:
-    void note(std::string word) {
-        const std::scoped_lock lock{mutex_};
-        words_.push_back(std::move(word));
-    }
-
-    mutable std::mutex mutex_{};
-    std::vector<std::string> words_{};
-};
 
 bool reliable(const NearFeed& feed) {
     return feed.reliable(Clock::now());
@@ -106,7 +81,7 @@ struct Told {
     }
 
     Store store;
-    Ear ear{};
+    NearEar ear{};
     std::shared_ptr<NearFeed> feed;
 };
 
@@ -205,7 +180,7 @@ TEST_CASE("near copies stay while a value is reloaded beside itself", "[redis]")
     larder::RedisStoreOptions options;
     options.lease = 30ms;
     Store store{larder::redis::Client{server.unix_url()}, "product", options};
-    Ear ear;
+    NearEar ear;
     const auto feed = store.watch(ear, 2s);
     store.put(1, "x", {1min});
     const auto opening = store.open_refresh(1, false);
@@ -232,8 +207,8 @@ TEST_CASE("near copies of other stores and databases are left alone", "[redis]")
     const larder::redis::Client client{server.unix_url()};
     Store product{client, "product"};
     Store page{client, "page"};
-    Ear products;
-    Ear pages;
+    NearEar products;
+    NearEar pages;
     const auto product_feed = product.watch(products, 2s);
     const auto page_feed = page.watch(pages, 2s);
     product.put(1, "x", {1min});
@@ -316,6 +291,133 @@ TEST_CASE("near is not served for longer than the silence, nor while nobody list
     }
 }
 
+TEST_CASE("another server that answers to the same name is listened to", "[redis]") {
+    RedisServer other;
+    RedisServer server;
+    larder::redis::ClientOptions options;
+    options.path = server.socket_path();
+    options.breaker = options.max_breaker = 10ms;
+    Store store{larder::redis::Client{options}, "product"};
+    NearEar ear;
+    const auto feed = store.watch(ear, 200ms);
+    REQUIRE(reliable(*feed));
+    // The connection stays, and the server goes on to answer: it only takes no writes.
+    server.run("REPLICAOF", "127.0.0.1", std::to_string(other.port()));
+    CHECK(eventually([&] {
+        try {
+            store.put(1, "x", {1min});
+        } catch (const larder::StoreError&) {}
+        return !reliable(*feed);
+    }));
+    server.run("REPLICAOF", "NO", "ONE");
+    CHECK(eventually([&] { return reliable(*feed); }));
+    CHECK(ear.heard("all topology"));
+}
+
+namespace {
+
+/// The near copy of one key, and what it may be.
+class OneNear final : public larder::detail::NearListener {
+public:
+    void changed(std::string_view) noexcept override { drop(); }
+    void tag_changed(std::string_view) noexcept override {}
+    void all_changed(larder::NearFlush) noexcept override { drop(); }
+
+    /// What is served by this moment.
+    [[nodiscard]] std::optional<std::size_t> look(const NearFeed& feed, Clock::time_point now) {
+        const std::scoped_lock lock{mutex_};
+        return feed.reliable(now) ? held_ : std::nullopt;
+    }
+    [[nodiscard]] std::uint64_t lease() {
+        const std::scoped_lock lock{mutex_};
+        return lease_ = ++last_;
+    }
+    void fill(std::uint64_t lease, std::size_t value) {
+        const std::scoped_lock lock{mutex_};
+        if (lease == lease_) {
+            held_ = value;
+        }
+    }
+
+private:
+    void drop() noexcept {
+        const std::scoped_lock lock{mutex_};
+        held_.reset();
+        lease_ = 0;
+    }
+
+    std::mutex mutex_{};
+    std::optional<std::size_t> held_{};
+    std::uint64_t lease_ = 0;
+    std::uint64_t last_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE(
+    "nothing is served that was replaced longer ago than the silence, however the connection fares",
+    "[redis]") {
+    constexpr Ttl silence = 60ms;
+    const RedisServer server;
+    server.run("SET", "product:1", "0");
+    std::uint32_t luck = 17;
+    std::set<std::size_t> silent;
+    const RedisFront front{server, [&](std::size_t connection, RedisFront::Way, std::string&) {
+                               luck = luck * 1664525U + 1013904223U;
+                               if ((luck >> 16U) % 64 == 0) {
+                                   silent.insert(connection);
+                               }
+                               return silent.contains(connection) ? RedisFront::Fate::swallow
+                                      : (luck >> 16U) % 64 == 1   ? RedisFront::Fate::cut
+                                                                  : RedisFront::Fate::pass;
+                           }};
+    larder::redis::ClientOptions options;
+    options.path = front.path();
+    options.connect_timeout = options.command_timeout = 50ms;
+    options.breaker = options.max_breaker = 5ms;
+    OneNear near;
+    const auto feed = Store{larder::redis::Client{options}, "product"}.watch(near, silence);
+    constexpr std::size_t most = 1'000'000;
+    std::vector<std::atomic<Clock::rep>> replaced(most);  // value n, at the latest
+    std::atomic<bool> done{false};
+    std::size_t written = 0;
+    std::thread writing{[&] {
+        while (!done && written + 1 < most) {
+            server.run("SET", "product:1", std::to_string(written + 1));
+            replaced[written++] = Clock::now().time_since_epoch().count();
+        }
+    }};
+    std::size_t hits = 0;
+    std::size_t stale = 0;
+    Clock::duration oldest{0};
+    const auto end = Clock::now() + 1500ms;
+    for (auto now = Clock::now(); now < end; now = Clock::now()) {
+        if (const auto value = near.look(*feed, now)) {
+            ++hits;
+            if (const Clock::rep since = replaced[*value]; since != 0) {
+                const auto age = now.time_since_epoch() - Clock::duration{since};
+                ++stale;
+                oldest = (std::max)(oldest, age);
+            }
+        } else {
+            const auto lease = near.lease();
+            near.fill(lease, std::stoul(server.run("GET", "product:1")));
+        }
+    }
+    done = true;
+    writing.join();
+    const auto stats = stats_of(*feed);
+    std::printf(
+        "%zu writes, %zu near hits, %zu of them of what was replaced before, by %.1f ms at the "
+        "most; %zu cuts, %zu silences\n",
+        written, hits, stale, std::chrono::duration<double, std::milli>{oldest}.count(),
+        static_cast<std::size_t>(stats.near_cuts), static_cast<std::size_t>(stats.near_silences));
+    CHECK(hits > 0);
+    CHECK(stats.near_cuts > 0);
+    CHECK(stats.near_silences > 0);
+    CHECK(oldest < silence);
+}
+
 TEST_CASE("a feed ends at once, whatever it is about", "[redis]") {
     larder::redis::ClientOptions options;
     options.connect_timeout = options.command_timeout = 60s;
@@ -332,7 +434,7 @@ TEST_CASE("a feed ends at once, whatever it is about", "[redis]") {
                            }};
     int listener = -1;
     std::vector<int> waiting;
-    Ear ear;
+    NearEar ear;
     std::shared_ptr<NearFeed> feed;
     const auto watch = [&](const std::string& path) {
         options.path = path;

@@ -69,6 +69,9 @@ public:
                (finder_ != nullptr && finder_->moved(std::chrono::steady_clock::now()));
     }
 
+    /// Whether keys are spread over several.
+    [[nodiscard]] bool clustered() const noexcept { return client_.clustered(); }
+
     /// A connection that one of them tells of changes.
     ///
     /// @throws ConnectionFailure, TrackingRefused
@@ -79,14 +82,10 @@ public:
             there.host = at.host;
             there.port = at.port;
         }
-        const bool clustered = client_.clustered();
-        if (clustered) {
-            there.database = 0;
-        }
         const auto greet =
             finder_ != nullptr ? Connection::Greet::role : Connection::Greet::nothing;
         return std::make_unique<TrackingLink>(
-            there, encryption_.get(), names, clustered, greet,
+            there, encryption_.get(), names, clustered(), greet,
             std::chrono::steady_clock::now() + there.connect_timeout + there.command_timeout);
     }
 

@@ -69,6 +69,9 @@ public:
         : connection_{there, encryption, 0, deadline, greet} {
         const Reply id = ask({"CLIENT", "ID"}, deadline);
         require(id);
+        if (!id.is_integer()) {
+            throw TrackingRefused{"it does not number its connections"};
+        }
         const std::string home = clustered ? home_of_probe(deadline) : std::string{};
         if (!clustered || !home.empty()) {
             probe_ = names.probe(home, std::to_string(larder::detail::random_bits()));

@@ -74,12 +74,17 @@ public:
         }
     }
 
-    /// Whether other servers must be listened to by now, as far as anybody here has seen.
+    /// Whether other servers must be listened to by now, as far as anybody here has seen. Slots that go
+    /// from one to another of these change nothing: both tell of it.
     ///
     /// @throws ConnectionFailure  nobody knows
     [[nodiscard]] bool moved() {
         if (!servers_.moved()) {
             return false;
+        }
+        if (!servers_.clustered()) {
+            drop_all();  // another server may answer to the same name
+            return true;
         }
         const std::vector<Endpoint> now = servers_.find();
         return now.size() != all_.size() ||
