@@ -143,6 +143,7 @@ namespace redis {
 
 class Client;
 struct ClientOptions;
+struct ClusterOptions;
 struct Endpoint;
 struct SentinelOptions;
 struct TlsOptions;

@@ -9,6 +9,8 @@
 #include <larder/redis/detail/client/argument.hpp>
 #include <larder/redis/detail/client/call_failure.hpp>
 #include <larder/redis/detail/client/client_in_hand.hpp>
+#include <larder/redis/detail/client/cluster.hpp>
+#include <larder/redis/detail/client/cluster_run.hpp>
 #include <larder/redis/detail/client/command_bytes.hpp>
 #include <larder/redis/detail/client/connection_failure.hpp>
 #include <larder/redis/detail/client/connections.hpp>
@@ -118,16 +120,15 @@ public:
     /// @throws std::invalid_argument  a MULTI finds no EXEC
     [[nodiscard]] std::vector<Reply> run(const Pipeline& pipeline) const {
         std::vector<Reply> replies(pipeline.size());
-        run_into(pipeline, replies.data());
+        run(pipeline, replies);
         return replies;
     }
 
     /// The same, into replies of the caller's: as many as there are commands.
     void run(const Pipeline& pipeline, std::span<Reply> replies) const {
-        if (replies.size() != pipeline.size()) {
-            throw std::invalid_argument{"larder: redis: not as many replies as commands"};
+        if (check(pipeline, replies.size())) {
+            run_into(pipeline, replies.data());
         }
-        run_into(pipeline, replies.data());
     }
 
     /// Carries out a pipeline of one command: `run`, without the vector.
@@ -136,44 +137,59 @@ public:
             throw std::invalid_argument{"larder: run_one takes a pipeline of one command"};
         }
         Reply reply;
-        run_into(pipeline, &reply);
+        run(pipeline, {&reply, 1});
         return reply;
     }
 
     /// Carries out a pipeline on one of the primaries, whatever keys it names: for what is asked of
-    /// each of them, as SCAN is.
+    /// each of them, as SCAN is. MOVED and the like are replies here.
     ///
     /// @param primary  of `primaries`
     /// @param replies  as many as there are commands
     /// @throws NoReply, std::invalid_argument  as `run`
     void run_at(const Endpoint& primary, const Pipeline& pipeline, std::span<Reply> replies) const {
-        static_cast<void>(primary);
-        run(pipeline, replies);
+        if (!clustered()) {
+            run(pipeline, replies);
+        } else if (check(pipeline, replies.size())) {
+            detail::Cluster& cluster = connections_->cluster();
+            const auto node = cluster.node(primary);
+            try {
+                detail::ServerCalls{node->connections}.run(pipeline, replies.data());
+            } catch (const NoReply&) {
+                cluster.suspect();
+                throw;
+            }
+        }
     }
 
     /// Whether keys are spread over several primaries, by hash slots.
-    [[nodiscard]] bool clustered() const noexcept { return false; }
+    [[nodiscard]] bool clustered() const noexcept { return connections_->clustered; }
 
     /// Where the primaries are: one, but for a cluster. Of a unix socket the path, and port 0.
     ///
     /// @throws ConnectError  nobody who was asked knows
     [[nodiscard]] std::vector<Endpoint> primaries() const {
         const ClientOptions& options = connections_->options;
-        auto& finder = connections_->current().server.primary;
-        if (finder == nullptr) {
-            return {options.path.empty() ? Endpoint{options.host, options.port}
-                                         : Endpoint{options.path, 0}};
-        }
+        const auto now = std::chrono::steady_clock::now();
         try {
-            return {finder->find(std::chrono::steady_clock::now() + options.connect_timeout)};
+            if (clustered()) {
+                const auto view = connections_->cluster().view(now, now + options.connect_timeout);
+                return view->map->owners();
+            }
+            if (auto& finder = connections_->current().server.primary) {
+                return {finder->find(now + options.connect_timeout)};
+            }
         } catch (const detail::ConnectionFailure& failed) {
             throw ConnectError{about("where the primary is") + failed.text, Outcome::not_sent};
         }
+        return {options.path.empty() ? Endpoint{options.host, options.port}
+                                     : Endpoint{options.path, 0}};
     }
 
     /// Grows whenever a primary is seen to have moved, or in a cluster a slot.
     [[nodiscard]] std::uint64_t topology() const noexcept {
-        return connections_->current().server.breaker.role_changes();
+        return clustered() ? connections_->cluster().topology()
+                           : connections_->current().server.breaker.role_changes();
     }
 
     /// Throws what an error reply stands for.
@@ -191,26 +207,28 @@ public:
         throw ReplyError{what, text};
     }
 
-    /// Whether the server is being asked.
+    /// Whether the server is being asked; in a cluster, whether any primary is.
     [[nodiscard]] Breaker breaker() const noexcept {
-        return connections_->current().server.breaker.state();
+        return clustered() ? connections_->cluster().breaker()
+                           : connections_->current().server.breaker.state();
     }
 
     /// What was counted so far.
     [[nodiscard]] ClientStats stats() const noexcept {
-        const auto& counters = connections_->current().server.counters;
+        const auto& counters = clustered() ? *connections_->cluster().counters
+                                           : connections_->current().server.counters;
         using detail::Server;
         return {counters.sum(Server::round_trips), counters.sum(Server::commands),
                 counters.sum(Server::bytes_sent), counters.sum(Server::connects),
                 counters.sum(Server::resent)};
     }
 
-    /// "127.0.0.1:6379", "[::1]:6379", "/run/redis.sock": for messages.
+    /// "127.0.0.1:6379", "[::1]:6379", "/run/redis.sock", "cluster h1:7000,h2:7000": for messages.
     [[nodiscard]] const std::string& name() const noexcept { return connections_->name; }
 
     /// What of this process' calls is under way. For tests: all zero when none is.
     [[nodiscard]] detail::ClientInHand in_hand() const noexcept {
-        return connections_->current().in_hand();
+        return clustered() ? connections_->cluster().in_hand() : connections_->current().in_hand();
     }
 
     /// Those of the stores that use this client.
@@ -226,14 +244,23 @@ private:
         return detail::about_call(name(), command);
     }
 
-    void run_into(const Pipeline& pipeline, Reply* replies) const {
-        if (pipeline.empty()) {
-            return;
+    // Whether there is anything to be done.
+    static bool check(const Pipeline& pipeline, std::size_t replies) {
+        if (replies != pipeline.size()) {
+            throw std::invalid_argument{"larder: redis: not as many replies as commands"};
         }
         if (detail::PipelineAccess::in_multi(pipeline)) {
             throw std::invalid_argument{"larder: redis: MULTI without EXEC in the same pipeline"};
         }
-        detail::ServerCalls{connections_->current()}.run(pipeline, replies);
+        return !pipeline.empty();
+    }
+
+    void run_into(const Pipeline& pipeline, Reply* replies) const {
+        if (clustered()) {
+            detail::ClusterRun{connections_->cluster(), pipeline, replies}.run();
+        } else {
+            detail::ServerCalls{connections_->current()}.run(pipeline, replies);
+        }
     }
 
     std::shared_ptr<detail::Connections> connections_;

@@ -8,6 +8,7 @@
 
 #include <larder/entry.hpp>
 #include <larder/options.hpp>
+#include <larder/redis/cluster_options.hpp>
 #include <larder/redis/endpoint.hpp>
 #include <larder/redis/sentinel_options.hpp>
 #include <larder/redis/tls_options.hpp>
@@ -18,6 +19,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <vector>
 
 LARDER_NS_BEGIN
 
@@ -77,6 +79,9 @@ struct ClientOptions {
 
     /// Sentinels to ask for the server, in place of host and port.
     SentinelOptions sentinel{};
+
+    /// Nodes of a cluster, in place of host and port.
+    ClusterOptions cluster{};
 };
 
 namespace detail {
@@ -89,16 +94,31 @@ inline void require_timeout(const char* option, Ttl value) {
     }
 }
 
+inline void require_endpoints(const char* option, const std::vector<Endpoint>& endpoints) {
+    for (const Endpoint& at : endpoints) {
+        if (at.host.empty() || at.host.find('\0') != std::string::npos || at.port == 0) {
+            larder::detail::refuse_option(option, "names or addresses, with ports", "not");
+        }
+    }
+}
+
 // Where it is, if not at host and port alone.
 inline void validate_place(const ClientOptions& options) {
     using larder::detail::refuse_option;
     if (options.sentinel.primary.empty() != options.sentinel.sentinels.empty()) {
         refuse_option("SentinelOptions::primary and sentinels", "given together", "one of them");
     }
-    for (const Endpoint& sentinel : options.sentinel.sentinels) {
-        if (sentinel.host.empty() || sentinel.host.find('\0') != std::string::npos ||
-            sentinel.port == 0) {
-            refuse_option("SentinelOptions::sentinels", "names or addresses, with ports", "not");
+    require_endpoints("SentinelOptions::sentinels", options.sentinel.sentinels);
+    require_endpoints("ClusterOptions::seeds", options.cluster.seeds);
+    require_timeout("ClusterOptions::refresh", options.cluster.refresh);
+    if (!options.cluster.seeds.empty()) {
+        if (!options.path.empty() || !options.sentinel.primary.empty()) {
+            refuse_option("ClusterOptions::seeds", "given without a path and without sentinels",
+                          "beside them");
+        }
+        if (options.database != 0) {
+            refuse_option("ClientOptions::database", "0 in a cluster, which has no other",
+                          std::to_string(options.database));
         }
     }
     if (!options.sentinel.primary.empty() && !options.path.empty()) {

@@ -198,6 +198,31 @@ struct PipelineAccess {
         return p.blocks_;
     }
 
+    /// Whether a command is a script that was added by its name.
+    [[nodiscard]] static bool is_script(const Pipeline& p, std::size_t command) noexcept {
+        const auto at = find_script(p, command);
+        return at != p.scripts_.end() && at->command == command;
+    }
+
+    /// Appends such a script: with its body, but by its name if it is among those that were `sent`.
+    static void append_script(const Pipeline& p, std::size_t command, std::string& bytes,
+                              std::vector<std::string_view>& sent) {
+        const Pipeline::ScriptCall& at = *find_script(p, command);
+        const std::string_view words =
+            std::string_view{p.bytes_}.substr(at.begin, at.end - at.begin);
+        if (std::find(sent.begin(), sent.end(), at.script.sha()) != sent.end()) {
+            bytes.append(words);
+            return;
+        }
+        sent.push_back(at.script.sha());
+        // Its first two words are EVALSHA and 40 digits.
+        const std::size_t first = words.find('$');
+        bytes.append(words.substr(0, first));
+        append_word(bytes, "EVAL");
+        append_word(bytes, at.script.body());
+        bytes.append(words.substr(first + 60));
+    }
+
     /// The scripts that the server did not know, with their bodies: once each, then by name. Their
     /// places among the replies are appended.
     template <class Replies>
@@ -210,19 +235,7 @@ struct PipelineAccess {
             if (!reply.is_error() || !reply.text().starts_with("NOSCRIPT")) {
                 continue;
             }
-            const std::string_view command =
-                std::string_view{p.bytes_}.substr(at.begin, at.end - at.begin);
-            if (std::find(sent.begin(), sent.end(), at.script.sha()) == sent.end()) {
-                sent.push_back(at.script.sha());
-                // Its first two words are EVALSHA and 40 digits.
-                const std::size_t first = command.find('$');
-                again.bytes_.append(command.substr(0, first));
-                append_word(again.bytes_, "EVAL");
-                append_word(again.bytes_, at.script.body());
-                again.bytes_.append(command.substr(first + 60));
-            } else {
-                again.bytes_.append(command);
-            }
+            append_script(p, at.command, again.bytes_, sent);
             ++again.commands_;
             places.push_back(at.command);
         }
@@ -230,6 +243,14 @@ struct PipelineAccess {
         again.repeatable_ = p.repeatable_;
         again.bulk_ = p.bulk_;
         return again;
+    }
+
+private:
+    [[nodiscard]] static std::vector<Pipeline::ScriptCall>::const_iterator find_script(
+        const Pipeline& p, std::size_t command) noexcept {
+        return std::lower_bound(
+            p.scripts_.begin(), p.scripts_.end(), command,
+            [](const Pipeline::ScriptCall& at, std::size_t wanted) { return at.command < wanted; });
     }
 };
 

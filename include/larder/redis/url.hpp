@@ -23,6 +23,7 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 LARDER_NS_BEGIN
 
@@ -50,9 +51,11 @@ public:
         } else if (scheme == "unix") {
             parser.unix_socket(rest);
         } else if (scheme == "redis+cluster" || scheme == "rediss+cluster") {
-            refuse("clusters are not supported yet");
+            parser.cluster(rest);
         } else {
-            refuse("its scheme is none of redis, rediss, redis+sentinel, rediss+sentinel and unix");
+            refuse(
+                "its scheme is none of redis, redis+cluster, redis+sentinel, the same with rediss, "
+                "and unix");
         }
         validate(parser.options_);
         return std::move(parser.options_);
@@ -99,13 +102,37 @@ private:
         }
         options_.sentinel.primary = decoded(name);
         credentials(authority);
+        options_.sentinel.sentinels = endpoints(authority, SentinelOptions::default_port);
+        options(query);
+    }
+
+    // user:password@host:port,host:port
+    void cluster(std::string_view rest) {
+        const std::string_view query = cut_query(rest);
+        const auto slash = rest.find('/');
+        std::string_view authority = rest.substr(0, slash);
+        if (slash != std::string_view::npos) {
+            const std::string_view path = rest.substr(slash + 1);
+            if (path.find_first_of("@/") != std::string_view::npos) {
+                refuse(encode);
+            }
+            if (!path.empty() && path != "0") {
+                refuse("a cluster has no databases");
+            }
+        }
+        credentials(authority);
+        options_.cluster.seeds = endpoints(authority, options_.port);
+        options(query);
+    }
+
+    static std::vector<Endpoint> endpoints(std::string_view authority, std::uint16_t default_port) {
+        std::vector<Endpoint> all;
         for (std::size_t comma = 0; comma != std::string_view::npos;) {
             comma = authority.find(',');
-            options_.sentinel.sentinels.push_back(
-                endpoint(authority.substr(0, comma), SentinelOptions::default_port));
+            all.push_back(endpoint(authority.substr(0, comma), default_port));
             authority.remove_prefix(comma == std::string_view::npos ? 0 : comma + 1);
         }
-        options(query);
+        return all;
     }
 
     static Endpoint endpoint(std::string_view text, std::uint16_t default_port) {
@@ -301,7 +328,9 @@ private:
 /// `redis://user:password@host:port/db?name=…&connect_timeout=500ms&command_timeout=2s&connections=2`,
 /// the same as `rediss://` with `ca=…&certificate=…&key=…&server_name=…` (see TlsOptions),
 /// `redis+sentinel://user:password@host:port,host:port/primary?db=2`, where user and password are the
-/// primary's (`rediss+sentinel://`: encrypted, both), `unix:///path/to.sock?db=2`,
+/// primary's (`rediss+sentinel://`: encrypted, both),
+/// `redis+cluster://user:password@host:port,host:port` with some of a cluster's nodes
+/// (`rediss+cluster://`), `unix:///path/to.sock?db=2`,
 /// `unix://user:password@/path/to.sock`. Only the host or the path must be there. An IPv6 address stands in brackets; odd characters are percent-encoded.
 ///
 /// @throws std::invalid_argument  it is none of these, or has an option that is not known; the text

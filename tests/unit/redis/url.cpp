@@ -88,6 +88,21 @@ TEST_CASE("sentinels, and what they call the primary", "[redis]") {
     CHECK(all.sentinel.password.empty());
 }
 
+TEST_CASE("some of the nodes of a cluster", "[redis]") {
+    using larder::redis::Endpoint;
+    const ClientOptions one = parse_url("redis+cluster://h1");
+    CHECK(one.cluster.seeds == std::vector<Endpoint>{{"h1", 6379}});
+    CHECK_FALSE(one.tls.on);
+    const ClientOptions all =
+        parse_url("rediss+cluster://ann:p%40@h1:7000,[::1]:7001/0?ca=/ca.pem&name=shop");
+    CHECK(all.cluster.seeds == std::vector<Endpoint>{{"h1", 7000}, {"::1", 7001}});
+    CHECK(all.user == "ann");
+    CHECK(all.password == "p@");
+    CHECK(all.tls.on);
+    CHECK(all.name == "shop");
+    CHECK(parse_url("redis+cluster://h1/").database == 0);
+}
+
 TEST_CASE("unix sockets", "[redis]") {
     CHECK(parse_url("unix:///run/redis.sock").path == "/run/redis.sock");
     CHECK(parse_url("unix:///run/redis.sock?db=2").database == 2);
@@ -104,7 +119,13 @@ TEST_CASE("what is refused, and why", "[redis]") {
         {"localhost", "scheme"},
         {"localhost:6379", "scheme"},
         {"http://cache", "scheme"},
-        {"redis+cluster://a,b", "not supported yet"},
+        {"redis+cluster://a,b/1", "no databases"},
+        {"redis+cluster://a,b?db=1", "database"},
+        {"redis+cluster://", "host"},
+        {"redis+cluster://a,,b", "host"},
+        {"redis+cluster://a:0", "port"},
+        {"redis+cluster://a/secret@b", "%2F"},
+        {"redis+cluster://a?ca=x", "rediss://"},
         {"redis+sentinel://a,b", "name of the primary"},
         {"redis+sentinel://a,b/", "name of the primary"},
         {"redis+sentinel:///main", "host"},

@@ -10,6 +10,7 @@
 #include <larder/redis/detail/client/call_time.hpp>
 #include <larder/redis/detail/client/circuit_breaker.hpp>
 #include <larder/redis/detail/client/connection.hpp>
+#include <larder/redis/detail/client/connection_failure.hpp>
 #include <larder/redis/detail/client/reply_deadline.hpp>
 #include <larder/redis/detail/client/signal.hpp>
 #include <larder/redis/reply.hpp>
@@ -114,6 +115,19 @@ struct Call {
         signal.set();
     }
 };
+
+/// What it is for the caller that there is no connection (any more).
+[[nodiscard]] constexpr Call::Failure failure_of(ConnectionFailure::Kind kind) noexcept {
+    switch (kind) {
+        case ConnectionFailure::Kind::connect:
+        case ConnectionFailure::Kind::database: return Call::Failure::connect;
+        case ConnectionFailure::Kind::no_further: return Call::Failure::no_further;
+        case ConnectionFailure::Kind::timed_out: return Call::Failure::timed_out;
+        case ConnectionFailure::Kind::credentials: return Call::Failure::credentials;
+        case ConnectionFailure::Kind::broken: break;
+    }
+    return Call::Failure::broken;
+}
 
 }  // namespace redis::detail
 

@@ -56,6 +56,43 @@ void append_command(std::string& bytes, const Words&... parts) {
      ...);
 }
 
+/// Reads the words of a command among such bytes, one after the other.
+class CommandReader {
+public:
+    /// @param begin  where the command does
+    CommandReader(std::string_view bytes, std::size_t begin) noexcept
+        : bytes_{bytes}, at_{begin}, left_{number()} {}
+
+    /// How many words are still to come.
+    [[nodiscard]] std::size_t left() const noexcept { return left_; }
+
+    /// The next word, while there is one.
+    [[nodiscard]] std::string_view next() noexcept {
+        --left_;
+        const std::size_t size = number();
+        const std::string_view word = bytes_.substr(at_, size);
+        at_ += size + 2;
+        return word;
+    }
+
+    /// Where the next word begins, or the next command.
+    [[nodiscard]] std::size_t at() const noexcept { return at_; }
+
+private:
+    // After its mark, up to the line's end.
+    std::size_t number() noexcept {
+        const std::size_t end = bytes_.find('\r', at_);
+        std::size_t value = 0;
+        std::from_chars(bytes_.data() + at_ + 1, bytes_.data() + end, value);
+        at_ = end + 2;
+        return value;
+    }
+
+    std::string_view bytes_;
+    std::size_t at_;
+    std::size_t left_;
+};
+
 /// A command among such bytes: its first words, and where it ends.
 struct ParsedCommand {
     std::array<std::string_view, 4> words{};
@@ -65,23 +102,14 @@ struct ParsedCommand {
 [[nodiscard]] inline ParsedCommand parse_command(std::string_view bytes,
                                                  std::size_t begin) noexcept {
     ParsedCommand command;
-    std::size_t at = begin;
-    const auto number = [&] {  // after its mark, up to the line's end
-        const std::size_t end = bytes.find('\r', at);
-        std::size_t value = 0;
-        std::from_chars(bytes.data() + at + 1, bytes.data() + end, value);
-        at = end + 2;
-        return value;
-    };
-    const std::size_t count = number();
-    for (std::size_t i = 0; i < count; ++i) {
-        const std::size_t size = number();
+    CommandReader reader{bytes, begin};
+    for (std::size_t i = 0; reader.left() > 0; ++i) {
+        const std::string_view word = reader.next();
         if (i < command.words.size()) {
-            command.words[i] = bytes.substr(at, size);
+            command.words[i] = word;
         }
-        at += size + 2;
     }
-    command.end = at;
+    command.end = reader.at();
     return command;
 }
 
@@ -95,8 +123,10 @@ struct ParsedCommand {
         text += word.size() > 80 ? "..." : "";
     };
     add(command.words[0]);
-    const std::size_t key = lookup_command(command.words[0]).key;
-    if (key > 0 && !command.words[key].empty() && (key < 3 || command.words[2] != "0")) {
+    const CommandSpec known = lookup_command(command.words[0]);
+    const std::size_t key = known.key;
+    if (key > 0 && !command.words[key].empty() &&
+        (known.keys != KeyWords::counted || command.words[key - 1] != "0")) {
         text += ' ';
         add(command.words[key]);
     }

@@ -7,6 +7,7 @@
 #define LARDER_REDIS_DETAIL_CLIENT_CONNECTIONS_HPP
 
 #include <larder/detail/support/process.hpp>
+#include <larder/redis/detail/client/cluster.hpp>
 #include <larder/redis/detail/client/encryption.hpp>
 #include <larder/redis/detail/client/namespaces.hpp>
 #include <larder/redis/detail/client/process_connections.hpp>
@@ -18,10 +19,46 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 LARDER_NS_BEGIN
 
 namespace redis::detail {
+
+/// A T that a forked child makes anew, and of which it gives up its parent's.
+///
+/// Thread safety: all members may run concurrently.
+template <class T>
+class PerProcess {
+public:
+    explicit PerProcess(std::unique_ptr<T> first) noexcept : current_{first.release()} {}
+    PerProcess(const PerProcess&) = delete;
+    PerProcess& operator=(const PerProcess&) = delete;
+    ~PerProcess() {
+        T* const last = current_.load(std::memory_order_acquire);
+        if (last != nullptr) {
+            last->generation == larder::detail::forks() ? delete last : last->abandon();
+        }
+    }
+
+    /// This process' own, which `make()` makes in a child.
+    template <class Make>
+    [[nodiscard]] T& get(Make&& make) {
+        T* known = current_.load(std::memory_order_acquire);
+        if (known->generation == larder::detail::forks()) [[likely]] {
+            return *known;
+        }
+        std::unique_ptr<T> mine = make();
+        if (current_.compare_exchange_strong(known, mine.get(), std::memory_order_acq_rel)) {
+            known->abandon();
+            return *mine.release();
+        }
+        return *known;  // another thread of the child was first
+    }
+
+private:
+    std::atomic<T*> current_;
+};
 
 /// What the copies of a client share.
 class Connections {
@@ -30,27 +67,26 @@ public:
     explicit Connections(ClientOptions of)
         : options{checked(std::move(of))},
           name{name_of(options)},
+          clustered{!options.cluster.seeds.empty()},
           encryption_{Encryption::of(options)},
-          current_{new ProcessConnections{options, name, encryption_.get()}} {}
+          server_{clustered ? nullptr : make<ProcessConnections>()},
+          cluster_{clustered ? make<Cluster>() : nullptr} {}
     Connections(const Connections&) = delete;
     Connections& operator=(const Connections&) = delete;
-    ~Connections() {
-        ProcessConnections* const last = current_.load(std::memory_order_acquire);
-        if (last->generation == larder::detail::forks()) {
-            delete last;
-        } else {
-            last->abandon();
-        }
+
+    /// This process' connections to the one server.
+    [[nodiscard]] ProcessConnections& current() {
+        return server_.get([this] { return make<ProcessConnections>(); });
     }
 
-    /// This process' connections.
-    [[nodiscard]] ProcessConnections& current() {
-        ProcessConnections* const known = current_.load(std::memory_order_acquire);
-        return known->generation == larder::detail::forks() ? *known : after_fork(known);
+    /// This process' connections to the nodes of the cluster, if `clustered`.
+    [[nodiscard]] Cluster& cluster() {
+        return cluster_.get([this] { return make<Cluster>(); });
     }
 
     const ClientOptions options;
     const std::string name;
+    const bool clustered;
     Namespaces namespaces{};
 
 private:
@@ -63,27 +99,30 @@ private:
         if (!options.path.empty()) {
             return options.path;
         }
-        if (options.sentinel.primary.empty()) {
-            return to_string(Endpoint{options.host, options.port});
+        if (!options.cluster.seeds.empty()) {
+            return "cluster " + list(options.cluster.seeds);
         }
-        std::string name = options.sentinel.primary + " of sentinel ";
-        for (const Endpoint& sentinel : options.sentinel.sentinels) {
-            name += (name.back() == ' ' ? "" : ",") + to_string(sentinel);
-        }
-        return name;
+        return options.sentinel.primary.empty()
+                   ? to_string(Endpoint{options.host, options.port})
+                   : options.sentinel.primary + " of sentinel " + list(options.sentinel.sentinels);
     }
 
-    ProcessConnections& after_fork(ProcessConnections* inherited) {
-        auto mine = std::make_unique<ProcessConnections>(options, name, encryption_.get());
-        if (current_.compare_exchange_strong(inherited, mine.get(), std::memory_order_acq_rel)) {
-            inherited->abandon();
-            return *mine.release();
+    static std::string list(const std::vector<Endpoint>& endpoints) {
+        std::string text;
+        for (const Endpoint& at : endpoints) {
+            text += (text.empty() ? "" : ",") + to_string(at);
         }
-        return *inherited;  // another thread of the child was first
+        return text;
+    }
+
+    template <class T>
+    [[nodiscard]] std::unique_ptr<T> make() const {
+        return std::make_unique<T>(options, name, encryption_.get());
     }
 
     const std::unique_ptr<const Encryption> encryption_;
-    std::atomic<ProcessConnections*> current_;
+    PerProcess<ProcessConnections> server_;
+    PerProcess<Cluster> cluster_;
 };
 
 }  // namespace redis::detail

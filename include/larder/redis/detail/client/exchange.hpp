@@ -61,7 +61,9 @@ public:
     ~Exchange() {
         chain_.each([](Call& call) { call.fail(Call::Failure::broken, nullptr); });
         chain_.remove_until(nullptr);
-        server_.idle.keep(std::move(own_.connection));
+        if (!awaits_) {
+            server_.idle.keep(std::move(own_.connection));
+        }
     }
 
     /// @param leadership  passed on as soon as nothing is left to be done over the channel; may be null
@@ -74,6 +76,30 @@ public:
             }
         });
         leave_multiplexer(nullptr);
+    }
+
+    /// The first half of `run`, over a connection of its own: sends, and waits for no reply. So that
+    /// several servers can be at work for one caller.
+    void send_first(time_point now) noexcept {
+        chain_.assign(mine_);
+        guarded([&] {
+            if (may_ask(now)) {
+                static_cast<void>(attempt(now, false, [&] {
+                    begin(false);
+                    open(now, false);
+                    static_cast<void>(send(now, false));
+                    awaits_ = true;
+                }));
+            }
+        });
+    }
+
+    /// The second half: waits for the replies, or tries again.
+    void finish() noexcept {
+        if (!mine_.finished()) {
+            const bool sent = std::exchange(awaits_, false);
+            guarded([&] { try_twice(std::chrono::steady_clock::now(), sent, !sent); });
+        }
     }
 
     /// Goes on with what another thread has begun, and handed to this call.
@@ -118,25 +144,31 @@ private:
         return chain_.remove_finished();
     }
 
-    void try_twice(time_point now, bool sent) {
-        for (bool again = false;; again = true) {
-            try {
+    // @param again  the first attempt has failed
+    void try_twice(time_point now, bool sent, bool again = false) {
+        for (bool left = true; left; again = true, sent = false) {
+            left = attempt(now, again, [&] {
                 begin(sent);
                 if (!sent) {
                     open(now, again);
                 }
                 const bool fresh = !sent && send(now, again);
                 read(fresh);
-                return;
-            } catch (const ConnectionFailure& failed) {
-                now = std::chrono::steady_clock::now();
-                channel_->connection.reset();
-                fail_or_retry(failed, now, again);
-                if (!chain_.remove_finished()) {
-                    return;
-                }
-                sent = false;
-            }
+            });
+        }
+    }
+
+    // Whether it failed, and some calls are to be tried again.
+    template <class F>
+    [[nodiscard]] bool attempt(time_point& now, bool again, F&& f) {
+        try {
+            f();
+            return false;
+        } catch (const ConnectionFailure& failed) {
+            now = std::chrono::steady_clock::now();
+            channel_->connection.reset();
+            fail_or_retry(failed, now, again);
+            return chain_.remove_finished();
         }
     }
 
@@ -348,18 +380,6 @@ private:
         }
     }
 
-    [[nodiscard]] static Call::Failure failure_of(ConnectionFailure::Kind kind) noexcept {
-        switch (kind) {
-            case ConnectionFailure::Kind::connect:
-            case ConnectionFailure::Kind::database: return Call::Failure::connect;
-            case ConnectionFailure::Kind::no_further: return Call::Failure::no_further;
-            case ConnectionFailure::Kind::timed_out: return Call::Failure::timed_out;
-            case ConnectionFailure::Kind::credentials: return Call::Failure::credentials;
-            case ConnectionFailure::Kind::broken: break;
-        }
-        return Call::Failure::broken;
-    }
-
     Server& server_;
     Call& mine_;
     Channel own_{};
@@ -374,6 +394,7 @@ private:
     bool connected_{false};
     bool enough_{true};    // time, for a time-out to say anything of the server
     bool spoiled_{false};  // nobody wants all of the replies that are to come
+    bool awaits_{false};   // replies that have not been read
 };
 
 }  // namespace redis::detail

@@ -43,11 +43,13 @@ class ProcessConnections {
 public:
     /// @param name        in messages
     /// @param encryption  of all that this client has; null: none
-    explicit ProcessConnections(const ClientOptions& options, std::string name,
-                                const Encryption* encryption = nullptr,
-                                std::size_t processors = std::thread::hardware_concurrency())
+    /// @param counters    shared with other servers
+    explicit ProcessConnections(
+        const ClientOptions& options, std::string name, const Encryption* encryption = nullptr,
+        std::size_t processors = std::thread::hardware_concurrency(),
+        std::shared_ptr<Server::Counters> counters = std::make_shared<Server::Counters>())
         : server{options, std::move(name),
-                 encryption != nullptr ? encryption->for_process() : nullptr},
+                 encryption != nullptr ? encryption->for_process() : nullptr, std::move(counters)},
           few_{options.connections, processors},
           multiplexers_(options.connections),
           bulk_{options.bulk_connections} {}
@@ -91,16 +93,39 @@ public:
             return;
         }
         Exchange<Multiplexer::Leadership>{server, call}.run(now);
-        if (call.failure == Call::Failure::no_further) {
-            const time_point later = no_further();
-            if (blocks) {
-                call.failure = Call::Failure::connect;
-            } else {
-                call.start_again(later);
-                run(call);
-            }
-        }
+        without_further(call, blocks);
     }
+
+    /// A call over a connection that no other uses meanwhile, in two halves: whoever asks several
+    /// servers sends to all of them, and only then reads. One that does not block is carried out with
+    /// others if the server gives no further connection.
+    class Halves {
+    public:
+        /// @param on, call  must outlive it
+        Halves(ProcessConnections& on, Call& call, bool blocks) noexcept
+            : counted_{on.calls_alone_},
+              on_{on},
+              call_{call},
+              blocks_{blocks},
+              exchange_{on.server, call} {}
+
+        void send(time_point now) noexcept {
+            call_.has_others = on_.works(nullptr, true);
+            exchange_.send_first(now);
+        }
+
+        void finish() noexcept {
+            exchange_.finish();
+            on_.without_further(call_, blocks_);
+        }
+
+    private:
+        const ScopedCount counted_;
+        ProcessConnections& on_;
+        Call& call_;
+        const bool blocks_;
+        Exchange<Multiplexer::Leadership> exchange_;
+    };
 
     /// What is in hand: all of it zero, once nobody is in a call.
     [[nodiscard]] ClientInHand in_hand() const noexcept {
@@ -131,6 +156,19 @@ public:
 
 private:
     using rep = Call::duration::rep;
+
+    // A call that was to be alone, and for which the server gave no connection.
+    void without_further(Call& call, bool blocks) noexcept {
+        if (call.failure == Call::Failure::no_further) {
+            const time_point now = no_further();
+            if (blocks) {
+                call.failure = Call::Failure::connect;
+            } else {
+                call.start_again(now);
+                run(call);
+            }
+        }
+    }
 
     // How long no further connection is tried where the server has none.
     static constexpr std::chrono::seconds full{1};

@@ -34,18 +34,22 @@ namespace redis::detail {
 /// Thread safety: all members may run concurrently.
 struct Server {
     enum Metric : std::size_t { round_trips, commands, bytes_sent, connects, resent, counts };
+    using Counters = larder::detail::ThreadCounters<counts>;
 
-    /// @param called  in messages
-    /// @param with    null: none
+    /// @param called   in messages
+    /// @param with     null: none
+    /// @param counted  shared with other servers
     explicit Server(const ClientOptions& of, std::string called,
-                    std::unique_ptr<Encryption> with = nullptr)
+                    std::unique_ptr<Encryption> with = nullptr,
+                    std::shared_ptr<Counters> counted = std::make_shared<Counters>())
         : options{of},
           name{std::move(called)},
           encryption{std::move(with)},
           primary{of.sentinel.primary.empty()
                       ? nullptr
                       : std::make_unique<PrimaryFinder>(options, encryption.get())},
-          breaker{of.breaker, of.max_breaker} {}
+          breaker{of.breaker, of.max_breaker},
+          shared{std::move(counted)} {}
 
     /// A connection to it, wherever it is now.
     ///
@@ -82,7 +86,8 @@ struct Server {
     IdleConnections idle{};
     AdaptiveYield give_way{};
     BatchPace pace{};
-    larder::detail::ThreadCounters<counts> counters{};
+    const std::shared_ptr<Counters> shared;
+    Counters& counters{*shared};
 };
 
 }  // namespace redis::detail

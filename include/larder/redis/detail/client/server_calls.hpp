@@ -65,6 +65,24 @@ public:
         throw_failure(process_.server.name, call);
     }
 
+    /// Asks for a PING in place of a call that is to probe the server, and might keep all others waiting
+    /// for as long as it blocks.
+    ///
+    /// @throws NoReply  there was none
+    void probe(Call& for_call) const {
+        Pipeline ping;
+        ping.command("PING");
+        Reply pong;
+        const ClientOptions& options = process_.server.options;
+        CallTime time{.start = for_call.time.start};
+        time.deadline = time.start + options.command_timeout;
+        time.latest = time.deadline + options.connect_timeout;
+        Call call = call_of(ping, &pong, time);
+        call.permission = std::move(for_call.permission);
+        process_.run(call);
+        settle(call);
+    }
+
 private:
     // What it took of its time goes off that of the next attempt.
     void submit(const Pipeline& pipeline, Reply* replies, CallTime& time) const {
@@ -73,7 +91,6 @@ private:
         Call call = call_of(pipeline, replies, time);
         ask(call, time.start);
         if (blocks && call.permission.is_probe()) {
-            // It might keep all others waiting for as long as it blocks.
             probe(call);
         }
         if (bulk || blocks) {
@@ -102,20 +119,6 @@ private:
         if (!call.permission.granted()) {
             refuse(call);
         }
-    }
-
-    void probe(Call& for_call) const {
-        Pipeline ping;
-        ping.command("PING");
-        Reply pong;
-        const ClientOptions& options = process_.server.options;
-        CallTime time{.start = for_call.time.start};
-        time.deadline = time.start + options.command_timeout;
-        time.latest = time.deadline + options.connect_timeout;
-        Call call = call_of(ping, &pong, time);
-        call.permission = std::move(for_call.permission);
-        process_.run(call);
-        settle(call);
     }
 
     [[noreturn]] void refuse(const Call& call) const {
