@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -69,6 +70,18 @@ struct JournalBench {
         return journal.claim(all, std::chrono::minutes{1}, larder::Ttl{0});
     }
     Claim claim_one() { return claim().at(0); }
+    /// Of this key, which is the oldest.
+    std::vector<Claim> claim_of(int k) {
+        if (rig.ordered) {
+            return journal.claim(1, std::chrono::minutes{1}, larder::Ttl{0});
+        }
+        std::vector<Claim> claims = claim();
+        const auto mine = std::partition(claims.begin(), claims.end(), [&](const Claim& claimed) {
+            return claimed.change.key != key(k);
+        });
+        journal.renew(std::span{claims.begin(), mine}, larder::Ttl{0});
+        return {mine, claims.end()};
+    }
     /// `y` for each that was settled, `n` for each that was not.
     std::string settle(const std::vector<Claim>& claims) {
         std::string text;

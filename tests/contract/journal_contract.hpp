@@ -96,7 +96,7 @@ void record_contract(JournalBench<J>& b) {
         b.rig.advance(5s);
         b.record(1, 11);  // the key has waited since its first change
         CHECK(b.about(*b.journal.oldest(), 10s));
-        const auto first = b.journal.claim(1, 1min, 0ms);
+        const auto first = b.claim_of(1);
         CHECK(b.about(*b.journal.oldest(), 10s));
         CHECK(b.settle(first) == "y");
         CHECK(b.about(*b.journal.oldest(), 5s));

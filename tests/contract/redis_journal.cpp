@@ -21,14 +21,15 @@ using larder_test::RedisServer;
 namespace {
 
 template <class K, class V>
-void keeps_the_contract() {
+void keeps_the_contract(larder::RedisJournalOptions options = {}) {
     static const RedisServer server;
     static_cast<void>(server.run("FLUSHALL"));
     using Journal = larder::RedisJournal<K, V>;
     static_assert(Journal::durable && Journal::shared);
     // Real time passes, too.
-    JournalRig<Journal> rig{Journal{larder::redis::Client{server.unix_url()}, "n"},
-                            [](auto by) { larder_test::pass_journal_time(server, by); }, 3s};
+    JournalRig<Journal> rig{Journal{larder::redis::Client{server.unix_url()}, "n", options},
+                            [](auto by) { larder_test::pass_journal_time(server, by); }, 3s,
+                            options.partitions == 0};
     larder_test::journal_contract(rig);
 }
 
@@ -40,4 +41,8 @@ TEST_CASE("RedisJournal keeps the contract of journals", "[contract][redis]") {
 
 TEST_CASE("RedisJournal of strings keeps the contract of journals", "[contract][redis]") {
     keeps_the_contract<std::string, std::string>();
+}
+
+TEST_CASE("RedisJournal of four partitions keeps the contract of journals", "[contract][redis]") {
+    keeps_the_contract<int, int>({.partitions = 4});
 }

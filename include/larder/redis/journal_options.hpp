@@ -26,6 +26,9 @@ struct RedisJournalOptions {
 
     /// As RedisStoreOptions::schema: that of the store whose values it journals.
     std::uint32_t schema{0};
+
+    /// As RedisStoreOptions::partitions: that of the store whose values it journals.
+    std::uint32_t partitions{0};
 };
 
 LARDER_NS_END

@@ -183,7 +183,7 @@ public:
     void clear() { state_->clear(); }
 
     /// Makes every copy that carries one of these tags a miss, in time that does not depend on how
-    /// many there are. A load or a write in flight will not leave a value that carries one.
+    /// many there are: by one script a partition, all in one round trip. A load or a write in flight will not leave a value that carries one.
     void invalidate_tags(std::span<const std::string> tags) { writer().invalidate_tags(tags); }
 
     /// The client that this store asks.
@@ -204,7 +204,10 @@ public:
     /// @tparam J  known once <larder/redis/journal.hpp> is there
     template <class J = journal_type>
     [[nodiscard]] J journal() const {
-        return J{state_->client, state_->space, {.schema = state_->options.schema}, state_->codec};
+        return J{state_->client,
+                 state_->space,
+                 {.schema = state_->options.schema, .partitions = state_->options.partitions},
+                 state_->codec};
     }
 
     /// What tells near copies of the changes of this store's keys, whoever makes them. It needs

@@ -6,6 +6,7 @@
 #include "support/catch.hpp"
 #include "support/redis_server.hpp"
 #include "support/table.hpp"
+#include "support/versioned_table.hpp"
 
 #include <larder/json.hpp>
 #include <larder/larder.hpp>
@@ -22,16 +23,19 @@
 
 using namespace std::chrono_literals;
 using larder::CacheAside;
+using larder::RedisJournal;
 using larder::RedisStore;
 using larder::RedisStoreOptions;
 using larder::StoreError;
 using larder::Tagged;
+using larder::WriteBehind;
 using larder_test::RedisServer;
 using larder_test::Table;
 
 namespace {
 
 using Store = RedisStore<int, int>;
+using Journal = RedisJournal<int, int>;
 
 const RedisServer& server() {
     static const RedisServer one;
@@ -205,4 +209,78 @@ TEST_CASE("a server that is full is told from a number that differs", "[redis]")
     CHECK(names_all(refusal_of([&] { static_cast<void>(store.find(1)); }), {"OOM"}));
     server().run("CONFIG", "SET", "maxmemory", "0");
     CHECK_FALSE(store.find(1));
+}
+
+// Rules R10 and W11.
+TEST_CASE("a change is recorded beside its copy, in the partition of both", "[redis]") {
+    server().run("FLUSHALL");
+    Store store{client(), "n", {.partitions = 4}};
+    larder_test::Rows rows;
+    WriteBehind cache{store, std::ref(rows), {.ttl = 1h}, {.delay = 1h, .drain = 0s}};
+    cache.put(1, 10);
+    const auto before = store.client().stats().round_trips;
+    cache.put(2, 20);
+    CHECK(store.client().stats().round_trips == before + 1);
+    CHECK(server().run("HKEYS", "~journal:n:{1}:changes") == "1");
+    CHECK(server().run("HKEYS", "~journal:n:{2}:changes") == "2");
+    CHECK(server().run("GET", "n:{1}:1") == "10");
+    CHECK(server().run("GET", "n:{2}:2") == "20");
+    const Journal beside = store.journal();
+    CHECK(beside.size() == 2);
+    CHECK(beside.greatest_key() == 2);
+    CHECK(beside.pending(1)->value == 10);
+    CHECK(cache.flush(10s) == 0);
+}
+
+TEST_CASE("a journal is of one number of partitions, too", "[redis]") {
+    server().run("FLUSHALL");
+    SECTION("that of its store") {
+        Journal{client(), "n", {.partitions = 4}}.record({1, 10, 0});
+        Journal eight{client(), "n", {.partitions = 8}};
+        CHECK(names_all(refusal_of([&] { eight.record({1, 10, 0}); }), {"8 partitions", "=4"}));
+        CHECK(names_all(refusal_of([&] { static_cast<void>(eight.claim(1, 1s, 0s)); }), {"=4"}));
+        CHECK(names_all(refusal_of([&] { static_cast<void>(eight.size()); }), {"=4"}));
+    }
+    SECTION("one that was begun under plain names is not divided") {
+        Journal{client(), "n"}.record({1, 10, 0});
+        Journal parted{client(), "n", {.partitions = 4}};
+        CHECK(names_all(refusal_of([&] { parted.record({1, 10, 0}); }), {"~journal:n:claims"}));
+    }
+    CHECK_THROWS_AS(Journal(client(), "n", {.partitions = 16385}), std::invalid_argument);
+}
+
+// Rule W9.
+TEST_CASE("the bound of a journal is that of all its partitions", "[redis]") {
+    server().run("FLUSHALL");
+    Journal journal{client(), "n", {.partitions = 4}};
+    std::size_t taken = 0;
+    for (int key = 0; key < 100; ++key) {
+        taken += journal.record(larder::Change<int, int>{key, key, 0}, 10) ? 1U : 0U;
+    }
+    CHECK(taken == 10);
+    CHECK(journal.size() == 10);
+    CHECK(journal.record(larder::Change<int, int>{3, 4, 0}, 10));  // it waits already
+    CHECK(journal.claim(4, 1min, 0s).size() == 4);
+    CHECK(journal.claim(100, 1min, 0s).size() == 6);
+}
+
+TEST_CASE("a journal of many partitions that has nothing to do asks little", "[redis]") {
+    server().run("FLUSHALL");
+    const larder::redis::Client asked = client();
+    Journal journal{asked, "n", {.partitions = 64}};
+    static_cast<void>(journal.claim(100, 1min, 0s));
+    const auto cost = [&](std::size_t found) {
+        const auto before = asked.stats();
+        CHECK(journal.claim(100, 1min, 0s).size() == found);
+        const auto after = asked.stats();
+        return std::pair{after.round_trips - before.round_trips, after.commands - before.commands};
+    };
+    server().run("CONFIG", "RESETSTAT");
+    CHECK(cost(0) == std::pair{1UL, 64UL});
+    CHECK(server().run("INFO", "commandstats").find("evalsha") == std::string::npos);
+    journal.record({1, 10, 0});
+    CHECK(cost(1) == std::pair{1UL, 64UL});
+    Journal{client(), "n", {.partitions = 64}}.record(
+        {2, 20, 0});  // another process, for all it knows
+    CHECK(cost(1) == std::pair{2UL, 65UL});
 }

@@ -11,11 +11,15 @@
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
 #include <larder/redis/client.hpp>
+#include <larder/redis/detail/journal/claimer.hpp>
 #include <larder/redis/detail/journal/journal_bytes.hpp>
 #include <larder/redis/detail/journal/names.hpp>
+#include <larder/redis/detail/journal/partitions.hpp>
+#include <larder/redis/detail/journal/pending_bound.hpp>
 #include <larder/redis/detail/journal/recorder.hpp>
 #include <larder/redis/detail/journal/scripts.hpp>
 #include <larder/redis/detail/store/ids.hpp>
+#include <larder/redis/detail/store/script_calls.hpp>
 #include <larder/redis/detail/store/slot_format.hpp>
 #include <larder/redis/detail/store/slot_put.hpp>
 #include <larder/redis/error.hpp>
@@ -59,29 +63,44 @@ template <class = void>
 class BasicJournalCore {
 public:
     BasicJournalCore(Client client, std::string_view name, const RedisJournalOptions& options)
-        : client_{std::move(client)},
-          names_{name, options.schema},
-          recorder_{client_, names_, options} {}
+        : partitions_{std::move(client), name, options},
+          recorder_{partitions_, options},
+          bound_{partitions_},
+          claimer_{partitions_} {}
 
     /// The version, or nothing if there is no room.
     ///
     /// @throws StoreError  it is not acknowledged: see Recorder
     std::optional<std::uint64_t> record(RecordRequest request, std::size_t most) {
-        const std::vector<Reply> replies = recorder_.record(std::span{&request, 1}, most);
-        return version_in(request, replies[0]);
+        bool counted = bound_.count(most, 1, false);
+        for (;;) {
+            request.most = bound_.of(partitions_.of(request.key), most);
+            const std::vector<Reply> replies = recorder_.record(std::span{&request, 1});
+            const auto version = version_in(request, replies[0]);
+            if (version || counted || !bound_.count(most, 1, true)) {
+                return version;
+            }
+            counted = true;
+        }
     }
 
-    /// The same of many, each by itself, in one round trip: what became of each.
+    /// The same of many, each by itself, in one round trip: what became of each. Of several partitions
+    /// those that may find no room are not tried.
     [[nodiscard]] std::vector<larder::detail::RecordEnd> record_many(
-        std::span<const RecordRequest> requests, std::size_t most) {
+        std::span<RecordRequest> requests, std::size_t most) {
         std::vector<larder::detail::RecordEnd> ends(requests.size());
         const auto fail_all = [&](Written written) {
             std::fill(ends.begin(), ends.end(),
                       larder::detail::RecordEnd{written, std::current_exception()});
         };
         try {
-            const std::vector<Reply> replies = recorder_.record(requests, most);
-            for (std::size_t i = 0; i < ends.size(); ++i) {
+            static_cast<void>(bound_.count(most, requests.size(), false));
+            requests = requests.first((std::min)(requests.size(), bound_.room(most)));
+            for (RecordRequest& request : requests) {
+                request.most = bound_.of(partitions_.of(request.key), most);
+            }
+            const std::vector<Reply> replies = recorder_.record(requests);
+            for (std::size_t i = 0; i < requests.size(); ++i) {
                 try {
                     const bool recorded = version_in(requests[i], replies[i]).has_value();
                     ends[i].written = recorded ? Written::yes : Written::no;
@@ -101,31 +120,47 @@ public:
 
     /// Whether its slots are on this server, where one script may touch both.
     [[nodiscard]] bool is_beside(const SlotPut& put) const {
-        const ClientOptions& mine = client_.options();
+        const ClientOptions& mine = partitions_.client.options();
         const ClientOptions& other = put.client->options();
+        if (put.partitions != partitions_.divided()) {
+            return false;
+        }
         return &mine == &other || (mine.host == other.host && mine.port == other.port &&
                                    mine.path == other.path && mine.database == other.database &&
                                    mine.sentinel.primary == other.sentinel.primary &&
-                                   mine.sentinel.sentinels == other.sentinel.sentinels);
+                                   mine.sentinel.sentinels == other.sentinel.sentinels &&
+                                   mine.cluster.seeds == other.cluster.seeds);
     }
 
     /// The bytes of the changes that wait, in the order of the keys.
     [[nodiscard]] std::vector<std::optional<RawChange>> pending(
         std::span<const std::string> keys) const {
-        std::vector<std::string_view> words{"HMGET", names_.changes()};
-        words.insert(words.end(), keys.begin(), keys.end());
+        const auto shares = partitions_.shares(
+            keys.size(), [&](std::size_t i) -> const std::string& { return keys[i]; });
         Pipeline pipeline;
-        pipeline.command(words);
-        const Reply reply = run(pipeline, "the change of key " + keys[0]);
-        std::vector<std::optional<RawChange>> all(keys.size());
-        if (reply.size() != keys.size()) {
-            throw odd("the change of key " + keys[0]);
+        for (const PartitionShare& share : shares) {
+            std::vector<std::string_view> words{"HMGET", partitions_[share.partition].changes()};
+            for (const std::size_t i : share.places) {
+                words.push_back(keys[i]);
+            }
+            pipeline.command(words);
         }
-        for (std::size_t i = 0; i < keys.size(); ++i) {
-            if (reply[i].is_string()) {
-                all[i] = JournalBytes::change(keys[i], reply[i].text());
-                if (!all[i]) {
-                    throw undecodable(keys[i], "its bytes are no change");
+        const std::string what = "the change of key " + keys[0];
+        const std::vector<Reply> replies = partitions_.run(pipeline, what);
+        std::vector<std::optional<RawChange>> all(keys.size());
+        for (std::size_t s = 0; s < shares.size(); ++s) {
+            const auto& places = shares[s].places;
+            if (replies[s].size() != places.size()) {
+                throw partitions_.odd(what);
+            }
+            for (std::size_t at = 0; at < places.size(); ++at) {
+                const ReplyView bytes = replies[s][at];
+                const std::string& key = keys[places[at]];
+                if (bytes.is_string()) {
+                    all[places[at]] = JournalBytes::change(key, bytes.text());
+                    if (!all[places[at]]) {
+                        throw undecodable(key, "its bytes are no change");
+                    }
                 }
             }
         }
@@ -134,70 +169,50 @@ public:
 
     /// Of a change that does not decode: it will be buried by who claims it.
     [[nodiscard]] StoreError undecodable(const std::string& key, const std::string& why) const {
-        return StoreError{"redis " + client_.name() + ": the change of key " + key + " in " +
-                          names_.journal() + " does not decode: " + why};
+        return StoreError{"redis " + partitions_.client.name() + ": the change of key " + key +
+                          " in " + partitions_.journal() + " does not decode: " + why};
     }
 
     [[nodiscard]] std::vector<RawClaim> claim(std::size_t max, Ttl life, Ttl age) {
-        std::vector<RawClaim> claims;
-        if (max == 0) {
-            return claims;
-        }
-        const std::uint64_t name = new_id() | std::uint64_t{1}
-                                                  << 63U;  // its last digits are replaced
-        const std::string names = hex(name).substr(0, 12);
-        const Reply reply = step(
-            JournalScripts::instance().claim, "changes to claim",
-            {std::to_string((std::min)(max, most_claims)), milliseconds(life), milliseconds(age),
-             names,
-             std::to_string((std::min)(client_.options().max_reply_bytes, most_claimed_bytes))},
-            false);
-        for (std::size_t i = 0; i + 2 < reply.size(); i += 3) {
-            if (auto change = JournalBytes::change(reply[i].text(), reply[i + 1].text())) {
-                claims.push_back({std::move(*change), (name & ~std::uint64_t{0xffff}) | (i / 3),
-                                  static_cast<std::size_t>(
-                                      JournalBytes::number(reply[i + 2].text()).value_or(0))});
-            }
-        }
-        return claims;
+        return claimer_.claim(
+            max, {milliseconds(life), milliseconds(age),
+                  (std::min)(partitions_.client.options().max_reply_bytes, most_claimed_bytes)});
     }
 
     void renew(std::span<const ClaimName> claims, Ttl life) {
-        std::vector<std::string> args{milliseconds(life)};
-        for (const ClaimName& one : claims) {
-            args.insert(args.end(), {one.key, hex(one.claim)});
-        }
-        if (!claims.empty()) {
-            static_cast<void>(step(JournalScripts::instance().renew, "claims", args, true));
-        }
+        const std::string length = milliseconds(life);
+        static_cast<void>(
+            step_all(claims, JournalScripts::instance().renew, {length}, [](const ClaimName& one) {
+                return std::vector<std::string>{one.key, hex(one.claim)};
+            }));
     }
 
     [[nodiscard]] std::vector<bool> settle(std::span<const ClaimName> claims) {
         std::vector<bool> settled(claims.size());
-        if (claims.empty()) {
-            return settled;
-        }
-        std::vector<std::string> args;
-        for (const ClaimName& one : claims) {
-            args.insert(args.end(), {one.key, padded(one.version), hex(one.claim)});
-        }
-        const Reply reply = step(JournalScripts::instance().settle, "claims", args, true);
-        for (std::size_t i = 0; i < settled.size(); ++i) {
-            settled[i] = reply[i].is_integer() && reply[i].integer() == 1;
+        const auto [shares, replies] =
+            step_all(claims, JournalScripts::instance().settle, {}, [](const ClaimName& one) {
+                return std::vector<std::string>{one.key, padded(one.version), hex(one.claim)};
+            });
+        for (std::size_t s = 0; s < shares.size(); ++s) {
+            for (std::size_t at = 0; at < shares[s].places.size(); ++at) {
+                const ReplyView one = replies[s][at];
+                settled[shares[s].places[at]] = one.is_integer() && one.integer() == 1;
+            }
         }
         return settled;
     }
 
     /// @param attempts  how often it was tried, this time included
     void defer(const ClaimName& mine, Ttl delay, std::size_t attempts) {
-        static_cast<void>(step(JournalScripts::instance().defer, "the change of key " + mine.key,
+        claimer_.note(partitions_.of(mine.key));
+        static_cast<void>(step(JournalScripts::instance().defer, "the change", mine.key,
                                {mine.key, padded(mine.version), hex(mine.claim),
                                 milliseconds(delay), std::to_string(attempts)},
                                true));
     }
 
     bool bury(const ClaimName& mine, std::string_view why, std::size_t attempts) {
-        return step(JournalScripts::instance().bury, "the change of key " + mine.key,
+        return step(JournalScripts::instance().bury, "the change", mine.key,
                     {mine.key, padded(mine.version), hex(mine.claim), std::to_string(attempts),
                      std::string{why}, hex(new_id())},
                     true)
@@ -207,11 +222,15 @@ public:
     /// The oldest first.
     [[nodiscard]] std::vector<RawLetter> letters() const {
         Pipeline pipeline;
-        pipeline.bulk().command("HGETALL", names_.letters());
-        const Reply reply = run(pipeline, "the dead letters");
+        pipeline.bulk();
+        for (const JournalNames& names : partitions_.all()) {
+            pipeline.command("HGETALL", names.letters());
+        }
         std::vector<RawLetter> letters;
-        for (std::size_t i = 0; i + 1 < reply.size(); i += 2) {
-            letters.push_back(JournalBytes::letter(reply[i].text(), reply[i + 1].text()));
+        for (const Reply& reply : partitions_.run(pipeline, "the dead letters")) {
+            for (std::size_t i = 0; i + 1 < reply.size(); i += 2) {
+                letters.push_back(JournalBytes::letter(reply[i].text(), reply[i + 1].text()));
+            }
         }
         std::sort(letters.begin(), letters.end(), [](const RawLetter& a, const RawLetter& b) {
             return std::pair{a.last, a.change.version} < std::pair{b.last, b.change.version};
@@ -220,24 +239,25 @@ public:
     }
 
     bool revive(const std::string& key) {
-        return step(JournalScripts::instance().revive, "the dead letter of key " + key, {key},
-                    false)
+        claimer_.note(partitions_.of(key));
+        return step(JournalScripts::instance().revive, "the dead letter", key, {key}, false)
                    .integer() == 1;
     }
 
     bool discard(const std::string& key) {
-        return step(JournalScripts::instance().discard, "the dead letter of key " + key, {key},
-                    false)
+        return step(JournalScripts::instance().discard, "the dead letter", key, {key}, false)
                    .integer() == 1;
     }
 
     /// The texts of all keys that have a change or a dead letter.
     [[nodiscard]] std::vector<std::string> names() const {
         Pipeline pipeline;
-        pipeline.bulk().command("HKEYS", names_.changes()).command("HKEYS", names_.letters());
+        pipeline.bulk();
+        for (const JournalNames& names : partitions_.all()) {
+            pipeline.command("HKEYS", names.changes()).command("HKEYS", names.letters());
+        }
         std::vector<std::string> all;
-        for (const Reply& reply : client_.run(pipeline)) {
-            check(reply, "the keys");
+        for (const Reply& reply : partitions_.run(pipeline, "the keys")) {
             for (std::size_t i = 0; i < reply.size(); ++i) {
                 all.emplace_back(reply[i].text());
             }
@@ -248,87 +268,97 @@ public:
     /// How many letters there are.
     [[nodiscard]] std::size_t buried() const {
         Pipeline pipeline;
-        pipeline.command("HLEN", names_.letters());
-        return static_cast<std::size_t>(run(pipeline, "the dead letters").integer());
+        for (const JournalNames& names : partitions_.all()) {
+            pipeline.command("HLEN", names.letters());
+        }
+        std::size_t all = 0;
+        for (const Reply& reply : partitions_.run(pipeline, "the dead letters")) {
+            all += static_cast<std::size_t>(reply.integer());
+        }
+        return all;
     }
 
-    [[nodiscard]] std::size_t size() const {
-        Pipeline pipeline;
-        pipeline.command("HLEN", names_.changes());
-        return static_cast<std::size_t>(run(pipeline, "the changes").integer());
-    }
+    [[nodiscard]] std::size_t size() { return bound_.recount(); }
 
+    /// Each partition is asked its own server's time.
     [[nodiscard]] std::optional<Ttl> oldest() const {
+        constexpr std::size_t each = 3;
         Pipeline pipeline;
-        pipeline.command("TIME")
-            .command("ZRANGE", names_.waiting(), 0, 0, "WITHSCORES")
-            .command("ZRANGE", names_.held(), 0, 0, "WITHSCORES");
-        const std::vector<Reply> replies = client_.run(pipeline);
-        std::optional<std::uint64_t> since;
-        for (std::size_t i = 1; i < replies.size(); ++i) {
-            check(replies[i], "the oldest change");
-            if (const auto score = JournalBytes::number(replies[i][1].text())) {
-                since = (std::min)(since.value_or(*score), *score);
+        for (const JournalNames& names : partitions_.all()) {
+            pipeline.command("ZRANGE", names.waiting(), 0, 0, "WITHSCORES")
+                .command("ZRANGE", names.held(), 0, 0, "WITHSCORES")
+                .command("TIME");
+        }
+        const std::vector<Reply> replies = partitions_.run(pipeline, "the oldest change");
+        std::optional<Ttl> oldest;
+        for (std::size_t i = 0; i < replies.size(); i += each) {
+            const ReplyView time = replies[i + 2];
+            const std::int64_t now = time[0].integer() * 1'000'000 + time[1].integer();
+            for (std::size_t list = i; list < i + 2; ++list) {
+                if (const auto since = JournalBytes::number(replies[list][1].text())) {
+                    const std::int64_t age = (now - static_cast<std::int64_t>(*since)) / 1000;
+                    oldest = (std::max)(oldest.value_or(Ttl::zero()), Ttl{age});
+                }
             }
         }
-        if (!since) {
-            return std::nullopt;
-        }
-        const std::int64_t now = replies[0][0].integer() * 1'000'000 + replies[0][1].integer();
-        return Ttl{(std::max)(now - static_cast<std::int64_t>(*since), std::int64_t{0}) / 1000};
+        return oldest;
     }
 
 private:
-    // What a script answers; 16 digits count them.
-    static constexpr std::size_t most_claims = 4096;
     static constexpr std::size_t most_claimed_bytes = 16 * 1024 * 1024;
 
     [[nodiscard]] std::optional<std::uint64_t> version_in(const RecordRequest& request,
-                                                          ReplyView reply) const {
+                                                          ReplyView reply) {
+        if (request.put != nullptr && is_torn(reply)) {
+            return std::nullopt;  // step by step, then
+        }
         if (reply.is_error()) {
             recorder_.throw_error(request, reply);
         }
         const auto version = JournalBytes::number(reply.text());
         if (!version && !reply.is_nil()) {
-            throw odd("the change of key " + request.key);
+            throw partitions_.odd("the change of key " + request.key);
+        }
+        if (version) {
+            claimer_.note(partitions_.of(request.key));
         }
         return version;
     }
 
-    // What no journal answers: whatever that was, it tells nothing.
-    [[nodiscard]] NoReply odd(const std::string& what) const {
-        return {"redis " + client_.name() + ": " + what + " in " + names_.journal() +
-                    ": a reply of another shape",
-                Outcome::unknown};
-    }
-
-    // @param what        for messages
+    // A step of one key's change.
+    //
     // @param repeatable  it does no harm twice
-    Reply step(const Script& script, std::string_view what, std::span<const std::string> args,
-               bool repeatable) const {
-        const std::vector<std::string_view> keys{names_.keys().begin(), names_.keys().end()};
-        const std::vector<std::string_view> words{args.begin(), args.end()};
+    Reply step(const Script& script, std::string_view what, const std::string& key,
+               std::initializer_list<std::string> args, bool repeatable) const {
         Pipeline pipeline;
-        pipeline.script(script, keys, words);
+        JournalPartitions::add(pipeline, partitions_[partitions_.of(key)], script,
+                               std::span{args.begin(), args.size()});
         if (repeatable) {
             pipeline.repeatable();
         }
-        return run(pipeline, what);
-    }
-    Reply step(const Script& script, std::string_view what, std::initializer_list<std::string> args,
-               bool repeatable) const {
-        return step(script, what, std::span{args.begin(), args.size()}, repeatable);
+        return std::move(partitions_.run(pipeline, std::string{what} + " of key " + key).front());
     }
 
-    Reply run(const Pipeline& pipeline, std::string_view what) const {
-        Reply reply = client_.run_one(pipeline);
-        check(reply, what);
-        return reply;
-    }
-    void check(ReplyView reply, std::string_view what) const {
-        if (reply.is_error()) {
-            client_.throw_error(std::string{what} + " in " + names_.journal(), reply);
+    // A step of many changes, which does no harm twice: a script a partition, and their replies.
+    template <class Words>
+    std::pair<std::vector<PartitionShare>, std::vector<Reply>> step_all(
+        std::span<const ClaimName> claims, const Script& script,
+        std::initializer_list<std::string> first, const Words& words_of) const {
+        auto shares = partitions_.shares(
+            claims.size(), [&](std::size_t i) -> const std::string& { return claims[i].key; });
+        Pipeline pipeline;
+        pipeline.repeatable();
+        for (const PartitionShare& share : shares) {
+            std::vector<std::string> args{first};
+            for (const std::size_t i : share.places) {
+                for (std::string& word : words_of(claims[i])) {
+                    args.push_back(std::move(word));
+                }
+            }
+            JournalPartitions::add(pipeline, partitions_[share.partition], script, args);
         }
+        std::vector<Reply> replies = partitions_.run(pipeline, "claims");
+        return {std::move(shares), std::move(replies)};
     }
 
     static std::string milliseconds(Ttl time) {
@@ -339,9 +369,10 @@ private:
         return digits.insert(0, digits.size() < 16 ? 16 - digits.size() : 0, '0');
     }
 
-    const Client client_;
-    const JournalNames names_;
+    const JournalPartitions partitions_;
     Recorder recorder_;
+    PendingBound bound_;
+    Claimer claimer_;
 };
 
 using JournalCore = BasicJournalCore<>;

@@ -7,8 +7,8 @@
 #define LARDER_REDIS_DETAIL_JOURNAL_RECORDER_HPP
 
 #include <larder/error.hpp>
-#include <larder/redis/client.hpp>
 #include <larder/redis/detail/journal/names.hpp>
+#include <larder/redis/detail/journal/partitions.hpp>
 #include <larder/redis/detail/journal/scripts.hpp>
 #include <larder/redis/detail/journal/server_check.hpp>
 #include <larder/redis/detail/store/ids.hpp>
@@ -17,16 +17,13 @@
 #include <larder/redis/durability.hpp>
 #include <larder/redis/error.hpp>
 #include <larder/redis/journal_options.hpp>
-#include <larder/redis/options.hpp>
 #include <larder/redis/pipeline.hpp>
 #include <larder/redis/reply.hpp>
 #include <larder/redis/script.hpp>
 #include <larder/version.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,6 +39,7 @@ struct RecordRequest {
     std::string key{};
     std::string signed_value{};    ///< as JournalBytes::sign makes it
     const SlotPut* put = nullptr;  ///< with the copy, in one step; null: without
+    std::size_t most = 0;          ///< keys that may wait in its partition
 };
 
 /// Records. What is sent is sent once: a change that was recorded and superseded must not come again.
@@ -52,31 +50,37 @@ struct RecordRequest {
 template <class = void>
 class BasicRecorder {
 public:
-    BasicRecorder(const Client& client, const JournalNames& names,
-                  const RedisJournalOptions& options)
-        : client_{client},
-          names_{names},
+    /// @param partitions  outlive it
+    BasicRecorder(const JournalPartitions& partitions, const RedisJournalOptions& options)
+        : partitions_{partitions},
           durability_{options.durability},
-          server_{client, options, names.journal()} {}
+          server_{partitions.client, options, partitions.journal()} {}
 
     /// Records all of them, each by itself, in one round trip.
     ///
-    /// @param most  how many keys may wait
     /// @return the reply to each: a version, nil if there is no room, or an error
     /// @throws StoreError  the server cannot be asked, has not answered, is refused, or has not made
     ///                     them durable in time: they may be recorded, or may yet be
-    [[nodiscard]] std::vector<Reply> record(std::span<const RecordRequest> requests,
-                                            std::size_t most) {
+    [[nodiscard]] std::vector<Reply> record(std::span<const RecordRequest> requests) {
         const auto then = server_.require();
-        const std::string bound = std::to_string(most);
-        const bool waits = durability_.replicas() > 0 || server_.waits_for_disk();
-        Pipeline pipeline;
-        for (const RecordRequest& request : requests) {
-            add(pipeline, request, bound, waits, false);
-        }
-        std::vector<Reply> replies = waits ? run_and_wait(pipeline) : client_.run(pipeline);
-        if (waits) {
-            record_by_body(requests, bound, replies);
+        std::vector<Reply> replies;
+        if (durability_.replicas() > 0 || server_.waits_for_disk()) {
+            replies.resize(requests.size());
+            std::vector<std::size_t> places;
+            for (std::size_t i = 0; i < requests.size(); ++i) {
+                places.push_back(i);
+            }
+            record_and_wait(requests, places, false, replies);
+            // WAIT is to be behind its scripts, so that the client must not send those by itself which
+            // the server does not know.
+            std::erase_if(places, [&](std::size_t i) { return !is_unknown_script(replies[i]); });
+            record_and_wait(requests, places, true, replies);
+        } else {
+            Pipeline pipeline;
+            for (const RecordRequest& request : requests) {
+                add(pipeline, request, false, false);
+            }
+            replies = partitions_.ask(pipeline);
         }
         confirm(then);
         return replies;
@@ -84,7 +88,8 @@ public:
 
     /// Throws what an error reply to `record` stands for.
     [[noreturn]] void throw_error(const RecordRequest& request, ReplyView reply) const {
-        client_.throw_error("the change of key " + request.key + " in " + names_.journal(), reply);
+        partitions_.client.throw_error(
+            "the change of key " + request.key + " in " + partitions_.journal(), reply);
     }
 
 private:
@@ -98,29 +103,10 @@ private:
         }
     }
 
-    // Those whose scripts the server does not know: WAIT is to be behind them, so that the client must not
-    // send them by itself.
-    void record_by_body(std::span<const RecordRequest> requests, const std::string& bound,
-                        std::vector<Reply>& replies) const {
-        Pipeline again;
-        std::vector<std::size_t> places;
-        for (std::size_t i = 0; i < requests.size(); ++i) {
-            if (is_unknown_script(replies[i])) {
-                add(again, requests[i], bound, true, true);
-                places.push_back(i);
-            }
-        }
-        if (!places.empty()) {
-            std::vector<Reply> late = run_and_wait(again);
-            for (std::size_t i = 0; i < places.size(); ++i) {
-                replies[places[i]] = std::move(late[i]);
-            }
-        }
-    }
-
-    void add(Pipeline& pipeline, const RecordRequest& request, const std::string& most,
-             bool by_hand, bool by_body) const {
+    void add(Pipeline& pipeline, const RecordRequest& request, bool by_hand, bool by_body) const {
         const JournalScripts& scripts = JournalScripts::instance();
+        const JournalNames& names = partitions_[partitions_.of(request.key)];
+        const std::string most = std::to_string(request.most);
         const SlotPut* const put = request.put;
         std::vector<std::string_view> keys;
         std::vector<std::string_view> args;
@@ -130,7 +116,7 @@ private:
             keys.push_back(put->slot);
             args = {era, put->life, put->bytes, ""};
         }
-        keys.insert(keys.end(), names_.keys().begin(), names_.keys().end());
+        keys.insert(keys.end(), names.keys().begin(), names.keys().end());
         if (put != nullptr) {
             keys.insert(keys.end(), put->tags.begin(), put->tags.end());
         }
@@ -150,44 +136,68 @@ private:
         pipeline.command(words);
     }
 
-    // WAIT is for what its own connection has written: it travels behind that.
-    std::vector<Reply> run_and_wait(Pipeline& pipeline) const {
-        const std::int64_t within = client_.options().command_timeout.count();
-        const std::size_t replicas = durability_.replicas();
-        const std::size_t at = pipeline.size();
-        replicas > 0 ? pipeline.command("WAIT", replicas, within)
-                     : pipeline.command("WAITAOF", 1, 0, within);
-        std::vector<Reply> replies = client_.run(pipeline);
-        const Reply waited = std::move(replies[at]);
-        replies.pop_back();
-        if (std::all_of(replies.begin(), replies.end(), is_unknown_script)) {
-            return replies;  // there was nothing to wait for
+    // WAIT is for what its own connection has written: it travels behind that, once a partition, since
+    // each may be on a server of its own.
+    void record_and_wait(std::span<const RecordRequest> requests,
+                         std::span<const std::size_t> places, bool by_body,
+                         std::vector<Reply>& replies) const {
+        if (places.empty()) {
+            return;
         }
+        const std::int64_t within = partitions_.client.options().command_timeout.count();
+        const std::size_t replicas = durability_.replicas();
+        const auto shares = partitions_.shares(
+            places.size(),
+            [&](std::size_t i) -> const std::string& { return requests[places[i]].key; });
+        Pipeline pipeline;
+        for (const PartitionShare& share : shares) {
+            for (const std::size_t i : share.places) {
+                add(pipeline, requests[places[i]], true, by_body);
+            }
+            replicas > 0 ? pipeline.command("WAIT", replicas, within)
+                         : pipeline.command("WAITAOF", 1, 0, within);
+        }
+        std::vector<Reply> all = partitions_.ask(pipeline);
+        std::size_t at = 0;
+        for (const PartitionShare& share : shares) {
+            bool any = false;
+            for (const std::size_t i : share.places) {
+                any = any || !is_unknown_script(all[at]);
+                replies[places[i]] = std::move(all[at++]);
+            }
+            const Reply& waited = all[at++];
+            if (any) {
+                require_durable(waited, within);
+            }
+        }
+    }
+
+    void require_durable(const Reply& waited, std::int64_t within) const {
+        const std::size_t replicas = durability_.replicas();
+        const std::string server = "redis " + partitions_.client.name() + ": ";
         const ReplyView count = replicas > 0 ? ReplyView{waited} : waited[0];
         if (!count.is_integer()) {
-            throw NoReply{"redis " + client_.name() + (replicas > 0 ? ": WAIT: " : ": WAITAOF: ") +
-                              std::string{waited.text()} + "; changes in " + names_.journal() +
+            throw NoReply{server + (replicas > 0 ? "WAIT: " : "WAITAOF: ") +
+                              std::string{waited.text()} + "; changes in " + partitions_.journal() +
                               " may be recorded",
                           Outcome::unknown};
         }
         const std::int64_t got = count.integer();
         if (got < static_cast<std::int64_t>(replicas > 0 ? replicas : 1)) {
-            throw NoReply{"redis " + client_.name() + ": changes in " + names_.journal() +
+            throw NoReply{server + "changes in " + partitions_.journal() +
                               (replicas > 0 ? " have reached " + std::to_string(got) + " of " +
                                                   std::to_string(replicas) + " replicas in "
                                             : " are not on the disk after ") +
                               std::to_string(within) + " ms; they may be recorded",
                           Outcome::unknown};
         }
-        return replies;
     }
 
     static bool is_unknown_script(const Reply& reply) noexcept {
         return reply.is_error() && reply.text().starts_with("NOSCRIPT");
     }
 
-    const Client client_;
-    const JournalNames names_;
+    const JournalPartitions& partitions_;
     const Durability durability_;
     ServerCheck server_;
 };

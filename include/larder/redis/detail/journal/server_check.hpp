@@ -9,6 +9,7 @@
 #include <larder/detail/support/process.hpp>
 #include <larder/error.hpp>
 #include <larder/redis/client.hpp>
+#include <larder/redis/endpoint.hpp>
 #include <larder/redis/journal_options.hpp>
 #include <larder/redis/pipeline.hpp>
 #include <larder/redis/reply.hpp>
@@ -26,8 +27,9 @@ LARDER_NS_BEGIN
 
 namespace redis::detail {
 
-/// Refuses a server that could evict the journal, or cannot promise its durability. Asked at the first
-/// use, and again after every connection that was opened: another server may stand behind it.
+/// Refuses a server that could evict the journal, or cannot promise its durability; of a cluster each
+/// primary. Asked at the first use, and again after every connection that was opened: another server may
+/// stand behind it.
 ///
 /// Thread safety: all members may run concurrently.
 ///
@@ -69,7 +71,7 @@ public:
 
 private:
     [[nodiscard]] Moment moment() const noexcept {
-        return (larder::detail::forks() << 48U) + client_.stats().connects + 1;
+        return (larder::detail::forks() << 48U) + client_.stats().connects + client_.topology() + 1;
     }
 
     void ask() {
@@ -83,7 +85,18 @@ private:
                 .command("CONFIG", "GET", "appendfsync");
         }
         pipeline.repeatable();
-        const std::vector<Reply> replies = client_.run(pipeline);
+        if (!client_.clustered()) {
+            require_fit(client_.run(pipeline));
+            return;
+        }
+        for (const Endpoint& primary : client_.primaries()) {
+            std::vector<Reply> replies(pipeline.size());
+            client_.run_at(primary, pipeline, replies);
+            require_fit(replies);
+        }
+    }
+
+    void require_fit(const std::vector<Reply>& replies) {
         std::size_t at = 0;
         if (!options_.assume_no_eviction) {
             require_no_eviction(replies[0], replies[1]);

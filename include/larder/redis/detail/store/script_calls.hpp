@@ -10,6 +10,7 @@
 #include <larder/redis/detail/store/slot_format.hpp>
 #include <larder/redis/detail/store/slot_names.hpp>
 #include <larder/redis/pipeline.hpp>
+#include <larder/redis/reply.hpp>
 #include <larder/redis/script.hpp>
 #include <larder/version.hpp>
 
@@ -35,6 +36,12 @@ inline void add_script(Pipeline& pipeline, const Script& script, std::span<const
                        std::initializer_list<std::string_view> args) {
     const std::vector<std::string_view> names{keys.begin(), keys.end()};
     pipeline.script(script, names, std::span{args.begin(), args.size()});
+}
+
+/// A script of several keys was refused: their hash slot is on its way to another node, and some of the
+/// keys have arrived. One of a single key is carried out all the while. Rule R3.
+[[nodiscard]] inline bool is_torn(ReplyView reply) noexcept {
+    return reply.is_error() && reply.text().starts_with("TRYAGAIN");
 }
 
 /// The load failed: the slot shows its lease no more.

@@ -8,6 +8,7 @@
 
 #include <larder/version.hpp>
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ struct SlotPut {
     /// Where the slot is.
     const Client* client = nullptr;
     std::string slot{};
+
+    /// Of the slot's namespace; 0: its names are plain.
+    std::size_t partitions = 0;
 
     /// How long the copy lives, in ms; `0`: none is left.
     std::string life{"0"};

@@ -11,6 +11,7 @@
 #include <larder/error.hpp>
 #include <larder/redis/detail/store/encoder.hpp>
 #include <larder/redis/detail/store/ids.hpp>
+#include <larder/redis/detail/store/partitions.hpp>
 #include <larder/redis/detail/store/script_calls.hpp>
 #include <larder/redis/detail/store/scripts.hpp>
 #include <larder/redis/detail/store/slot_format.hpp>
@@ -231,7 +232,10 @@ public:
 private:
     SlotPut put_of(const std::string& slot, const ValueSource& value,
                    const CopyTerms& terms) const {
-        SlotPut put{.client = &state_.client, .slot = slot};
+        const Partitions& parts = state_.names.partitions();
+        SlotPut put{.client = &state_.client,
+                    .slot = slot,
+                    .partitions = parts.plain() ? 0 : parts.count()};
         // The moment of its tags is told to its bytes by the script.
         std::optional<std::string> bytes =
             terms.kept() ? encoder_.encode(value, terms, {}) : std::nullopt;
