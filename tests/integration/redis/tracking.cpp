@@ -6,12 +6,14 @@
 #include "support/child.hpp"
 #include "support/eventually.hpp"
 #include "support/near_ear.hpp"
+#include "support/redis_cluster.hpp"
 #include "support/redis_front.hpp"
 #include "support/redis_server.hpp"
 
 #include <larder/detail/near/near_feed.hpp>
 #include <larder/json.hpp>
 #include <larder/redis.hpp>
+#include <larder/redis/detail/client/hash_slot.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -543,6 +545,60 @@ TEST_CASE("a proxy that says OK and tells nothing is found out", "[redis]") {
                            }};
     Told told{"unix://" + front.path()};
     CHECK(told.feed->mode() == NearMode::ttl);
+}
+
+TEST_CASE("each primary of a cluster tells near copies of its own keys", "[redis][cluster]") {
+    larder_test::RedisCluster cluster{3, 1};
+    Store store{larder::redis::Client{cluster.url()}, "product"};
+    NearEar ear;
+    const auto feed = store.watch(ear, 1s);
+    REQUIRE(reliable(*feed));
+    CHECK(feed->mode() == NearMode::tracking);
+    const auto told_of_all = [&] {
+        static_cast<void>(ear.take());
+        for (int key = 0; key < 100; ++key) {
+            store.put(key, "x", {1min});
+        }
+        store.invalidate_tags(std::vector<std::string>{"red"});
+        for (int key = 0; key < 100; ++key) {
+            REQUIRE(eventually([&] { return ear.heard("key " + std::to_string(key)); }));
+        }
+    };
+    told_of_all();
+    // A slot goes from one to another: its old place tells, and then its new one does.
+    cluster.move_slot(
+        cluster.owner_of("{1}") == 0 ? larder::redis::detail::hash_slot("1") : std::size_t{0}, 1);
+    told_of_all();
+    CHECK(ear.count("all topology") == 0);
+    CHECK(reliable(*feed));
+    // Another primary, and the old one lives on.
+    cluster.fail_over(3);
+    REQUIRE(eventually([&] {
+        for (int key = 0; key < 20; ++key) {
+            store.put(key, "x", {1min});
+        }
+        return ear.heard("all topology") && reliable(*feed);
+    }));
+    told_of_all();
+    CHECK(trackers(cluster.node(0)).empty());
+    for (std::size_t i = 1; i < 4; ++i) {
+        const std::string all = trackers(cluster.node(i));
+        CHECK(std::count(all.begin(), all.end(), '\n') == 1);
+    }
+    CHECK(reliable(*feed));
+    // One dies, and its replica takes its place.
+    cluster.node(1).kill();
+    REQUIRE(eventually([&] { return !reliable(*feed); }));
+    REQUIRE(eventually([&] {
+        try {
+            for (int key = 0; key < 20; ++key) {
+                store.put(key, "x", {1min});
+            }
+        } catch (const larder::StoreError&) {}
+        return reliable(*feed);
+    }));
+    CHECK(ear.heard("all cut"));
+    told_of_all();
 }
 
 TEST_CASE("a forked child is told by itself", "[redis]") {

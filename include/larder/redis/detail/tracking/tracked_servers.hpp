@@ -11,6 +11,7 @@
 #include <larder/redis/detail/client/connection.hpp>
 #include <larder/redis/detail/client/connection_failure.hpp>
 #include <larder/redis/detail/client/encryption.hpp>
+#include <larder/redis/detail/client/interrupt.hpp>
 #include <larder/redis/detail/client/primary_finder.hpp>
 #include <larder/redis/detail/client/reply_deadline.hpp>
 #include <larder/redis/detail/tracking/tracked_names.hpp>
@@ -30,7 +31,7 @@ LARDER_NS_BEGIN
 namespace redis::detail {
 
 /// The primaries of a client: one, but for a cluster. Of one thread, whose interruption ends what it waits
-/// for here; it asks over connections of its own.
+/// for here, unless it is for what others may wait for too.
 ///
 /// A template so that whoever includes it and has no near copies does not compile it.
 template <class = void>
@@ -55,18 +56,19 @@ public:
         if (finder_ != nullptr) {
             return {finder_->find(std::chrono::steady_clock::now() + options_.connect_timeout)};
         }
-        try {
-            return client_.primaries();
-        } catch (const Error& failed) {
-            throw ConnectionFailure{ConnectionFailure::Kind::connect, failed.what()};
-        }
+        return ask_client();
     }
 
-    /// Whether they may be others by now: nobody who asks the client has seen anything newer. Asks a
-    /// sentinel, at most once a second.
+    /// Whether they may be others by now, as far as anybody has seen. Asks a sentinel, at most once a second,
+    /// and the nodes of a cluster when it is time to.
     [[nodiscard]] bool moved() {
-        return client_.topology() != topology_ ||
-               (finder_ != nullptr && finder_->moved(std::chrono::steady_clock::now()));
+        if (finder_ != nullptr && finder_->moved(std::chrono::steady_clock::now())) {
+            return true;
+        }
+        if (clustered()) {
+            static_cast<void>(ask_client());
+        }
+        return client_.topology() != topology_;
     }
 
     /// Whether keys are spread over several.
@@ -90,6 +92,16 @@ public:
     }
 
 private:
+    [[nodiscard]] std::vector<Endpoint> ask_client() const {
+        // What it asks over may be shared with others, who are not to be interrupted.
+        const Interrupt none{-1};
+        try {
+            return client_.primaries();
+        } catch (const Error& failed) {
+            throw ConnectionFailure{ConnectionFailure::Kind::connect, failed.what()};
+        }
+    }
+
     const Client client_;
     ClientOptions options_;
     const std::unique_ptr<Encryption> encryption_;
