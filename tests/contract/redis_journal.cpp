@@ -5,6 +5,7 @@
 #include "journal_contract.hpp"
 #include "support/catch.hpp"
 #include "support/journal_time.hpp"
+#include "support/redis_cluster.hpp"
 #include "support/redis_server.hpp"
 
 #include <larder/json.hpp>
@@ -12,6 +13,7 @@
 #include <larder/redis.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <string>
 
 using namespace std::chrono_literals;
@@ -45,4 +47,24 @@ TEST_CASE("RedisJournal of strings keeps the contract of journals", "[contract][
 
 TEST_CASE("RedisJournal of four partitions keeps the contract of journals", "[contract][redis]") {
     keeps_the_contract<int, int>({.partitions = 4});
+}
+
+TEST_CASE("RedisJournal on a cluster keeps the contract of journals",
+          "[contract][redis][cluster]") {
+    static larder_test::RedisCluster cluster;
+    const auto each = [](const auto& f) {
+        for (std::size_t i = 0; i < cluster.size(); ++i) {
+            f(cluster.node(i));
+        }
+    };
+    each([](const RedisServer& node) { node.run("FLUSHALL"); });
+    using Journal = larder::RedisJournal<int, int>;
+    static const larder::redis::Client client{cluster.url()};
+    JournalRig<Journal> rig{
+        Journal{client, "n"},
+        [each](auto by) {
+            each([by](const RedisServer& node) { larder_test::pass_journal_time(node, by); });
+        },
+        3s, false};
+    larder_test::journal_contract(rig);
 }

@@ -4,6 +4,7 @@
 
 #include "store_contract.hpp"
 #include "support/catch.hpp"
+#include "support/redis_cluster.hpp"
 #include "support/redis_server.hpp"
 #include "support/redis_time.hpp"
 
@@ -12,6 +13,7 @@
 #include <larder/redis.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -82,5 +84,40 @@ TEST_CASE("RedisStore of four partitions keeps the store contract", "[contract][
 
 TEST_CASE("RedisStore of four partitions keeps the slot protocol", "[contract][redis]") {
     auto rig = rig_of(Strings{client(), "parted", {.partitions = 4}});
+    larder_test::slot_contract(rig);
+}
+
+namespace {
+
+// The same on a cluster, where all that a script touches must be in one slot.
+larder_test::RedisCluster& cluster() {
+    static larder_test::RedisCluster one;
+    return one;
+}
+
+template <class S>
+Rig<S> rig_on_cluster() {
+    static const larder::redis::Client client{cluster().url()};
+    for (std::size_t i = 0; i < cluster().size(); ++i) {
+        cluster().node(i).run("FLUSHALL");
+    }
+    return {S{client, "clustered"},
+            [](larder::Ttl by) {
+                for (std::size_t i = 0; i < cluster().size(); ++i) {
+                    larder_test::pass_time(cluster().node(i), by);
+                }
+            },
+            std::chrono::seconds{5}};
+}
+
+}  // namespace
+
+TEST_CASE("RedisStore on a cluster keeps the store contract", "[contract][redis][cluster]") {
+    auto rig = rig_on_cluster<Strings>();
+    larder_test::store_contract(rig);
+}
+
+TEST_CASE("RedisStore on a cluster keeps the slot protocol", "[contract][redis][cluster]") {
+    auto rig = rig_on_cluster<Strings>();
     larder_test::slot_contract(rig);
 }
