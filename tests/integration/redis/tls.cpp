@@ -19,10 +19,15 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
+
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 using larder::redis::Client;
 using larder::redis::ClientOptions;
@@ -486,4 +491,20 @@ TEST_CASE("a child has encrypted connections of its own", "[tls]") {
           }) == 0);
     CHECK(client.command("GET", "a").text() == "child");
     CHECK(client.stats().connects == 1);
+}
+
+namespace {
+
+std::unique_ptr<Client> lives_longest{};  // made before anything that a connection needs
+
+}  // namespace
+
+TEST_CASE("a client may be the last of a program", "[tls]") {
+#if defined(__GLIBC__)
+    ::mallopt(M_PERTURB, 0x5a);  // what is freed is overwritten: the end of this program shows
+#endif
+    World w;
+    TlsServer server{w.certificates};
+    lives_longest = std::make_unique<Client>(server.url());
+    CHECK(lives_longest->command("PING").text() == "PONG");
 }

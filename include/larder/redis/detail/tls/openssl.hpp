@@ -26,7 +26,6 @@ struct OpensslFree {
     void operator()(SSL_CTX* context) const noexcept { ::SSL_CTX_free(context); }
     void operator()(SSL* session) const noexcept { ::SSL_free(session); }
     void operator()(BIO* bio) const noexcept { ::BIO_free(bio); }
-    void operator()(BIO_METHOD* method) const noexcept { ::BIO_meth_free(method); }
     void operator()(X509* certificate) const noexcept { ::X509_free(certificate); }
     void operator()(EVP_PKEY* key) const noexcept { ::EVP_PKEY_free(key); }
 };

@@ -98,9 +98,9 @@ public:
     }
 
 private:
-    // How OpenSSL calls the socket.
+    // How OpenSSL calls the socket. Never freed: a client may be destroyed after all else of a program.
     static BIO_METHOD* method() noexcept {
-        static const OpensslPtr<BIO_METHOD> made{[]() noexcept {
+        static BIO_METHOD* const made = []() noexcept {
             BIO_METHOD* const all = ::BIO_meth_new(BIO_TYPE_SOURCE_SINK, "larder");
             if (all != nullptr) {
                 ::BIO_meth_set_write(all, &write_socket);
@@ -108,8 +108,8 @@ private:
                 ::BIO_meth_set_ctrl(all, &control_socket);
             }
             return all;
-        }()};
-        return made.get();
+        }();
+        return made;
     }
 
     static int write_socket(BIO* bio, const char* bytes, int size) noexcept {
