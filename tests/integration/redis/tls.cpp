@@ -129,6 +129,12 @@ public:
         return bytes;
     }
 
+    // The name that the client says it asks for; empty: none.
+    [[nodiscard]] std::string asked_for() const {
+        const char* const name = ::SSL_get_servername(session_.get(), TLSEXT_NAMETYPE_host_name);
+        return name != nullptr ? name : "";
+    }
+
     // A record of its own, sent with the next `send_all`.
     void add(const std::string& text) {
         std::size_t sent = 0;
@@ -345,6 +351,27 @@ TEST_CASE("an address is a name like any other", "[tls]") {
     w.certificates.make("other", {.names = "DNS:127.0.0.1"});  // which is no name
     TlsServer other{w.certificates, "other"};
     has(refusal(other.options()), "not for 127.0.0.1");
+}
+
+TEST_CASE("a server hears which of its names is asked for", "[tls]") {
+    World w;
+    FakeServer server{[&](const FakeServer::Peer& client) {
+        TlsPeer peer{client, w.certificates};
+        while (!peer.read().empty()) {
+            peer.add("+<" + peer.asked_for() + ">\r\n");
+            peer.send_all();
+        }
+    }};
+    ClientOptions options;
+    options.port = server.port();
+    options.tls = {.on = true, .ca = w.certificates.ca()};
+    const bool verify = GENERATE(true, false);
+    options.tls.verify = verify;
+    CHECK(Client{options}.command("PING").text() == "<>");  // of an address there is none
+    for (const std::string name : {"localhost", "localhost."}) {
+        options.tls.server_name = name;
+        CHECK(Client{options}.command("PING").text() == "<localhost>");
+    }
 }
 
 TEST_CASE("a server may ask who we are", "[tls]") {

@@ -37,7 +37,7 @@ class TlsCipher final : public Cipher {
 public:
     /// Sees who the peer is, and agrees with it on keys.
     ///
-    /// @param name  whom the peer's certificate must be for; empty: anybody
+    /// @param name  whom we ask for; whom its certificate must be for, where that is verified
     /// @throws ConnectionFailure
     TlsCipher(const TlsContext& context, Socket& socket, const std::string& name,
               time_point deadline)
@@ -51,9 +51,7 @@ public:
         ::BIO_set_init(bio.get(), 1);
         BIO* const both = bio.release();
         ::SSL_set_bio(session_.get(), both, both);
-        if (!name.empty()) {
-            expect(name);
-        }
+        expect(name);
         ::SSL_set_connect_state(session_.get());
         shake_hands(name, deadline);
     }
@@ -144,17 +142,20 @@ private:
         return -1;
     }
 
-    void expect(const std::string& name) {
+    void expect(std::string name) {
         X509_VERIFY_PARAM* const checks = ::SSL_get0_param(session_.get());
         if (::X509_VERIFY_PARAM_set1_ip_asc(checks, name.c_str()) == 1) {
             return;
         }
         ::ERR_clear_error();
+        if (name.ends_with('.')) {
+            name.pop_back();  // the name of a certificate has no dot at its end, RFC 6066 section 3
+        }
         ::SSL_set_hostflags(session_.get(), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
         // The server may have a certificate for each of its names.
         if (::SSL_set1_host(session_.get(), name.c_str()) != 1 ||
             ::SSL_ctrl(session_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-                       std::string{name}.data()) != 1) {
+                       name.data()) != 1) {
             fail(openssl_error());
         }
     }
@@ -179,11 +180,12 @@ private:
     }
 
     [[noreturn]] void fail_handshake(const std::string& name) {
-        const long verdict = ::SSL_get_verify_result(session_.get());
+        const bool verified = ::SSL_get_verify_mode(session_.get()) != SSL_VERIFY_NONE;
+        const long verdict = verified ? ::SSL_get_verify_result(session_.get()) : X509_V_OK;
         if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH) {
             fail("the server's certificate is not for " + name);
         }
-        if (verdict != X509_V_OK && ::SSL_get_verify_mode(session_.get()) != SSL_VERIFY_NONE) {
+        if (verdict != X509_V_OK) {
             fail(std::string{"the server's certificate is not accepted: "} +
                  ::X509_verify_cert_error_string(verdict));
         }

@@ -72,11 +72,8 @@ private:
           files_{std::move(files)},
           context_{std::make_shared<const TlsContext>(options_, files_)} {}
 
-    // Whom the peer must be; empty: anybody.
+    // Whom the peer must be.
     [[nodiscard]] std::string name_of(const std::string& host) const {
-        if (!options_.verify) {
-            return {};
-        }
         return options_.server_name.empty() ? host : options_.server_name;
     }
 
