@@ -413,6 +413,8 @@ TEST_CASE("files that are no use are refused at once", "[tls]") {
     refused("TlsOptions::key");
     options.tls.key = w.certificates.certificate("me");
     refused("TlsOptions::key");
+    options.tls.key = w.certificates.folder();
+    refused("TlsOptions::key must be a file of PEM, but is " + w.certificates.folder());
     options.tls.key.clear();
     refused("together");
     options.tls = {.on = true};
@@ -443,8 +445,9 @@ TEST_CASE("certificates are renewed under a running client", "[tls]") {
 }
 
 TEST_CASE("a handshake has its time and no more", "[tls]") {
-    enum class Peer { silent, drips, plain, closes, junk };
-    const auto peer = GENERATE(Peer::silent, Peer::drips, Peer::plain, Peer::closes, Peer::junk);
+    enum class Peer { silent, drips, floods, plain, closes, junk };
+    const auto peer =
+        GENERATE(Peer::silent, Peer::drips, Peer::floods, Peer::plain, Peer::closes, Peer::junk);
     CAPTURE(static_cast<int>(peer));
     FakeServer server{[peer](const FakeServer::Peer& client) {
         (void)client.read();
@@ -453,6 +456,14 @@ TEST_CASE("a handshake has its time and no more", "[tls]") {
             case Peer::drips:  // a record of 16 KiB, a byte at a time
                 (void)client.drip("\x16\x03\x03\x40" + std::string(1000, '\0'), 20ms);
                 break;
+            case Peer::floods: {  // by requests to begin, which are passed over within a handshake
+                std::string requests;
+                while (requests.size() < 64'000) {
+                    requests += std::string{"\x16\x03\x03\x00\x04\x00\x00\x00\x00", 9};
+                }
+                while (client.write(requests)) {}
+                break;
+            }
             case Peer::plain: (void)client.write("-ERR unknown command\r\n"); break;
             case Peer::closes: break;
             case Peer::junk: (void)client.write(std::string(1000, '\xff')); break;
@@ -467,7 +478,7 @@ TEST_CASE("a handshake has its time and no more", "[tls]") {
     const auto began = steady::now();
     const std::string text = caught_text([&] { (void)client.command("GET", "a"); });
     CHECK(steady::now() - began < 5s);
-    const bool late = peer == Peer::silent || peer == Peer::drips;
+    const bool late = peer == Peer::silent || peer == Peer::drips || peer == Peer::floods;
     has(text, late ? "TLS handshake" : "TLS: ");
     has(text, "it was not sent");
     if (peer == Peer::closes) {

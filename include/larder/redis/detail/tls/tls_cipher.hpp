@@ -14,6 +14,7 @@
 #include <larder/redis/detail/tls/tls_context.hpp>
 #include <larder/version.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -117,6 +118,10 @@ private:
     }
     static int read_socket(BIO* bio, char* bytes, int size) noexcept {
         return step(bio, BIO_FLAGS_READ, [&](TlsCipher& self) {
+            // A peer may send without end what makes no progress: no step of a handshake takes it late.
+            if (self.until_ != never && std::chrono::steady_clock::now() >= self.until_) {
+                return std::size_t{0};
+            }
             // Only the first wait of a read has the whole time.
             return self.socket_.receive(bytes, static_cast<std::size_t>(size),
                                         std::exchange(self.wait_, false));
@@ -161,10 +166,12 @@ private:
     }
 
     void shake_hands(const std::string& name, time_point deadline) {
+        until_ = deadline;
         for (;;) {
             ::ERR_clear_error();
             const int result = ::SSL_do_handshake(session_.get());
             if (result == 1) {
+                until_ = never;
                 return;
             }
             const int why = ::SSL_get_error(session_.get(), result);
@@ -172,7 +179,8 @@ private:
                 fail_handshake(name);
             }
             const short events = why == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT;
-            if (socket_.wait(events, deadline) == 0) {
+            if (std::chrono::steady_clock::now() >= deadline ||
+                socket_.wait(events, deadline) == 0) {
                 throw ConnectionFailure{ConnectionFailure::Kind::timed_out,
                                         "it does not end the TLS handshake"};
             }
@@ -222,6 +230,7 @@ private:
     Socket& socket_;
     std::exception_ptr failure_{};  // of the socket
     bool wait_ = false;             // the next read of the socket may block
+    time_point until_{never};       // the handshake's
     OpensslPtr<SSL> session_;       // the last: it uses the others
 };
 

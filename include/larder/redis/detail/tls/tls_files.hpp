@@ -13,7 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <ios>
-#include <iterator>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -51,15 +51,15 @@ private:
             return {};
         }
         errno = 0;
-        std::ifstream in{path, std::ios::binary};
-        std::string bytes{std::istreambuf_iterator<char>{in}, {}};
-        if (!in || bytes.empty()) {
+        const std::ifstream in{path, std::ios::binary};
+        std::ostringstream bytes;
+        if (!in || !(bytes << in.rdbuf())) {
             const std::string why =
                 errno != 0 ? std::generic_category().message(errno) : "it is empty";
             throw std::invalid_argument{"larder: TlsOptions::" + std::string{option} +
                                         " must be a file of PEM, but is " + path + ": " + why};
         }
-        return bytes;
+        return bytes.str();
     }
 };
 
