@@ -7,6 +7,7 @@
 #include "support/certificates.hpp"
 #include "support/child.hpp"
 #include "support/fake_server.hpp"
+#include "support/near_ear.hpp"
 #include "support/redis_server.hpp"
 
 #include <larder/larder.hpp>
@@ -39,6 +40,7 @@ using larder::redis::detail::ClientInHand;
 using larder_test::caught_text;
 using larder_test::Certificates;
 using larder_test::FakeServer;
+using larder_test::NearEar;
 using larder_test::RedisServer;
 using namespace std::chrono_literals;
 using steady = std::chrono::steady_clock;
@@ -520,13 +522,29 @@ TEST_CASE("a child has encrypted connections of its own", "[tls]") {
     TlsServer server{w.certificates};
     const Client client{server.url()};
     CHECK(client.command("SET", "a", "parent").text() == "OK");
+    NearEar ear;
+    const larder::redis::detail::SlotNames names{"product", 0};
+    larder::redis::detail::TrackingFeed feed{client, names, ear, 2s};
+    CHECK(feed.mode() == larder::NearMode::tracking);
     std::filesystem::remove(w.certificates.ca());  // a child may have given up the right to read it
     CHECK(larder_test::in_child([&]() -> const char* {
+              feed.resume();
+              while (!feed.reliable(steady::now())) {
+                  std::this_thread::yield();
+              }
+              client.command("SET", "product:1", std::string(100'000, 'x'));
+              while (!ear.heard("key 1")) {
+                  std::this_thread::yield();
+              }
               if (client.command("GET", "a").text() != "parent") {
                   return "it reads something else";
               }
               return client.command("SET", "a", "child").text() == "OK" ? nullptr : "no write";
           }) == 0);
+    while (!ear.heard("key 1")) {
+        std::this_thread::yield();
+    }
+    CHECK(feed.reliable(steady::now()));
     CHECK(client.command("GET", "a").text() == "child");
     CHECK(client.stats().connects == 1);
 }

@@ -447,7 +447,7 @@ TEST_CASE("a feed ends at once, whatever it is about", "[redis]") {
     std::shared_ptr<NearFeed> feed;
     const auto watch = [&](const std::string& path) {
         options.path = path;
-        feed = Store{larder::redis::Client{options}, "product"}.watch(ear, 2s);
+        feed = Store{larder::redis::Client{options}, "product"}.watch(ear, 10min);
         REQUIRE(reliable(*feed));
     };
     SECTION("it listens") {

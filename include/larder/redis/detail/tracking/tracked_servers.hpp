@@ -37,10 +37,11 @@ namespace redis::detail {
 template <class = void>
 class BasicTrackedServers {
 public:
-    explicit BasicTrackedServers(Client client)
+    /// @param encryption  of all that this feed has; null: none
+    BasicTrackedServers(Client client, const Encryption* encryption)
         : client_{std::move(client)},
           options_{client_.options()},
-          encryption_{Encryption::of(options_)},
+          encryption_{encryption != nullptr ? encryption->for_process() : nullptr},
           finder_{options_.sentinel.primary.empty()
                       ? nullptr
                       : std::make_unique<PrimaryFinder>(options_, encryption_.get())} {

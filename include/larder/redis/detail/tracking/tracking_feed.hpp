@@ -12,6 +12,7 @@
 #include <larder/entry.hpp>
 #include <larder/redis/client.hpp>
 #include <larder/redis/detail/client/connection_failure.hpp>
+#include <larder/redis/detail/client/encryption.hpp>
 #include <larder/redis/detail/client/interrupt.hpp>
 #include <larder/redis/detail/store/slot_names.hpp>
 #include <larder/redis/detail/tracking/noted_descriptors.hpp>
@@ -195,7 +196,7 @@ private:
     void connect(Course& course) {
         try {
             if (!course.links) {
-                course.links.emplace(client_, names_, silence(), notes_);
+                course.links.emplace(client_, encryption_.get(), names_, silence(), notes_);
             }
             course.links->connect();
             set_mode(NearMode::tracking);
@@ -269,6 +270,7 @@ private:
     }
 
     const Client client_;
+    const std::unique_ptr<const Encryption> encryption_{Encryption::of(client_.options())};
     const TrackedNames names_;
     NotedDescriptors notes_{};
     larder::detail::ForkLocal<Worker> worker_{};

@@ -8,6 +8,7 @@
 
 #include <larder/redis/client.hpp>
 #include <larder/redis/detail/client/connection_failure.hpp>
+#include <larder/redis/detail/client/encryption.hpp>
 #include <larder/redis/detail/client/reply_deadline.hpp>
 #include <larder/redis/detail/tracking/noted_descriptors.hpp>
 #include <larder/redis/detail/tracking/tracked_names.hpp>
@@ -52,10 +53,11 @@ class BasicTrackingLinks {
 public:
     using duration = std::chrono::steady_clock::duration;
 
-    /// @param notes  of the descriptors that a forked child inherits
-    BasicTrackingLinks(const Client& client, const TrackedNames& names, duration silence,
-                       NotedDescriptors& notes)
-        : names_{names}, silence_{silence}, notes_{notes}, servers_{client} {}
+    /// @param encryption  null: none
+    /// @param notes       of the descriptors that a forked child inherits
+    BasicTrackingLinks(const Client& client, const Encryption* encryption,
+                       const TrackedNames& names, duration silence, NotedDescriptors& notes)
+        : names_{names}, silence_{silence}, notes_{notes}, servers_{client, encryption} {}
     BasicTrackingLinks(const BasicTrackingLinks&) = delete;
     BasicTrackingLinks& operator=(const BasicTrackingLinks&) = delete;
     ~BasicTrackingLinks() { drop_all(); }
