@@ -88,6 +88,27 @@ public:
         return url;
     }
 
+    /// Clients are sent to other ports: that of node i is `port(i)`. Returns when all nodes know.
+    template <class Port>
+    void announce(Port&& port) {
+        for (std::size_t i = 0; i < size(); ++i) {
+            require_ok(
+                node(i).run("CONFIG", "SET", "cluster-announce-port", std::to_string(port(i))));
+        }
+        wait("all know the ports", [&] {
+            return all([&](std::size_t by) {
+                const std::string nodes = nodes_[by]->run("CLUSTER", "NODES");
+                bool known = true;
+                for (std::size_t i = 0; i < size(); ++i) {
+                    known = known &&
+                            nodes.find(':' + std::to_string(port(i)) + '@') != std::string::npos;
+                }
+                return known;
+            });
+        });
+        wait_until_ok();
+    }
+
     [[nodiscard]] std::size_t size() const noexcept { return nodes_.size(); }
     [[nodiscard]] RedisServer& node(std::size_t i) { return *nodes_.at(i); }
     [[nodiscard]] const std::string& id(std::size_t i) const { return ids_.at(i); }

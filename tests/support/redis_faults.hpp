@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: MIT
 
 /// @file
-/// Stands in front of a redis-server and lets the n-th exchange fail.
+/// Stands in front of a redis-server, or of all nodes of a cluster, and lets the n-th exchange fail.
 
 #ifndef LARDER_TESTS_SUPPORT_REDIS_FAULTS_HPP
 #define LARDER_TESTS_SUPPORT_REDIS_FAULTS_HPP
 
+#include "support/redis_cluster.hpp"
 #include "support/redis_front.hpp"
 #include "support/redis_server.hpp"
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <list>
 #include <map>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace larder_test {
 
@@ -57,13 +62,23 @@ inline constexpr std::array every_exchange_fault{
 /// Thread safety: all members may run concurrently.
 class RedisFaults {
 public:
-    explicit RedisFaults(const RedisServer& server)
-        : front_{server, [this](std::size_t link, RedisFront::Way way, std::string&) {
-                     return way == RedisFront::Way::request ? request(link) : reply(link);
-                 }} {}
+    explicit RedisFaults(const RedisServer& server) {
+        fronts_.emplace_back(server, pass(0), RedisFront::Listen::unix_socket);
+    }
+
+    /// Before each of its nodes, which announce these ports from now on.
+    explicit RedisFaults(RedisCluster& cluster) {
+        for (std::size_t i = 0; i < cluster.size(); ++i) {
+            fronts_.emplace_back(cluster.node(i), pass(i), RedisFront::Listen::port);
+        }
+        cluster.announce([&](std::size_t i) { return port(i); });
+    }
 
     /// Where clients connect.
-    [[nodiscard]] const std::string& path() const noexcept { return front_.path(); }
+    [[nodiscard]] const std::string& path() const noexcept { return fronts_.front().path(); }
+    [[nodiscard]] std::uint16_t port(std::size_t node) const {
+        return std::next(fronts_.begin(), static_cast<std::ptrdiff_t>(node))->port();
+    }
 
     /// The n-th exchange from now, from 1, fails; all after it too if `from_then_on`.
     void arm(ExchangeFault fault, std::size_t n, bool from_then_on = false) {
@@ -91,8 +106,16 @@ public:
 
 private:
     using Fate = RedisFront::Fate;
+    using Link = std::pair<std::size_t, std::size_t>;  // of which front
 
-    Fate request(std::size_t link) {
+    RedisFront::Pass pass(std::size_t front) {
+        return [this, front](std::size_t number, RedisFront::Way way, std::string&) {
+            const Link link{front, number};
+            return way == RedisFront::Way::request ? request(link) : reply(link);
+        };
+    }
+
+    Fate request(const Link& link) {
         const std::scoped_lock lock{mutex_};
         ++exchanges_;
         const bool hit = n_ > 0 && (from_then_on_ ? exchanges_ >= n_ : exchanges_ == n_);
@@ -110,7 +133,7 @@ private:
         }
         return Fate::pass;
     }
-    Fate reply(std::size_t link) {
+    Fate reply(const Link& link) {
         const std::scoped_lock lock{mutex_};
         const auto at = doomed_.find(link);
         return at == doomed_.end() ? Fate::pass : at->second;
@@ -122,8 +145,8 @@ private:
     bool from_then_on_ = false;
     std::size_t exchanges_ = 0;
     std::size_t hits_ = 0;
-    std::map<std::size_t, Fate> doomed_{};  // what becomes of the next replies of a connection
-    RedisFront front_;
+    std::map<Link, Fate> doomed_{};  // what becomes of the next replies of a connection
+    std::list<RedisFront> fronts_{};
 };
 
 }  // namespace larder_test

@@ -11,6 +11,7 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <functional>
 #include <stdexcept>
@@ -20,6 +21,8 @@
 #include <utility>
 #include <vector>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -27,7 +30,7 @@
 
 namespace larder_test {
 
-/// A unix socket whose connections lead to a server.
+/// A unix socket, or a port, whose connections lead to a server.
 class RedisFront {
 public:
     enum class Way { request, reply };
@@ -44,16 +47,18 @@ public:
     /// and may change it.
     using Pass = std::function<Fate(std::size_t, Way, std::string&)>;
 
-    RedisFront(const RedisServer& server, Pass pass)
+    enum class Listen { unix_socket, port };
+
+    RedisFront(const RedisServer& server, Pass pass, Listen listen = Listen::unix_socket)
         : server_{server.socket_path()},
           path_{server.folder() / "front.sock"},
           pass_{std::move(pass)} {
-        listener_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        const sockaddr_un address = address_of(path_);
-        ::unlink(path_.c_str());  // of one before
-        if (::bind(listener_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-            ::listen(listener_, 64) != 0) {
-            throw std::runtime_error{"no socket for the front"};
+        if (listen == Listen::port) {
+            listen_on_port();
+        } else {
+            listener_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+            ::unlink(path_.c_str());  // of one before
+            listen_on(address_of(path_));
         }
         thread_ = std::thread{[this] { serve(); }};
     }
@@ -66,8 +71,27 @@ public:
     }
 
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
+    [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
 
 private:
+    template <class Address>
+    void listen_on(const Address& address) const {
+        if (::bind(listener_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+            ::listen(listener_, 64) != 0) {
+            throw std::runtime_error{"no socket for the front"};
+        }
+    }
+    void listen_on_port() {
+        listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        listen_on(address);
+        socklen_t size = sizeof address;
+        static_cast<void>(::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size));
+        port_ = ntohs(address.sin_port);
+    }
+
     struct Link {
         std::size_t number;
         int client;
@@ -149,6 +173,7 @@ private:
     std::string path_;
     Pass pass_;
     int listener_ = -1;
+    std::uint16_t port_ = 0;
     std::size_t accepted_ = 0;
     std::atomic<bool> ending_{false};
     std::thread thread_{};

@@ -20,13 +20,10 @@
 
 #include <chrono>
 #include <cstddef>
-#include <optional>
-#include <random>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 using namespace larder::redis::detail;
