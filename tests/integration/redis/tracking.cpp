@@ -525,8 +525,10 @@ TEST_CASE("where a server does not tell of changes, near copies live by their tt
     CHECK(mode(user(all + allow + channel)) == NearMode::tracking);
     CHECK(mode(user(all + "~* -multi" + channel)) == NearMode::tracking);
     CHECK(mode(user(all + allow + " -client|trackinginfo" + channel)) == NearMode::ttl);
-    CHECK(mode(user("~* -@all +client|id +client|tracking +multi +exec +set +del +subscribe +ping" +
-                    channel)) == NearMode::tracking);
+    CHECK(
+        mode(user(
+            "~~near:product:* -@all +client|id +client|tracking +multi +exec +set +del +subscribe +ping" +
+            channel)) == NearMode::tracking);
     server.run("CONFIG", "SET", "maxmemory", "1");
     server.run("CONFIG", "SET", "maxmemory-policy", "noeviction");
     Told told{server.unix_url()};
