@@ -21,6 +21,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -29,10 +31,13 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include <fcntl.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -95,6 +100,15 @@ private:
 };
 
 using Words = std::vector<std::string>;
+
+/// A hash tag of a node.
+int tag_of(const larder_test::RedisCluster& cluster, std::size_t node) {
+    int tag = 0;
+    while (cluster.owner_of(std::string_view{std::to_string(tag)}) != node) {
+        ++tag;
+    }
+    return tag;
+}
 
 }  // namespace
 
@@ -603,6 +617,114 @@ TEST_CASE("each primary of a cluster tells near copies of its own keys", "[redis
     told_of_all();
 }
 
+namespace {
+
+/// Networks between this process and a network namespace, one for each node of a cluster; each can be cut
+/// without a word to either side.
+class Networks {
+public:
+    explicit Networks(std::size_t count) : count_{count} {
+        made_ = run("ip netns add " + name_);
+        for (std::size_t i = 0; made_ && i < count_; ++i) {
+            const std::string here = name_ + std::to_string(i);
+            made_ = run("ip link add " + here + " type veth peer name n" + std::to_string(i) +
+                        " netns " + name_) &&
+                    run("ip addr add " + address(i) + "/24 dev " + here) &&
+                    run("ip link set " + here + " up") &&
+                    run("ip -n " + name_ + " addr add " + network(i) + "2/24 dev n" +
+                        std::to_string(i)) &&
+                    run("ip -n " + name_ + " link set n" + std::to_string(i) + " up");
+        }
+    }
+    Networks(const Networks&) = delete;
+    Networks& operator=(const Networks&) = delete;
+    ~Networks() {
+        for (std::size_t i = 0; i < count_; ++i) {
+            run("ip link del " + name_ + std::to_string(i));
+        }
+        run("ip netns del " + name_);
+    }
+
+    [[nodiscard]] bool made() const noexcept { return made_; }
+    /// Of a node. The addresses are those for tests of networks (RFC 2544).
+    [[nodiscard]] static std::string address(std::size_t i) { return network(i) + '1'; }
+
+    /// What is sent over it from now on is lost.
+    void cut(std::size_t i) const {
+        REQUIRE(run("ip -n " + name_ + " link set n" + std::to_string(i) + " down"));
+    }
+    void mend(std::size_t i) const {
+        REQUIRE(run("ip -n " + name_ + " link set n" + std::to_string(i) + " up"));
+    }
+
+    /// This thread, and those that it starts, are there.
+    void enter() const {
+        const int there = ::open(("/var/run/netns/" + name_).c_str(), O_RDONLY | O_CLOEXEC);
+        REQUIRE(::setns(there, CLONE_NEWNET) == 0);
+        ::close(there);
+    }
+
+private:
+    static std::string network(std::size_t i) {
+        return "198.18." + std::to_string(static_cast<std::size_t>(::getpid()) % 120 * 2 + i) + '.';
+    }
+    static bool run(const std::string& command) {
+        return std::system((command + " >/dev/null 2>&1").c_str()) == 0;
+    }
+
+    std::size_t count_;
+    std::string name_ = "lt" + std::to_string(::getpid() % 100'000);
+    bool made_ = false;
+};
+
+}  // namespace
+
+TEST_CASE("a client that is cut off from one primary serves no near copies", "[redis][cluster]") {
+    const Networks networks{2};
+    if (!networks.made()) {
+        WARN("skipped: ip netns is not available");
+        return;
+    }
+    larder_test::RedisCluster cluster{2, 0, {"--bind", "0.0.0.0", "--protected-mode", "no"}};
+    std::string url = "redis+cluster://";
+    for (std::size_t i = 0; i < 2; ++i) {
+        cluster.node(i).run("CONFIG", "SET", "cluster-announce-ip", Networks::address(i));
+        url += (i > 0 ? "," : "") + Networks::address(i) + ':' +
+               std::to_string(cluster.node(i).port());
+    }
+    REQUIRE(eventually([&] {
+        const std::string all = cluster.node(0).run("CLUSTER", "SLOTS");
+        return all.find(Networks::address(0)) != std::string::npos &&
+               all.find(Networks::address(1)) != std::string::npos;
+    }));
+    std::thread there{[&] {
+        networks.enter();
+        Store store{larder::redis::Client{url + "?connect_timeout=100ms"}, "product"};
+        NearEar ear;
+        const auto feed = store.watch(ear, 300ms);
+        REQUIRE(reliable(*feed));
+        networks.cut(1);
+        const auto cut = Clock::now();
+        REQUIRE(eventually([&] { return !reliable(*feed); }));
+        CHECK(Clock::now() - cut < 10s);
+        CHECK_FALSE(feed->reliable(cut + 300ms));
+        // The other primary can be reached all the while.
+        CHECK(cluster.node(0).run("CLIENT", "LIST", "TYPE", "pubsub") != "");
+        REQUIRE(eventually([&] { return Clock::now() > cut + 700ms; }));
+        CHECK_FALSE(reliable(*feed));
+        networks.mend(1);
+        CHECK(eventually([&] { return reliable(*feed); }));
+        CHECK(ear.take() == Words{"all start", "all silence"});
+        for (std::size_t i = 0; i < 2; ++i) {
+            const std::string key = "product:{" + std::to_string(tag_of(cluster, i)) + "}:1";
+            cluster.node(i).run("SET", key, "x");
+            CHECK(eventually([&] { return ear.heard("key 1"); }));
+            static_cast<void>(ear.take());
+        }
+    }};
+    there.join();
+}
+
 TEST_CASE("a forked child is told by itself", "[redis]") {
     if (!larder_test::can_fork) {
         return;
@@ -634,10 +756,20 @@ TEST_CASE("a forked child is told by itself", "[redis]") {
     CHECK(eventually([&] { return told.ear.heard("key 1"); }));
     CHECK(stats_of(*told.feed).near_cuts == 0);
     CHECK(trackers_of() == 1);
-    // A child that lives on, and has no near copies, does not keep the parent's connection.
+    // A child that lives on without near copies does not keep its parent's connection.
     CHECK(larder_test::in_child([&]() -> const char* {
+              const auto sockets = [] {
+                  std::size_t count = 0;
+                  for (const auto& one : std::filesystem::directory_iterator{"/proc/self/fd"}) {
+                      std::error_code gone;
+                      const auto what = std::filesystem::read_symlink(one, gone);
+                      count += what.string().starts_with("socket:") ? 1U : 0U;
+                  }
+                  return count;
+              };
+              const std::size_t before = sockets();
               told.feed.reset();
-              return nullptr;
+              return sockets() + 1 == before ? nullptr : "it keeps the connection";
           }) == 0);
     CHECK(reliable(*told.feed));
 }
