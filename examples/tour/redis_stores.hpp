@@ -73,7 +73,7 @@ private:
         // What a journal keeps when nothing waits in it: its last version, and dead letters.
         void forget_journal(const std::string& name) {
             clear.push_back([this, name] {
-                for (const char* const part : {"counter", "letters"}) {
+                for (const char* const part : {"claims", "letters"}) {
                     client.command("DEL", "~journal:" + name + ":" + part);
                 }
             });

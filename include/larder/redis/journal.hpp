@@ -15,6 +15,7 @@
 #include <larder/fwd.hpp>
 #include <larder/journal/journal.hpp>
 #include <larder/redis/client.hpp>
+#include <larder/redis/detail/journal/claim_steps.hpp>
 #include <larder/redis/detail/journal/core.hpp>
 #include <larder/redis/detail/journal/journal_bytes.hpp>
 #include <larder/redis/detail/journal/recorder.hpp>

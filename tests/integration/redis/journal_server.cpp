@@ -95,7 +95,11 @@ TEST_CASE("a server that evicts what has a life only is not refused", "[redis][j
     journal.defer(journal.claim(1, 1min, 0ms).at(0), 1h);
     CHECK(refusal(journal, 2) == "");
     REQUIRE(journal.bury(journal.claim(1, 1min, 0ms).at(0), "no"));
-    for (const char* const part : {"changes", "letters", "later", "held", "claims"}) {
+    CHECK(refusal(journal, 3) == "");
+    CHECK(refusal(journal, 4) == "");
+    CHECK(journal.claim(1, 1min, 0ms).size() == 1);
+    for (const char* const part :
+         {"changes", "waiting", "letters", "later", "held", "claims", "hands"}) {
         CHECK(server.run("TTL", std::string{"~journal:n:"} + part) == "-1");
     }
 }
@@ -263,8 +267,8 @@ TEST_CASE("keys of another type are an error, and nothing is lost", "[redis][jou
     const RedisServer server;
     Journal journal{Client{at(server)}, "n"};
     CHECK(refusal(journal, 1) == "");
-    const std::string part =
-        GENERATE(as<std::string>{}, "changes", "waiting", "letters", "later", "held", "claims");
+    const std::string part = GENERATE(as<std::string>{}, "changes", "waiting", "letters", "later",
+                                      "held", "claims", "hands");
     const std::string name = "~journal:n:" + part;
     const bool there = server.run("EXISTS", name) == "1";
     if (there) {
@@ -358,6 +362,23 @@ TEST_CASE("fields that are not ours", "[redis][journal]") {
         CHECK(journal.claim(10, 1min, 0ms).size() == 1);
         CHECK(server.run("ZSCORE", "~journal:n:waiting", "8") == "(nil)");
         CHECK(server.run("ZSCORE", "~journal:n:later", "9") == "(nil)");
+    }
+    SECTION("a hand whose list is lost or damaged is over in time, and its changes are listed") {
+        REQUIRE(journal.claim(10, 1min, 0ms).size() == 1);
+        const std::string hand = server.run("ZRANGE", "~journal:n:hands", "0", "-1");
+        const std::string field = '!' + hand.substr(hand.find_first_of("0123456789abcdef"), 12);
+        const std::string junk =
+            GENERATE(as<std::string>{}, "", "junk", "00000000000000000001\xc1");
+        if (junk.empty()) {
+            CHECK(server.run("HDEL", "~journal:n:claims", field) == "1");
+        } else {
+            CHECK(server.run("HSET", "~journal:n:claims", field, junk) == "0");
+        }
+        CHECK(journal.claim(10, 1min, 0ms).empty());  // somebody has it in hand
+        (void)server.run("ZADD", "~journal:n:hands", "XX", "1", hand);
+        CHECK(journal.claim(10, 1min, 0ms).empty());  // lists it
+        CHECK(journal.claim(10, 1min, 0ms).size() == 1);
+        CHECK(journal.oldest());
     }
     SECTION("a change that is listed nowhere is listed") {
         (void)server.run("DEL", "~journal:n:waiting");

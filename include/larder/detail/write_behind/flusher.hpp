@@ -93,7 +93,8 @@ public:
         const auto until = later(SteadyTime::now(), (std::max)(within, Ttl::zero()));
         {
             FlushRequests::Waiting mine{own.requests};
-            const auto done = [&] { return is_empty() || (paused_ && own.busy == 0); };
+            // What is under way is not settled yet: the journal, which may be far, need not be asked.
+            const auto done = [&] { return own.busy == 0 && (paused_ || is_empty()); };
             while (!ticker_.kick() && !done() && SteadyTime::now() < until) {
                 step();  // there can be no thread
                 signal().wait((std::min)(until, later(SteadyTime::now(), pulse)), done);

@@ -23,6 +23,7 @@
 #include <exception>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -177,14 +178,18 @@ private:
 
     void take(std::size_t partition, const Reply& reply, std::uint64_t name,
               std::vector<RawClaim>& claims) {
-        if (reply.is_array() && reply.size() == 0) {
+        const std::size_t count = reply.size() / 2;
+        if (reply.is_array() && count == 0) {
             busy_[partition].store(false, std::memory_order_relaxed);
         }
-        for (std::size_t i = 0; i + 2 < reply.size(); i += 3) {
-            if (auto change = JournalBytes::change(reply[i].text(), reply[i + 1].text())) {
-                claims.push_back({std::move(*change), name | (i / 3),
-                                  static_cast<std::size_t>(
-                                      JournalBytes::number(reply[i + 2].text()).value_or(0))});
+        std::string_view tries = reply[2 * count].text();
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::string_view line = tries.substr(0, tries.find('\n'));
+            tries.remove_prefix((std::min)(tries.size(), line.size() + 1));
+            if (auto change = JournalBytes::change(reply[2 * i].text(), reply[2 * i + 1].text())) {
+                claims.push_back(
+                    {std::move(*change), name | i,
+                     static_cast<std::size_t>(JournalBytes::number(line).value_or(0))});
             }
         }
     }

@@ -11,6 +11,7 @@
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
 #include <larder/redis/client.hpp>
+#include <larder/redis/detail/journal/claim_steps.hpp>
 #include <larder/redis/detail/journal/claimer.hpp>
 #include <larder/redis/detail/journal/journal_bytes.hpp>
 #include <larder/redis/detail/journal/names.hpp>
@@ -47,13 +48,6 @@ LARDER_NS_BEGIN
 
 namespace redis::detail {
 
-/// Which change a claim is of.
-struct ClaimName {
-    std::string key{};
-    std::uint64_t version = 0;
-    std::uint64_t claim = 0;
-};
-
 /// The changes of one name, shared by all processes.
 ///
 /// Thread safety: all members may run concurrently; each is one atomic step.
@@ -66,7 +60,8 @@ public:
         : partitions_{std::move(client), name, options},
           recorder_{partitions_, options},
           bound_{partitions_},
-          claimer_{partitions_} {}
+          claimer_{partitions_},
+          claim_steps_{partitions_} {}
 
     /// The version, or nothing if there is no room.
     ///
@@ -180,41 +175,26 @@ public:
     }
 
     void renew(std::span<const ClaimName> claims, Ttl life) {
-        const std::string length = milliseconds(life);
-        static_cast<void>(
-            step_all(claims, JournalScripts::instance().renew, {length}, [](const ClaimName& one) {
-                return std::vector<std::string>{one.key, hex(one.claim)};
-            }));
+        claim_steps_.renew(claims, milliseconds(life));
     }
 
     [[nodiscard]] std::vector<bool> settle(std::span<const ClaimName> claims) {
-        std::vector<bool> settled(claims.size());
-        const auto [shares, replies] =
-            step_all(claims, JournalScripts::instance().settle, {}, [](const ClaimName& one) {
-                return std::vector<std::string>{one.key, padded(one.version), hex(one.claim)};
-            });
-        for (std::size_t s = 0; s < shares.size(); ++s) {
-            for (std::size_t at = 0; at < shares[s].places.size(); ++at) {
-                const ReplyView one = replies[s][at];
-                settled[shares[s].places[at]] = one.is_integer() && one.integer() == 1;
-            }
-        }
-        return settled;
+        return claim_steps_.settle(claims);
     }
 
     /// @param attempts  how often it was tried, this time included
     void defer(const ClaimName& mine, Ttl delay, std::size_t attempts) {
         claimer_.note(partitions_.of(mine.key));
         static_cast<void>(step(JournalScripts::instance().defer, "the change", mine.key,
-                               {mine.key, padded(mine.version), hex(mine.claim),
+                               {mine.key, ClaimSteps::padded(mine.version), hex(mine.claim),
                                 milliseconds(delay), std::to_string(attempts)},
                                true));
     }
 
     bool bury(const ClaimName& mine, std::string_view why, std::size_t attempts) {
         return step(JournalScripts::instance().bury, "the change", mine.key,
-                    {mine.key, padded(mine.version), hex(mine.claim), std::to_string(attempts),
-                     std::string{why}, hex(new_id())},
+                    {mine.key, ClaimSteps::padded(mine.version), hex(mine.claim),
+                     std::to_string(attempts), std::string{why}, hex(new_id())},
                     true)
                    .integer() == 1;
     }
@@ -282,23 +262,29 @@ public:
 
     /// Each partition is asked its own server's time.
     [[nodiscard]] std::optional<Ttl> oldest() const {
-        constexpr std::size_t each = 3;
+        constexpr std::size_t each = 4;
         Pipeline pipeline;
         for (const JournalNames& names : partitions_.all()) {
             pipeline.command("ZRANGE", names.waiting(), 0, 0, "WITHSCORES")
                 .command("ZRANGE", names.held(), 0, 0, "WITHSCORES")
+                .command("ZRANGE", names.hands(), 0, -1)
                 .command("TIME");
         }
         const std::vector<Reply> replies = partitions_.run(pipeline, "the oldest change");
         std::optional<Ttl> oldest;
         for (std::size_t i = 0; i < replies.size(); i += each) {
-            const ReplyView time = replies[i + 2];
+            const ReplyView time = replies[i + 3];
             const std::int64_t now = time[0].integer() * 1'000'000 + time[1].integer();
-            for (std::size_t list = i; list < i + 2; ++list) {
-                if (const auto since = JournalBytes::number(replies[list][1].text())) {
+            const auto see = [&](std::string_view digits) {
+                if (const auto since = JournalBytes::number(digits)) {
                     const std::int64_t age = (now - static_cast<std::int64_t>(*since)) / 1000;
                     oldest = (std::max)(oldest.value_or(Ttl::zero()), Ttl{age});
                 }
+            };
+            see(replies[i][1].text());
+            see(replies[i + 1][1].text());
+            for (std::size_t hand = 0; hand < replies[i + 2].size(); ++hand) {
+                see(JournalNames::since(replies[i + 2][hand].text()));
             }
         }
         return oldest;
@@ -339,40 +325,15 @@ private:
         return std::move(partitions_.run(pipeline, std::string{what} + " of key " + key).front());
     }
 
-    // A step of many changes, which does no harm twice: a script a partition, and their replies.
-    template <class Words>
-    std::pair<std::vector<PartitionShare>, std::vector<Reply>> step_all(
-        std::span<const ClaimName> claims, const Script& script,
-        std::initializer_list<std::string> first, const Words& words_of) const {
-        auto shares = partitions_.shares(
-            claims.size(), [&](std::size_t i) -> const std::string& { return claims[i].key; });
-        Pipeline pipeline;
-        pipeline.repeatable();
-        for (const PartitionShare& share : shares) {
-            std::vector<std::string> args{first};
-            for (const std::size_t i : share.places) {
-                for (std::string& word : words_of(claims[i])) {
-                    args.push_back(std::move(word));
-                }
-            }
-            JournalPartitions::add(pipeline, partitions_[share.partition], script, args);
-        }
-        std::vector<Reply> replies = partitions_.run(pipeline, "claims");
-        return {std::move(shares), std::move(replies)};
-    }
-
     static std::string milliseconds(Ttl time) {
         return std::to_string(larder::detail::cut(time).count());
-    }
-    static std::string padded(std::uint64_t number) {
-        std::string digits = std::to_string(number);
-        return digits.insert(0, digits.size() < 16 ? 16 - digits.size() : 0, '0');
     }
 
     const JournalPartitions partitions_;
     Recorder recorder_;
     PendingBound bound_;
     Claimer claimer_;
+    ClaimSteps claim_steps_;
 };
 
 using JournalCore = BasicJournalCore<>;

@@ -116,7 +116,7 @@ private:
             keys.push_back(put->slot);
             args = {era, put->life, put->bytes, ""};
         }
-        keys.insert(keys.end(), names.keys().begin(), names.keys().end());
+        keys.insert(keys.end(), names.record_keys().begin(), names.record_keys().end());
         if (put != nullptr) {
             keys.insert(keys.end(), put->tags.begin(), put->tags.end());
         }

@@ -6,6 +6,7 @@
 #ifndef LARDER_REDIS_DETAIL_JOURNAL_SCRIPTS_HPP
 #define LARDER_REDIS_DETAIL_JOURNAL_SCRIPTS_HPP
 
+#include <larder/redis/detail/journal/script_parts.hpp>
 #include <larder/redis/detail/store/scripts.hpp>
 #include <larder/redis/script.hpp>
 #include <larder/version.hpp>
@@ -20,7 +21,7 @@ namespace redis::detail {
 ///
 /// None loses a change where one of its writes fails (a key of another type): what is listed without a
 /// change is dropped by `claim`, and a change that is not listed is listed by it.
-struct JournalScripts {
+struct JournalScripts : private JournalScriptParts {
     /// Records: the version; nothing if there is no room. Key, sign and value, the most.
     /// Rules W4 and W9.
     Script record{record_step(0, 0) + "return stamp"};
@@ -38,82 +39,64 @@ if redis.pcall('GETRANGE', KEYS[1], 0, 0) == '\1' then
                                  "local mine, clock_at, stand = true, 8, true\n" + slot_step() +
                                  this_moment() + SlotScripts::tags() + put_step()};
 
-    /// Takes what is due, what has been for longest first: key, change and tries of each. The most, life
-    /// ms, age ms, the first twelve digits of the claims' names, the most bytes, which one may exceed.
-    Script claim{prelude() + when_full() + many() + forget() + letter() + R"(
-local out, most, age, room = {}, tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[5])
-local ends = number(now + tonumber(ARGV[2]))
+    /// Takes what is due, what has been for longest first: key and change of each, then the tries of all,
+    /// one a line; nothing instead if there were none. The most, life ms, age ms, the first twelve digits of
+    /// the claims' names, the most bytes, which one may exceed. What nobody has tried is taken as one hand.
+    /// Values are read a few at a time: they may be large.
+    Script claim{prelude() + when_full() + many() + deal() + forget() + letter() + R"(
+local out, count, most, age = {}, 0, tonumber(ARGV[1]), tonumber(ARGV[3])
+local bytes, room, ends = tonumber(ARGV[5]), tonumber(ARGV[5]), number(now + tonumber(ARGV[2]))
+local mine, begun, fresh_ones, tries_of, tried = {}, nil, 0, {}, false
 local taken_later, taken_claims, taken_held, taken = {}, {}, {}, {}
-local function take(key, since, v, c)
-  if not v then
-    redis.call('ZREM', waiting, key)
-    return forget(key)
-  end
-  if not string.find(v, '^1' .. string.rep('%d', 16) .. '[+-]') then
-    bury(key, none, '?', none, none, '0', 'larder: bytes that are no change', v)
-    redis.call('ZREM', waiting, key)
-    return
-  end
-  room = room - #key - #v - 64
-  if room < 0 and #out > 0 then return end
-  local version, first, tries = string.sub(v, 2, 17), none, '0'
-  if c and string.sub(c, 17, 32) == version then first, tries = string.sub(c, 33, 48), string.sub(c, 49) end
-  push(taken_later, ends, key)
-  push(taken_claims, ':' .. key, ARGV[4] .. string.format('%04x', #out / 3) .. version .. first .. tries)
-  if since then
-    push(taken_held, since, key)
-    push(taken, key)
-  end
-  push(out, key, v, tries)
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', hands, '-inf', number(now), 'LIMIT', 0, 8)) do
+  deal(string.sub(name, 1, 12))
+  redis.call('ZREM', hands, name)
 end
-local function some(list, from, to)
-  return redis.call('ZRANGEBYSCORE', list, from, to, 'WITHSCORES', 'LIMIT', 0, most - #out / 3)
+local untried = call('HLEN', claims) - call('HEXISTS', claims, 'counter') <= call('ZCARD', hands)
+)" + take() + R"(
+local again = some(later, '-inf', number(now), 'WITHSCORES')
+local old = number(micros - age * 1000)
+take_all(again, again[1] and some(waiting, '-inf', old, 'WITHSCORES') or some(waiting, '-inf', old))
+if count < most and room > 0 then take_all({}, some(waiting, '(' .. number(micros + 1000000), '+inf')) end
+each('ZADD', later, taken_later)
+each('HSET', claims, taken_claims)
+each('ZADD', held, taken_held)
+if fresh_ones > 0 then
+  local head = string.format('%016.0f%04d', begun, fresh_ones)
+  redis.call('ZADD', hands, ends, ARGV[4] .. head)
+  redis.call('HSET', claims, '!' .. ARGV[4], head .. cmsgpack.pack(mine))
 end
-local function take_all(again, fresh)
-  local keys, since, a, f = {}, {}, 1, 1
-  while #keys < most - #out / 3 and (again[a] or fresh[f]) do
-    if again[a] and (not fresh[f] or tonumber(again[a + 1]) <= fresh[f + 1] / 1000 + age) then
-      push(keys, again[a]) a = a + 2
-    else
-      push(keys, fresh[f])
-      since[#keys], f = fresh[f + 1], f + 2
-    end
-  end
-  local vs, cs = all_of(changes, keys, ''), all_of(claims, keys, ':')
-  for i = 1, #keys do
-    if room > 0 then take(keys[i], since[i], vs[i], cs[i]) end
-  end
-  each('ZADD', later, taken_later)
-  each('HSET', claims, taken_claims)
-  each('ZADD', held, taken_held)
-  each('ZREM', waiting, taken)
-  taken_later, taken_claims, taken_held, taken = {}, {}, {}, {}
-end
-take_all(some(later, '-inf', number(now)), some(waiting, '-inf', number(micros - age * 1000)))
-if #out / 3 < most and room > 0 then take_all({}, some(waiting, '(' .. number(micros + 1000000), '+inf')) end
-if #out == 0 and redis.call('HLEN', changes) > redis.call('ZCARD', waiting) + redis.call('ZCARD', later) then
-  for _, key in ipairs(redis.call('HKEYS', changes)) do
-    if not redis.call('ZSCORE', waiting, key) and not redis.call('ZSCORE', later, key) then
-      redis.call('ZADD', waiting, number(micros), key)
-    end
-  end
-end
+each('ZREM', waiting, taken)
+)" + list_unlisted() +
+                 R"(
+out[#out + 1] = tried and table.concat(tries_of, '\n') or ''
 return out)"};
 
     /// The claims live on. Life ms; key and claim of each.
-    Script renew{prelude() + when_full() + R"(
+    Script renew{prelude() + when_full() + many() + deal() + R"(
 local ends = number(now + tonumber(ARGV[1]))
+for i = 2, #ARGV, 2 do deal(string.sub(ARGV[i + 1], 1, 12)) end
 for i = 2, #ARGV, 2 do
   local c = redis.call('HGET', claims, ':' .. ARGV[i])
   if c and string.sub(c, 1, 16) == ARGV[i + 1] and ARGV[i + 1] ~= none then redis.call('ZADD', later, 'XX', ends, ARGV[i]) end
 end
 return 1)"};
 
+    /// The same of a hand: nothing if it is not there as a whole. Life ms, name and number of its claims.
+    Script renew_hand{prelude() + when_full() + hand() + R"(
+local h = whole_hand(ARGV[2], ARGV[3])
+if not h then return false end
+redis.call('ZADD', hands, 'XX', number(now + tonumber(ARGV[1])), h.member)
+return 1)"};
+
     /// The database has them: 1 for each that was. Key, version and claim of each. Rule W6.
-    Script settle{prelude() + when_full() + many() + R"(
+    Script settle{prelude() + when_full() + many() + deal() + R"(
 local out, keys, gone, over, held_by, newer = {}, {}, {}, {}, {}, {}
-for i = 1, #ARGV, 3 do push(keys, ARGV[i]) end
-local vs, cs = all_of(changes, keys, ''), all_of(claims, keys, ':')
+for i = 1, #ARGV, 3 do
+  keys[#keys + 1] = ARGV[i]
+  deal(string.sub(ARGV[i + 2], 1, 12))
+end
+local vs, cs = all_of(changes, keys, '', 1, #keys), all_of(claims, keys, ':', 1, #keys)
 for i = 1, #keys do
   local version, claim, v, c = ARGV[3 * i - 1], ARGV[3 * i], vs[i], cs[i]
   local mine = c and claim ~= none and string.sub(c, 1, 16) == claim
@@ -132,8 +115,26 @@ each('ZREM', held, over)
 each('HDEL', claims, held_by)
 return out)"};
 
+    /// The same of a hand: 1 if all were, nothing if it is not there as a whole. Name and number of its claims,
+    /// the versions in their order. Rule W6.
+    Script settle_hand{prelude() + when_full() + many() + hand() + R"(
+local h = whole_hand(ARGV[1], ARGV[2])
+if not h then return false end
+local out, gone, newer = {}, {}, {}
+local vs = all_of(changes, h.keys, '', 1, h.left)
+for i = 1, h.left do
+  local v, key = vs[i], h.keys[i]
+  local newest = v and string.find(v, string.sub(ARGV[3], 16 * i - 15, 16 * i), 2, true) == 2
+  if newest then gone[#gone + 1] = key elseif v then push(newer, number(micros), key) end
+  out[i] = newest and 1 or 0
+end
+each('HDEL', changes, gone)
+each('ZADD', waiting, newer)
+drop(h)
+return #gone == h.left and 1 or out)"};
+
     /// To be tried again. Key, version, claim, delay ms, tries.
-    Script defer{prelude() + when_full() + forget() + confirm() + R"(
+    Script defer{prelude() + when_full() + many() + deal() + forget() + confirm() + R"(
 local v, c = confirm(ARGV[1], ARGV[2], ARGV[3])
 if not v then return 0 end
 local first = string.sub(c, 33, 48)
@@ -144,7 +145,7 @@ return 1)"};
 
     /// Becomes a dead letter: 1 if it did, or had by this very call. Key, version, claim, tries, why, the
     /// call's id. Rule W8.
-    Script bury{prelude() + when_full() + forget() + confirm() + letter() + R"(
+    Script bury{prelude() + when_full() + many() + deal() + forget() + confirm() + letter() + R"(
 local v, c = confirm(ARGV[1], ARGV[2], ARGV[3])
 if not v then
   local had = redis.call('HGET', letters, ARGV[1])
@@ -179,28 +180,6 @@ return redis.call('HDEL', letters, ARGV[1]))"};
     }
 
 private:
-    // The journal's keys are those behind the first `at`.
-    static std::string names(int at) {
-        std::string keys;
-        for (int i = 1; i <= 6; ++i) {
-            keys += (i > 1 ? ", KEYS[" : "KEYS[") + std::to_string(at + i) + ']';
-        }
-        return "local changes, waiting, letters, later, held, claims = " + keys + R"(
-local none, call = '0000000000000000', redis.call
-local t = call('TIME')
-local micros = t[1] * 1000000 + t[2]
-)";
-    }
-
-    // Numbers are written by hand: `..` and the arguments of a call round 16 digits.
-    static std::string prelude() {
-        return names(0) + R"(
-local now = math.floor(micros / 1000)
-local function number(n) return string.format('%.0f', n) end
-local function padded(n) return string.format('%016.0f', n) end
-)";
-    }
-
     // Sets `stamp`, the version. Its first write is refused by a server that is full, and nothing is done
     // then; what is behind the change's own cannot fail.
     static std::string record_step(int key, int at) {
@@ -263,75 +242,6 @@ for i = 1, 8 do
   tick = math.floor(tick / 256)
 end
 ARGV[3] = string.sub(ARGV[3], 1, 23) .. table.concat(moment) .. string.sub(ARGV[3], 40)
-)";
-    }
-
-    // What has written goes on where the server is full: a write that changes nothing. Rule R4.
-    static std::string when_full() { return "redis.call('PERSIST', claims)\n"; }
-
-    // One command for many members, not one each: all_of gives what they hold, `each` writes. A call takes a
-    // few thousand arguments at the most.
-    static std::string many() {
-        return R"(
-local function push(list, ...)
-  local n = #list
-  for i = 1, select('#', ...) do list[n + i] = (select(i, ...)) end
-end
-local function all_of(hash, keys, before)
-  local all = {}
-  for from = 1, #keys, 1000 do
-    local fields = {}
-    for i = from, math.min(from + 999, #keys) do fields[#fields + 1] = before .. keys[i] end
-    for _, v in ipairs(redis.call('HMGET', hash, unpack(fields))) do all[#all + 1] = v end
-  end
-  return all
-end
-local function each(command, where, arguments)
-  for i = 1, #arguments, 1000 do
-    redis.call(command, where, unpack(arguments, i, math.min(i + 999, #arguments)))
-  end
-end
-)";
-    }
-
-    // It is in nobody's hand, and waits for no try.
-    static std::string forget() {
-        return R"(
-local function forget(key)
-  redis.call('ZREM', later, key)
-  redis.call('ZREM', held, key)
-  redis.call('HDEL', claims, ':' .. key)
-end
-)";
-    }
-
-    // The change and what is known of its claim, if that is of this name and the change the newest. A newer
-    // one begins to wait.
-    static std::string confirm() {
-        return R"(
-local function confirm(key, version, claim)
-  local c = redis.call('HGET', claims, ':' .. key)
-  if not c or string.sub(c, 1, 16) ~= claim or claim == none then return nil end
-  local v = redis.call('HGET', changes, key)
-  if v and string.sub(v, 2, 17) == version then return v, c end
-  if v then redis.call('ZADD', waiting, number(micros), key) end
-  forget(key)
-  return nil
-end
-)";
-    }
-
-    // A change becomes a letter, which `claims` shows to who records over it.
-    static std::string letter() {
-        return R"(
-local function bury(key, version, sign, call, first, tries, why, value)
-  if first == none then first = padded(now) end
-  redis.call('HSET', letters, key, '1' .. version .. sign .. call .. first .. padded(now) .. tries ..
-             ' ' .. #why .. ' ' .. why .. value)
-  redis.call('HDEL', changes, key)
-  forget(key)
-  redis.call('HSET', claims, ':' .. key, 'dead')
-end
 )";
     }
 };
