@@ -21,6 +21,7 @@
 #include <larder/redis/detail/store/reader.hpp>
 #include <larder/redis/detail/store/slot_put.hpp>
 #include <larder/redis/detail/store/slot_view.hpp>
+#include <larder/redis/detail/store/tag_invalidation.hpp>
 #include <larder/redis/detail/store/value_slots.hpp>
 #include <larder/redis/detail/store/values.hpp>
 #include <larder/redis/detail/store/writer.hpp>
@@ -184,7 +185,9 @@ public:
 
     /// Makes every copy that carries one of these tags a miss, in time that does not depend on how
     /// many there are: by one script a partition, all in one round trip. A load or a write in flight will not leave a value that carries one.
-    void invalidate_tags(std::span<const std::string> tags) { writer().invalidate_tags(tags); }
+    void invalidate_tags(std::span<const std::string> tags) {
+        redis::detail::TagInvalidation{*state_}.invalidate(tags);
+    }
 
     /// The client that this store asks.
     [[nodiscard]] const redis::Client& client() const noexcept { return state_->client; }

@@ -5,8 +5,11 @@
 #include "support/catch.hpp"
 
 #include <larder/redis/detail/client/hash_slot.hpp>
+#include <larder/redis/detail/journal/scripts.hpp>
 #include <larder/redis/detail/store/partitions.hpp>
+#include <larder/redis/detail/store/scripts.hpp>
 #include <larder/redis/detail/store/slot_names.hpp>
+#include <larder/redis/script.hpp>
 #include <larder/redis/store_options.hpp>
 
 #include <algorithm>
@@ -14,6 +17,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <iostream>
+#include <regex>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -130,4 +134,43 @@ TEST_CASE("partitions are spread evenly over primaries, and keys over partitions
     }
     CHECK_THROWS_AS(larder::validate(larder::RedisStoreOptions{.partitions = 16385}),
                     std::invalid_argument);
+}
+
+// Rule R10. On a cluster of one node nothing else would show it.
+TEST_CASE("scripts touch no key but those that they name", "[redis]") {
+    std::size_t calls = 0;
+    const auto check = [&](const larder::redis::Script& script) {
+        const std::string body{script.body()};
+        static const std::regex call{R"(call\('([A-Z]+)'(, *([^,)]+))?)"};
+        for (std::sregex_iterator at{body.begin(), body.end(), call}, end; at != end; ++at) {
+            const std::string key = (*at)[3];
+            // `k` and what follows are parameters, which are given what is named, or names of it.
+            static const std::regex named{
+                R"(KEYS\[(\d|i|clock_at)\]|k|changes|waiting|letters|later|held|claims|hash|list|where)"};
+            INFO((*at)[0]);
+            CHECK(((*at)[1] == "TIME" || std::regex_match(key, named)));
+            ++calls;
+        }
+        CHECK(body.find("'~") == std::string::npos);
+    };
+    const auto& s = larder::redis::detail::SlotScripts::instance();
+    for (const auto* script : {&s.open,           &s.replace,
+                               &s.open_beside,    &s.force,
+                               &s.fill,           &s.fill_tagged,
+                               &s.fill_beside,    &s.fill_beside_tagged,
+                               &s.finish_write,   &s.finish_write_tagged,
+                               &s.release,        &s.release_beside,
+                               &s.renew,          &s.renew_beside,
+                               &s.lease_left,     &s.begin_write,
+                               &s.erase,          &s.put,
+                               &s.adopt,          &s.ensure_clock,
+                               &s.invalidate_tags}) {
+        check(*script);
+    }
+    const auto& j = larder::redis::detail::JournalScripts::instance();
+    for (const auto* script : {&j.record, &j.record_and_put, &j.record_and_put_tagged, &j.claim,
+                               &j.renew, &j.settle, &j.defer, &j.bury, &j.revive, &j.discard}) {
+        check(*script);
+    }
+    CHECK(calls > 200);
 }

@@ -66,7 +66,19 @@ public:
         const std::optional<std::string> bytes = bytes_of(slot, lease, value, terms, failure);
         Pipeline pipeline;
         add_fill(pipeline, slot, lease, terms, bytes);
-        Filled filled = filled_by(state_.run_step(pipeline), slot, lease);
+        pipeline.repeatable();
+        Reply reply;
+        state_.send(pipeline, std::span{&reply, 1});
+        Filled filled;
+        if (is_torn(reply)) {
+            Pipeline drop;
+            add_drop(drop, slot, lease);
+            static_cast<void>(state_.run(drop));
+            filled = dropped(slot, lease, terms);
+        } else {
+            state_.check(pipeline, std::span{&reply, 1}, 0);
+            filled = filled_by(reply, slot, lease);
+        }
         if (failure) {
             std::rethrow_exception(failure);
         }
@@ -90,11 +102,14 @@ public:
                          bytes_of(slot, lease, values, *terms, all[i].failure));
             }
         }
-        const std::vector<Reply> replies = state_.run(pipeline);
+        const std::vector<Reply> replies = state_.send(pipeline);
+        drop_torn(rows, pipeline, replies);
         std::size_t at = 0;
         for (std::size_t i = 0; i < rows.size(); ++i) {
-            if (rows[i].lease) {
-                Filled filled = filled_by(replies[at++], rows[i].slot, rows[i].lease);
+            if (const auto& [slot, lease, terms] = rows[i]; lease) {
+                const Reply& reply = replies[at++];
+                Filled filled =
+                    is_torn(reply) ? dropped(slot, lease, *terms) : filled_by(reply, slot, lease);
                 filled.failure = std::move(all[i].failure);
                 all[i] = std::move(filled);
             }
@@ -139,6 +154,41 @@ private:
         } else {
             add_script(pipeline, scripts.fill, {slot}, {loading, life, value});
         }
+    }
+
+    // A fill of several keys was refused: those of one can leave nothing, and do. Rules R3 and S6.
+    static void add_drop(Pipeline& pipeline, const std::string& slot, const Lease& lease) {
+        const SlotScripts& scripts = SlotScripts::instance();
+        pipeline.repeatable();
+        if (lease.beside) {
+            add_script(pipeline, scripts.erase, {slot}, {});
+            add_script(pipeline, scripts.release_beside, {SlotNames::side(slot)}, {hex(lease.id)});
+        } else {
+            add_script(pipeline, scripts.fill, {slot}, {loading_bytes(lease.id), "0", ""});
+        }
+    }
+    Filled dropped(const std::string& slot, const Lease& lease, const CopyTerms& terms) {
+        state_.leases.remove(slot, lease.id);
+        Filled filled;
+        filled.tags_stand = terms.tags.empty();  // nobody has looked
+        return filled;
+    }
+    // Throws if another was refused.
+    void drop_torn(std::span<const SlotFill> rows, const Pipeline& asked,
+                   std::span<const Reply> replies) {
+        Pipeline drops;
+        std::size_t at = 0;
+        for (const SlotFill& row : rows) {
+            if (row.lease) {
+                if (is_torn(replies[at])) {
+                    add_drop(drops, row.slot, row.lease);
+                } else if (replies[at].is_error()) {
+                    state_.throw_error(asked, at, replies[at]);
+                }
+                ++at;
+            }
+        }
+        static_cast<void>(state_.run(drops));
     }
 
     Filled filled_by(const Reply& reply, const std::string& slot, const Lease& lease) {

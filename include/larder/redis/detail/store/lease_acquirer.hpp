@@ -47,18 +47,6 @@ namespace redis::detail {
 /// Whether a reload beside a value is of one that is fresh, in the background, or of one that is not.
 enum class Beside : bool { fresh, stale };
 
-/// Gives back the leases among what slots have answered, each at its place.
-inline void give_back(StoreState& state, std::span<const std::string> slots,
-                      std::span<const std::size_t> places,
-                      std::span<const SlotOpening> openings) noexcept {
-    for (std::size_t i = 0; i < slots.size(); ++i) {
-        const SlotOpening& one = openings[places[i]];
-        if (one.slot == larder::detail::Slot::lead) {
-            state.give_back(slots[i], one.lease);
-        }
-    }
-}
-
 /// The leases of one store. A thin view of its state: make one where it is needed.
 ///
 /// Each step throws StoreError if the server cannot be asked, or answers with an error.
@@ -124,7 +112,7 @@ public:
             std::vector<SlotView> beside(asks.size());
             for (std::size_t j = 0; j < asks.size(); ++j) {
                 const Query& query = queries[places[asks[j]]];
-                if (query.seen != Query::Seen::nothing && of[j].is_error()) {
+                if (query.seen != Query::Seen::nothing && of[j].is_error() && !is_torn(of[j])) {
                     state_.throw_error(pipeline, clock.replies() + j, of[j]);
                 }
                 if (query.seen == Query::Seen::stale) {
@@ -171,6 +159,10 @@ public:
         Request mine{state_, slot};
         Answer answer = ask(mine, slot, dated, scripts().force, {slot, SlotNames::side(slot)},
                             {hex(mine.lease.id), state_.lease_ms(), loading_bytes(mine.lease.id)});
+        if (is_torn(answer.reply())) {
+            mine.answered(false);
+            return force_alone(slot, dated);
+        }
         const std::string_view kind = answer.reply().text();
         mine.lease.beside = kind == "+";
         mine.answered(kind == "+" || kind == "L");
@@ -205,7 +197,12 @@ private:
     void ask(const Pipeline& pipeline, std::span<Request> asked, std::span<Reply> replies,
              std::size_t unchecked) const {
         try {
-            state_.run(pipeline, replies, unchecked);
+            state_.send(pipeline, replies);
+            for (std::size_t i = unchecked; i < replies.size(); ++i) {
+                if (replies[i].is_error() && !is_torn(replies[i])) {
+                    state_.throw_error(pipeline, i, replies[i]);
+                }
+            }
         } catch (const NoReply& failure) {
             if (failure.outcome() == Outcome::not_sent) {
                 for (Request& one : asked) {
@@ -250,6 +247,16 @@ private:
         return occupied(slot, room[last], query);
     }
 
+    // The same by scripts of one key: no copy is left that is older than the load. Who has taken the lease
+    // in between has begun later than this. Rules R3 and S5.
+    Opening force_alone(const std::string& slot, Dated dated) {
+        state_.erase(std::span{&slot, 1});
+        Query query{.remaining = true};
+        query.dated = dated;
+        Opening opening = acquire(slot, query);
+        return opening.slot == Slot::lead || opening.writing ? std::move(opening) : Opening{};
+    }
+
     // The lease of a slot that holds exactly the bytes that were seen, which are no value.
     Opening replace(const std::string& slot, const Query& query) {
         {
@@ -289,6 +296,11 @@ private:
 
     Opening opened_beside(const std::string& slot, const Query& query, Beside wanted,
                           Request&& asked, ReplyView reply, Copy copy, const Epoch& epoch) {
+        if (is_torn(reply)) {  // a script of one key cannot do it
+            Opening none;
+            none.slot = wanted == Beside::fresh ? Slot::hit : Slot::bypass;
+            return none;
+        }
         const std::string kind{reply[0].text()};
         const std::uint64_t holder = unhex(reply[1].text()).value_or(0);
         {

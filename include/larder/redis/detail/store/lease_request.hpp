@@ -13,15 +13,29 @@
 #include <larder/redis/detail/store/state.hpp>
 #include <larder/version.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
 LARDER_NS_BEGIN
 
 namespace redis::detail {
+
+/// Gives back the leases among what slots have answered, each at its place.
+inline void give_back(StoreState& state, std::span<const std::string> slots,
+                      std::span<const std::size_t> places,
+                      std::span<const SlotOpening> openings) noexcept {
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+        const SlotOpening& one = openings[places[i]];
+        if (one.slot == larder::detail::Slot::lead) {
+            state.give_back(slots[i], one.lease);
+        }
+    }
+}
 
 /// A lease that is asked for, known here before the slot can show it: others may join at once. Unless
 /// it is handed to the caller, its end gives back what the server may have granted.

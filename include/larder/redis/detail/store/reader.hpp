@@ -13,6 +13,7 @@
 #include <larder/redis/detail/client/sha1.hpp>
 #include <larder/redis/detail/store/multi_get.hpp>
 #include <larder/redis/detail/store/query.hpp>
+#include <larder/redis/detail/store/script_calls.hpp>
 #include <larder/redis/detail/store/scripts.hpp>
 #include <larder/redis/detail/store/slot_format.hpp>
 #include <larder/redis/detail/store/slot_names.hpp>
@@ -230,10 +231,7 @@ public:
                                                     const larder::detail::Lease& lease) {
         std::int64_t left = -1;
         if (lease.beside) {
-            left = state
-                       .step(SlotScripts::instance().lease_left, {slot, SlotNames::side(slot)},
-                             {hex(lease.id), loading_bytes(lease.id)})
-                       .integer();
+            left = left_beside(state, slot, lease);
         } else {
             std::array<Reply, time_reads> replies;
             Pipeline pipeline;
@@ -249,6 +247,26 @@ public:
     }
 
 private:
+    static std::int64_t left_beside(const State& state, const std::string& slot,
+                                    const larder::detail::Lease& lease) {
+        const std::string side = SlotNames::side(slot);
+        Pipeline pipeline;
+        pipeline.repeatable();
+        add_script(pipeline, SlotScripts::instance().lease_left, {slot, side},
+                   {hex(lease.id), loading_bytes(lease.id)});
+        Reply reply;
+        state.send(pipeline, std::span{&reply, 1});
+        if (!is_torn(reply)) {
+            state.check(pipeline, std::span{&reply, 1}, 0);
+            return reply.integer();
+        }
+        std::array<Reply, time_reads> replies;  // of the side alone
+        Pipeline alone;
+        add_time_read(alone, side);
+        state.run(alone, replies);
+        return replies[1].text().starts_with(hex(lease.id)) ? replies[0].integer() : -1;
+    }
+
     // The commands of `add_time_read`.
     static constexpr std::size_t time_reads = 2;
 

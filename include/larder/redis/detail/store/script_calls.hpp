@@ -38,10 +38,12 @@ inline void add_script(Pipeline& pipeline, const Script& script, std::span<const
     pipeline.script(script, names, std::span{args.begin(), args.size()});
 }
 
-/// A script of several keys was refused: their hash slot is on its way to another node, and some of the
-/// keys have arrived. One of a single key is carried out all the while. Rule R3.
+/// A script of several keys was refused for as long as the client has tried: their hash slot is on its
+/// way to another node, which has some of them, or may get them. One of a single key is carried out all
+/// the while. Rule R3.
 [[nodiscard]] inline bool is_torn(ReplyView reply) noexcept {
-    return reply.is_error() && reply.text().starts_with("TRYAGAIN");
+    return reply.is_error() &&
+           (reply.text().starts_with("TRYAGAIN") || reply.text().starts_with("ASK "));
 }
 
 /// The load failed: the slot shows its lease no more.

@@ -163,8 +163,7 @@ local now = ARGV[1] .. '1'
 if clock then
   now = string.sub(clock, 1, 16) .. string.format('%.0f', tonumber(string.sub(clock, 17)) + 1)
 end
-redis.call('DEL', KEYS[1])
-redis.call('SET', KEYS[1], now)
+put(KEYS[1], now, -1)
 for i = 2, #KEYS do
   local left = redis.call('PTTL', KEYS[i])
   if left ~= -2 then put(KEYS[i], now, left) end
@@ -180,8 +179,9 @@ return now)"};
     // ---- what scripts are made of, a journal's too ----
 
     /// What needs to be known of a slot to replace it. inspect: its bytes, and 'V' for a value (or what
-    /// nobody can read), 'L', 'W', 'U' for another version's, 'X' for another type, '-' for nothing. Each
-    /// DEL comes before its SET: a server that is full refuses a script whose first write is a SET.
+    /// nobody can read), 'L', 'W', 'U' for another version's, 'X' for another type, '-' for nothing. A
+    /// server that is full refuses a script whose first write is a SET, but not one behind a DEL. A DEL
+    /// comes first only then: while a hash slot moves, a key that is gone is another node's.
     /// Rules R4 and R5.
     static std::string reading() {
         return "local longest_lease, longest_ticket = " + std::to_string(longest_lease.count()) +
@@ -200,11 +200,15 @@ local function inspect(k)
      tonumber(string.sub(v, 5, 20)) then return v, 'W' end
   return v, 'V'
 end
-local function put(k, v, px)
-  redis.call('DEL', k)
+local function set(call, k, v, px)
   px = tonumber(px)
-  if px == -1 then return redis.call('SET', k, v) end
-  return redis.call('SET', k, v, 'PX', string.format('%.0f', math.max(px, 1)))
+  if px == -1 then return call('SET', k, v) end
+  return call('SET', k, v, 'PX', string.format('%.0f', math.max(px, 1)))
+end
+local function put(k, v, px, call)
+  if set(redis.pcall, k, v, px).ok then return true end
+  redis.call('DEL', k)
+  return set(call or redis.call, k, v, px).ok ~= nil
 end
 local function overlap(v)
   put(KEYS[1], '\1\1W1' .. string.sub(v, 5), redis.call('PTTL', KEYS[1]))
@@ -307,14 +311,13 @@ end
 )";
     }
 
-    // These end a lease or a ticket: they set `mine` (the caller may store), `found`, `stand` and
-    // `clock_at`. Rule S1.
+    // These end a lease or a ticket: they set `mine` (the caller may store), `over` (what is there goes),
+    // `found`, `stand` and `clock_at`. Rule S1.
     static std::string consume_lease() {
         return R"(
 local clock_at, stand = 2, true
 local mine = redis.pcall('GET', KEYS[1]) == ARGV[1]
-local found = mine
-if mine then redis.call('DEL', KEYS[1]) end
+local found, over = mine, mine
 )";
     }
     static std::string consume_lease_beside() {
@@ -322,20 +325,18 @@ if mine then redis.call('DEL', KEYS[1]) end
 local clock_at, stand = 3, true
 local v, kind = inspect(KEYS[1])
 local mine = v == ARGV[1]
-if mine then
-  redis.call('DEL', KEYS[1])
-elseif kind == 'V' then
+if not mine and kind == 'V' then
   local s = beside(v)
   mine = s ~= nil and string.sub(s, 1, 16) == ARGV[5]
-  if mine then redis.call('DEL', KEYS[1], KEYS[2]) end
+  if mine then redis.call('DEL', KEYS[2]) end
 end
-local found = mine
+local found, over = mine, mine
 )";
     }
     static std::string consume_ticket() {
         return R"(
 local clock_at, stand = 2, true
-local mine, found = false, false
+local mine, found, over = false, false, false
 local v, kind = inspect(KEYS[1])
 if kind == 'W' then
   local now = time()
@@ -348,11 +349,11 @@ if kind == 'W' then
   elseif #tickets > 0 or unnamed > now then
     put_writing(string.sub(v, 4, 4), unnamed, tickets, now)
   else
-    redis.call('DEL', KEYS[1])
+    over = true
     mine = string.sub(v, 4, 4) == '0' and ARGV[2] ~= '0'
   end
 else
-  redis.call('DEL', KEYS[1])
+  over = true
 end
 )";
     }
@@ -361,9 +362,9 @@ end
         return R"(
 local kept = 0
 if mine and ARGV[2] ~= '0' then
-  local done = redis.pcall('SET', KEYS[1], ARGV[3], 'PX', ARGV[2])
-  kept = done.ok and 1 or 0
+  kept = put(KEYS[1], ARGV[3], ARGV[2], redis.pcall) and 1 or 0
 end
+if over and kept == 0 then redis.call('DEL', KEYS[1]) end
 return {found and 1 or 0, kept, stand and 1 or 0})";
     }
 };

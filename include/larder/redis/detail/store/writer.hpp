@@ -27,6 +27,7 @@
 #include <larder/version.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <exception>
 #include <optional>
@@ -99,8 +100,12 @@ public:
     bool finish_write(const std::string& slot, const Ticket& ticket, Finish how,
                       const ValueSource& value, const CopyTerms& terms) {
         Pipeline pipeline;
+        pipeline.repeatable();
         add_finish(pipeline, slot, ticket, terms, bytes_of(ticket, how, value, terms));
-        return found_in(state_.run_step(pipeline));
+        std::vector<Reply> replies = state_.send(pipeline);
+        finish_torn(std::array{&slot}, std::array{&ticket}, replies);
+        state_.check(pipeline, replies, 0);
+        return found_in(replies[0]);
     }
 
     /// The same for many in one round trip: each fails by itself.
@@ -127,7 +132,14 @@ public:
             add_finish(pipeline, slot, ticket, *terms, bytes);
             asked.push_back(i);
         }
-        const std::vector<Reply> replies = state_.send(pipeline);
+        std::vector<Reply> replies = state_.send(pipeline);
+        std::vector<const std::string*> slots;
+        std::vector<const Ticket*> tickets;
+        for (const std::size_t i : asked) {
+            slots.push_back(&rows[i].slot);
+            tickets.push_back(&rows[i].ticket);
+        }
+        finish_torn(slots, tickets, replies);
         for (std::size_t at = 0; at < asked.size(); ++at) {
             WriteEnd& end = ends[asked[at]];
             end.failure = state_.failure_of(pipeline, at, replies[at]);
@@ -208,28 +220,29 @@ public:
         return had;
     }
 
-    /// Makes every copy that carries one of these tags a miss: at once in each partition, in one round
-    /// trip for all of them.
-    void invalidate_tags(std::span<const std::string> tags) {
-        if (tags.empty()) {
+private:
+    // A tagged finish was refused, as a script of several keys: one of a single key can leave nothing,
+    // and does. Rule R3.
+    void finish_torn(std::span<const std::string* const> slots,
+                     std::span<const Ticket* const> tickets, std::span<Reply> replies) const {
+        Pipeline pipeline;
+        std::vector<std::size_t> torn;
+        for (std::size_t i = 0; i < replies.size(); ++i) {
+            if (is_torn(replies[i])) {
+                add_finish_with_nothing(pipeline, *slots[i], tickets[i]->id);
+                torn.push_back(i);
+            }
+        }
+        if (torn.empty()) {
             return;
         }
-        std::vector<std::string> distinct{tags.begin(), tags.end()};
-        std::sort(distinct.begin(), distinct.end());
-        distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
-        const std::string era = hex(new_id());
-        Pipeline pipeline;
         pipeline.repeatable();
-        std::vector<std::string> keys;
-        for (std::size_t i = 0; i < state_.names.partitions().count(); ++i) {
-            keys.clear();
-            SlotNames::append_tags(keys, state_.names.home_of(i), distinct);
-            add_script(pipeline, SlotScripts::instance().invalidate_tags, keys, {era});
+        std::vector<Reply> again = state_.send(pipeline);
+        for (std::size_t at = 0; at < torn.size(); ++at) {
+            replies[torn[at]] = std::move(again[at]);
         }
-        static_cast<void>(state_.run(pipeline));
     }
 
-private:
     SlotPut put_of(const std::string& slot, const ValueSource& value,
                    const CopyTerms& terms) const {
         const Partitions& parts = state_.names.partitions();
