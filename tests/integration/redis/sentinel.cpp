@@ -4,6 +4,7 @@
 
 #include "support/catch.hpp"
 #include "support/caught.hpp"
+#include "support/child.hpp"
 #include "support/fake_server.hpp"
 #include "support/near_ear.hpp"
 #include "support/redis_server.hpp"
@@ -23,6 +24,8 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <fcntl.h>
 
 using larder::Breaker;
 using larder::redis::AuthError;
@@ -49,10 +52,12 @@ std::string address(std::uint16_t port) {
     return "*2\r\n" + bulk("127.0.0.1") + bulk(std::to_string(port));
 }
 
-// Answers ROLE as it is told, and everything else with its name.
-auto server_of_role(const std::atomic<bool>& primary, const std::string& name) {
-    return [&primary, name](const Peer& peer) {
-        for (std::string bytes = peer.read(); !bytes.empty(); bytes = peer.read()) {
+// Answers ROLE as it is told, and everything else with its name; so many times, then it closes.
+auto server_of_role(const std::atomic<bool>& primary, const std::string& name,
+                    int times = 1'000'000) {
+    return [&primary, name, times](const Peer& peer) {
+        std::string bytes = peer.read();
+        for (int left = times; left > 0 && !bytes.empty(); --left, bytes = peer.read()) {
             peer.write(bytes.find("ROLE") != std::string::npos
                            ? "*1\r\n" + bulk(primary ? "master" : "slave")
                            : "+" + name + "\r\n");
@@ -60,11 +65,20 @@ auto server_of_role(const std::atomic<bool>& primary, const std::string& name) {
     };
 }
 
+// What a sentinel says of a primary, all but its address.
+std::string about(int epoch) {
+    return "*4\r\n" + bulk("name") + bulk("mymaster") + bulk("config-epoch") +
+           bulk(std::to_string(epoch));
+}
+
 // Answers PING, and what it is asked for with what it is told.
-auto sentinel_of(const std::function<std::string()>& answer) {
-    return [answer](const Peer& peer) {
+auto sentinel_of(
+    const std::function<std::string()>& answer,
+    const std::function<int()>& epoch = [] { return 0; }) {
+    return [answer, epoch](const Peer& peer) {
         for (std::string bytes = peer.read(); !bytes.empty(); bytes = peer.read()) {
-            peer.write(bytes.find("PING") != std::string::npos ? "+PONG\r\n" : answer());
+            peer.write(bytes.find("PING") != std::string::npos ? "+PONG\r\n"
+                                                               : about(epoch()) + answer());
         }
     };
 }
@@ -174,12 +188,16 @@ TEST_CASE("the sentinels are asked in turn for the primary", "[sentinel]") {
         (void)peer.read();
         switch (first) {
             case First::silent: (void)peer.read(); break;
-            case First::unknown: peer.write("*-1\r\n"); break;
-            case First::error: peer.write("-NOPERM no\r\n"); break;
+            case First::unknown: peer.write("-ERR No such master\r\n*-1\r\n"); break;
+            case First::error: peer.write("-NOPERM no\r\n-NOPERM no\r\n"); break;
             case First::junk: peer.write("what?\r\n"); break;
-            case First::long_reply: peer.write("*3\r\n" + bulk("a") + bulk("1") + bulk("c")); break;
-            case First::no_port: peer.write("*2\r\n" + bulk("a") + bulk("x")); break;
-            case First::bad_port: peer.write("*2\r\n" + bulk("a") + bulk("65536")); break;
+            case First::long_reply:
+                peer.write(about(1) + "*3\r\n" + bulk("a") + bulk("1") + bulk("c"));
+                break;
+            case First::no_port: peer.write(about(1) + "*2\r\n" + bulk("a") + bulk("x")); break;
+            case First::bad_port:
+                peer.write(about(1) + "*2\r\n" + bulk("a") + bulk("65536"));
+                break;
             default: break;
         }
         (void)peer.read();
@@ -279,6 +297,68 @@ TEST_CASE("near copies are told by the primary of which the sentinels speak", "[
         Watched::wait_until("near is served", [&] { return feed->reliable(steady::now()); });
         CHECK(ear.heard("all cut"));
     }
+}
+
+TEST_CASE("a sentinel that knows of no failover is not all that is asked", "[sentinel]") {
+    const std::atomic<bool> yes{true};
+    const std::atomic<bool> no{false};
+    FakeServer young{server_of_role(yes, "young", 20)};
+    enum class Old { gone, replica, primary };
+    const auto what = GENERATE(Old::gone, Old::replica, Old::primary);
+    const bool tell_epochs = what == Old::primary || GENERATE(true, false);
+    CAPTURE(static_cast<int>(what), tell_epochs);
+    FakeServer old{server_of_role(what == Old::primary ? yes : no, "old")};
+    const std::uint16_t nobody = [] { return FakeServer{[](const Peer&) {}}.port(); }();
+    const std::uint16_t at = what == Old::gone ? nobody : old.port();
+    FakeServer cut_off{sentinel_of([&] { return address(at); })};
+    FakeServer knows{
+        sentinel_of([&] { return address(young.port()); }, [&] { return tell_epochs ? 1 : 0; })};
+    const Client client{options_for({cut_off.port(), knows.port()})};
+    std::string answer;
+    Watched::wait_until("it goes to the new one", [&] {
+        (void)caught_text([&] { answer = client.command("GET", "a").text(); });
+        return answer == "young";
+    });
+    // Nor goes back to the old one, whoever is asked, and for each connection.
+    const auto until = steady::now() + (what == Old::primary ? 2500ms : 0ms);
+    while (steady::now() < until) {
+        CHECK(client.command("GET", "a").text() == "young");
+        std::this_thread::sleep_for(5ms);
+    }
+}
+
+TEST_CASE("sentinels that do not answer have their time together", "[sentinel]") {
+    FakeServer silent{[](const Peer& peer) {
+        while (!peer.read().empty()) {}
+    }};
+    ClientOptions options = options_for(std::vector(5, silent.port()));
+    options.connect_timeout = 1ms;  // less than what a wait is late by
+    const auto began = steady::now();
+    CHECK_FALSE(caught_text([&] { (void)Client{options}.command("GET", "a"); }).empty());
+    CHECK(steady::now() - began < 5s);
+}
+
+TEST_CASE("a child leaves the sentinels to its parent", "[sentinel]") {
+    if (!larder_test::can_fork) {
+        return;
+    }
+    const std::atomic<bool> yes{true};
+    FakeServer primary{server_of_role(yes, "primary")};
+    FakeServer sentinel{sentinel_of([&] { return address(primary.port()); })};
+    const Client client{options_for({sentinel.port()})};
+    CHECK(client.command("GET", "a").text() == "primary");
+    const auto open = [] {
+        std::ptrdiff_t count = 0;
+        for (int fd = 0; fd < 1024; ++fd) {
+            count += ::fcntl(fd, F_GETFD) != -1 ? 1 : 0;
+        }
+        return count;
+    };
+    const std::ptrdiff_t before = open();
+    CHECK(larder_test::in_child([&]() -> const char* {
+              (void)client.command("GET", "a");
+              return open() <= before ? nullptr : "connections of the parent are open in its child";
+          }) == 0);
 }
 
 TEST_CASE("sentinels have a password of their own", "[sentinel]") {

@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -140,12 +141,13 @@ public:
         }
     }
 
-    /// Sends one command, and waits for its reply.
-    [[nodiscard]] Reply ask(std::string_view bytes, time_point deadline) {
-        Reply answer;
-        const auto take = [&](Reply reply) { answer = std::move(reply); };
+    /// Sends some commands, and waits for their replies.
+    void ask(std::string_view bytes, time_point deadline, std::span<Reply> replies) {
         std::size_t sent = 0;
-        std::size_t left = 1;
+        std::size_t left = replies.size();
+        const auto take = [&](Reply reply) {
+            replies[replies.size() - left - 1] = std::move(reply);
+        };
         ReplyDeadline until{deadline, ReplyDeadline::duration{0}};
         static_cast<void>(send(bytes, sent, left, until, take));
         read(left, until, false, take, [](time_point) { return true; });
@@ -153,6 +155,12 @@ public:
             throw ConnectionFailure{ConnectionFailure::Kind::broken,
                                     "a reply that nobody asked for"};
         }
+    }
+
+    /// Sends one command, and waits for its reply.
+    [[nodiscard]] Reply ask(std::string_view bytes, time_point deadline) {
+        Reply answer;
+        ask(bytes, deadline, {&answer, 1});
         return answer;
     }
 

@@ -17,32 +17,40 @@
 #include <larder/redis/reply.hpp>
 #include <larder/version.hpp>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <charconv>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 LARDER_NS_BEGIN
 
 namespace redis::detail {
 
-/// Asks one sentinel after the other until one knows, and that one first the next time. Asks again now
-/// and then: a primary that was replaced may not know it, and would take writes that are lost.
-/// Sentinel clients, "Guidelines for Redis clients with support for Redis Sentinel", redis.io.
+/// Asks one sentinel after the other until one knows. Asks again now and then, another each time: a
+/// primary that was replaced may not know it, and would take writes that are lost; and so may a sentinel
+/// that is cut off. Each failover has a number, and who tells the highest knows best. Sentinel clients,
+/// "Guidelines for Redis clients with support for Redis Sentinel" and "Configuration epochs", redis.io.
 ///
 /// Thread safety: all members may run concurrently; one caller asks at a time.
 class PrimaryFinder {
 public:
     /// @param encryption  null: none; both must outlive it
     PrimaryFinder(const ClientOptions& options, Encryption* encryption)
-        : primary_{options.sentinel.primary}, encryption_{encryption}, asked_{options} {
+        : primary_{options.sentinel.primary},
+          encryption_{encryption},
+          asked_{options},
+          sentinels_(options.sentinel.sentinels.size()) {
         asked_.user = options.sentinel.user;
         asked_.password = options.sentinel.password;
         asked_.database = 0;
@@ -60,10 +68,17 @@ public:
             throw ConnectionFailure{ConnectionFailure::Kind::timed_out,
                                     "the sentinels do not answer"};
         }
-        found_ = ask(deadline);
+        const bool doubted = doubted_.exchange(false);
+        if (doubted) {
+            ask_another();
+        }
+        found_ = ask_all(deadline, doubted);
         look_again_ = since_epoch(std::chrono::steady_clock::now() + every);
-        return *found_;
+        return found_->at;
     }
+
+    /// What was found does not serve: the next time all sentinels are asked.
+    void doubt() noexcept { doubted_ = true; }
 
     /// Whether it is elsewhere by now. Asks at most once a second, one caller of all, who does not wait
     /// for long; where no sentinel answers, nothing has changed.
@@ -75,9 +90,18 @@ public:
         }
         try {
             const Semaphore::Permit mine = one_.acquire(now);
-            return mine && found_ && ask(now + patience, 1) != *found_;
+            return mine && found_ && has_news(now + patience);
         } catch (...) {
             return false;
+        }
+    }
+
+    /// In a child: as `Connection::close_inherited`.
+    void close_inherited() noexcept {
+        for (Sentinel& sentinel : sentinels_) {
+            if (sentinel.connection) {
+                sentinel.connection->close_inherited();
+            }
         }
     }
 
@@ -86,42 +110,82 @@ private:
     static constexpr std::chrono::seconds every{1};
     static constexpr std::chrono::milliseconds patience{100};
 
+    struct Answer {
+        Endpoint at{};
+        std::uint64_t epoch{0};  // of the failover that led there
+    };
+    struct Sentinel {
+        std::unique_ptr<Connection> connection{};
+        Endpoint told{};  // last; no host: nothing yet
+    };
+
     static rep since_epoch(time_point at) noexcept { return at.time_since_epoch().count(); }
 
-    [[nodiscard]] std::size_t count() const noexcept { return asked_.sentinel.sentinels.size(); }
+    void ask_another() noexcept { next_ = (next_ + 1) % sentinels_.size(); }
 
-    // @param most  sentinels that are asked
-    Endpoint ask(time_point deadline, std::size_t most) {
+    // The next sentinel tells of a later failover, or another address than it did before.
+    bool has_news(time_point deadline) {
+        ask_another();
+        const Endpoint before = sentinels_[next_].told;
+        const Answer answer = ask(deadline);
+        return answer.at != found_->at && (answer.epoch > found_->epoch ||
+                                           (answer.epoch == found_->epoch && before == found_->at));
+    }
+
+    // The first answer will do that is not known to be old. Of no other is it known whether there is a
+    // better one: all are asked.
+    Answer ask_all(time_point deadline, bool doubted) {
+        const std::uint64_t enough = found_ ? found_->epoch + (doubted ? 1 : 0) : 0;
+        std::optional<Answer> best;
         ConnectionFailure last{ConnectionFailure::Kind::connect, "no sentinel"};
-        for (std::size_t left = most; left > 0; --left) {
+        for (auto left = std::ssize(sentinels_); left > 0; --left, ask_another()) {
             const time_point now = std::chrono::steady_clock::now();
             try {
-                // One that does not answer leaves its share of the time to the others.
-                return ask_one(now + (deadline - now) / left);
+                // One that does not answer leaves its share of the time to the others, and to the
+                // primary.
+                const time_point::duration share = (deadline - now) / (left + 1);
+                Answer answer =
+                    ask(now + (best ? (std::min<time_point::duration>)(share, patience) : share));
+                if (!best || answer.epoch > best->epoch) {
+                    best = std::move(answer);
+                }
+                if (best->epoch >= enough) {
+                    return *best;
+                }
             } catch (const ConnectionFailure& failed) {
                 const Endpoint& at = asked_.sentinel.sentinels[next_];
                 last = {failed.kind, "the sentinel " + to_string(at) + ": " + failed.text};
-                connection_.reset();
-                next_ = (next_ + 1) % count();
             }
         }
-        throw ConnectionFailure{last};
+        if (!best) {
+            throw ConnectionFailure{last};
+        }
+        return *best;
     }
-    Endpoint ask(time_point deadline) { return ask(deadline, count()); }
 
-    Endpoint ask_one(time_point deadline) {
-        if (!connection_ || !connection_->usable(0, std::chrono::steady_clock::now())) {
-            connection_.reset();
+    // The next sentinel.
+    Answer ask(time_point deadline) {
+        Sentinel& sentinel = sentinels_[next_];
+        std::unique_ptr<Connection> connection = std::move(sentinel.connection);
+        if (!connection || !connection->usable(0, std::chrono::steady_clock::now())) {
             const Endpoint& at = asked_.sentinel.sentinels[next_];
             asked_.host = at.host;
             asked_.port = at.port;
-            connection_ = std::make_unique<Connection>(asked_, encryption_, 0, deadline,
-                                                       Connection::Greet::ping);
+            connection = std::make_unique<Connection>(asked_, encryption_, 0, deadline,
+                                                      Connection::Greet::ping);
         }
         std::string bytes;
+        append_command(bytes, std::array<std::string_view, 3>{"SENTINEL", "MASTER", primary_});
         append_command(bytes, std::array<std::string_view, 3>{"SENTINEL", "GET-MASTER-ADDR-BY-NAME",
                                                               primary_});
-        const Reply reply = connection_->ask(bytes, deadline);
+        std::array<Reply, 2> replies;
+        connection->ask(bytes, deadline, replies);
+        sentinel.connection = std::move(connection);
+        sentinel.told = told(replies[1]);
+        return {sentinel.told, epoch(replies[0])};
+    }
+
+    Endpoint told(const Reply& reply) const {
         if (reply.is_error()) {
             const std::string text{reply.text()};
             throw ConnectionFailure{about_credentials(text) ? ConnectionFailure::Kind::credentials
@@ -133,6 +197,19 @@ private:
                                     "it knows no primary called " + primary_};
         }
         return endpoint(reply);
+    }
+
+    // Of names and values. 0: it does not say, for whom it may tell less to.
+    static std::uint64_t epoch(const Reply& reply) noexcept {
+        for (std::size_t i = 0; reply.is_array() && i + 1 < reply.size(); i += 2) {
+            if (reply[i].text() == "config-epoch") {
+                std::uint64_t number = 0;
+                const std::string_view text = reply[i + 1].text();
+                std::from_chars(text.data(), text.data() + text.size(), number);
+                return number;
+            }
+        }
+        return 0;
     }
 
     static Endpoint endpoint(const Reply& reply) {
@@ -153,11 +230,12 @@ private:
 
     const std::string primary_;
     Encryption* const encryption_;
+    std::atomic<bool> doubted_{false};
     Semaphore one_{1};  // guards what follows
     ClientOptions asked_;
-    std::size_t next_ = 0;  // the sentinel that is asked first
-    std::unique_ptr<Connection> connection_{};
-    std::optional<Endpoint> found_{};
+    std::vector<Sentinel> sentinels_;
+    std::size_t next_ = 0;  // the one that is asked first
+    std::optional<Answer> found_{};
     std::atomic<rep> look_again_{(std::numeric_limits<rep>::max)()};
 };
 

@@ -144,6 +144,9 @@ public:
     /// lock, or have been anywhere within a reply, so nothing is locked and nothing destroyed.
     void abandon() noexcept {
         server.idle.close_all();
+        if (server.primary != nullptr) {
+            server.primary->close_inherited();
+        }
         for (Multiplexer& multiplexer : multiplexers_) {
             multiplexer.close_inherited();
         }

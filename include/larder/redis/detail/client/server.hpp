@@ -67,8 +67,13 @@ struct Server {
         ClientOptions there = options;
         there.host = std::move(at.host);
         there.port = at.port;
-        return std::make_unique<Connection>(there, encryption.get(), era, deadline,
-                                            Connection::Greet::role);
+        try {
+            return std::make_unique<Connection>(there, encryption.get(), era, deadline,
+                                                Connection::Greet::role);
+        } catch (...) {
+            primary->doubt();
+            throw;
+        }
     }
 
     /// Notes what an error reply says of the server.
