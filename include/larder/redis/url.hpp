@@ -101,7 +101,7 @@ private:
             refuse("after the sentinels comes the name of the primary: …/mymaster");
         }
         options_.sentinel.primary = decoded(name);
-        credentials(authority);
+        credentials_of_all(authority);
         options_.sentinel.sentinels = endpoints(authority, SentinelOptions::default_port);
         options(query);
     }
@@ -120,7 +120,7 @@ private:
                 refuse("a cluster has no databases");
             }
         }
-        credentials(authority);
+        credentials_of_all(authority);
         options_.cluster.seeds = endpoints(authority, options_.port);
         options(query);
     }
@@ -198,6 +198,14 @@ private:
         }
         rest = rest.substr(0, mark);
         return query;
+    }
+
+    // Several servers have them once: another @ would hide the servers before it in the password.
+    void credentials_of_all(std::string_view& authority) {
+        if (authority.find('@') != authority.rfind('@')) {
+            refuse(encode);
+        }
+        credentials(authority);
     }
 
     // Leaves what follows the @.

@@ -307,7 +307,7 @@ TEST_CASE("a sentinel that knows of no failover is not all that is asked", "[sen
     const auto what = GENERATE(Old::gone, Old::replica, Old::primary);
     const bool tell_epochs = what == Old::primary || GENERATE(true, false);
     CAPTURE(static_cast<int>(what), tell_epochs);
-    FakeServer old{server_of_role(what == Old::primary ? yes : no, "old")};
+    FakeServer old{server_of_role(what == Old::primary ? yes : no, "old", 20)};
     const std::uint16_t nobody = [] { return FakeServer{[](const Peer&) {}}.port(); }();
     const std::uint16_t at = what == Old::gone ? nobody : old.port();
     FakeServer cut_off{sentinel_of([&] { return address(at); })};

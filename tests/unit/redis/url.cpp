@@ -133,6 +133,8 @@ TEST_CASE("what is refused, and why", "[redis]") {
         {"redis+sentinel://a:0/main", "port"},
         {"redis+sentinel://a/main/2", "%2F"},
         {"redis+sentinel://a/main?ca=x", "rediss://"},
+        {"redis+sentinel://:p@a,:p@b/main", "%40"},
+        {"redis+cluster://:p@a,:p@b", "%40"},
         {"redis+sentinel://a/main?nonesuch=1", "nonesuch"},
         {"redis://", "host"},
         {"redis://:6379", "host"},

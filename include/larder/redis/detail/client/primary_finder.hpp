@@ -24,6 +24,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -73,7 +74,9 @@ public:
             ask_another();
         }
         found_ = ask_all(deadline, doubted);
-        look_again_ = since_epoch(std::chrono::steady_clock::now() + every);
+        rep unset = never_yet;  // else in its time, however many connections are opened
+        look_again_.compare_exchange_strong(unset,
+                                            since_epoch(std::chrono::steady_clock::now() + every));
         return found_->at;
     }
 
@@ -107,6 +110,7 @@ public:
 
 private:
     using rep = time_point::rep;
+    static constexpr rep never_yet = (std::numeric_limits<rep>::max)();
     static constexpr std::chrono::seconds every{1};
     static constexpr std::chrono::milliseconds patience{100};
 
@@ -236,7 +240,7 @@ private:
     std::vector<Sentinel> sentinels_;
     std::size_t next_ = 0;  // the one that is asked first
     std::optional<Answer> found_{};
-    std::atomic<rep> look_again_{(std::numeric_limits<rep>::max)()};
+    std::atomic<rep> look_again_{never_yet};
 };
 
 }  // namespace redis::detail
