@@ -53,7 +53,7 @@ struct ClientStats {
     std::uint64_t resent{0};       ///< commands sent again, over a new connection
 };
 
-/// A Redis server, asked over a few connections that all threads share.
+/// A Redis server, or a cluster of them, asked over a few connections that all threads share.
 ///
 /// ```cpp
 /// redis::Client client{"redis://user:password@localhost:6379/2?name=shop"};
@@ -81,6 +81,12 @@ struct ClientStats {
 /// A server that gives no further connection is not one that failed: calls go over those that it
 /// gave, but for those that block. A connection that was not used for ten seconds is closed by the
 /// next call over any.
+///
+/// In a cluster all of this holds for each of its nodes. A command goes to the node of its first key, one
+/// without a key to that of the command before it; a pipeline for several nodes is sent to all before
+/// replies are read, and if one does not answer all of it throws. Keys of several slots in one command
+/// or transaction are refused (std::invalid_argument). What a node did not carry out (MOVED, ASK,
+/// TRYAGAIN, CLUSTERDOWN) is sent again within the time of the call. Rule R11.
 ///
 /// In a child after fork() it opens connections of its own.
 ///

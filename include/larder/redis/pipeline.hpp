@@ -35,7 +35,8 @@ struct PipelineAccess;
 
 }  // namespace detail
 
-/// Commands that are sent together, in order, on one connection, with no other's between them.
+/// Commands that are sent together, in order, on one connection, with no other's between them; in a
+/// cluster, on one to each node.
 ///
 /// ```cpp
 /// redis::Pipeline pipeline;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 // redis::Client on real clusters: routing, slots that move, nodes that die and freeze.
+// Rule R11.
 
 #include "support/catch.hpp"
 #include "support/caught.hpp"
@@ -214,6 +215,33 @@ TEST_CASE("a client of a cluster", "[redis][cluster]") {
             CHECK(replies[2 * i + 1].text() == large);
         }
         CHECK(replies[12].is_nil());
+        CHECK(client.in_hand() == ClientInHand{});
+    }
+
+    SECTION("a crowd shares connections though its pipelines go over all nodes") {
+        const Client client{common().url()};
+        std::atomic<int> wrong{0};
+        {
+            std::vector<std::jthread> all;
+            for (int t = 0; t < 32; ++t) {
+                all.emplace_back([&, t] {
+                    Pipeline pipeline;
+                    for (int i = 0; i < 12; ++i) {
+                        const std::string key =
+                            "crowd" + std::to_string(t) + '/' + std::to_string(i);
+                        pipeline.command("SET", key, i).command("GET", key);
+                    }
+                    for (int i = 0; i < 20; ++i) {
+                        const auto replies = client.run(pipeline);
+                        for (std::size_t j = 0; j < 12; ++j) {
+                            wrong += replies[2 * j + 1].text() == std::to_string(j) ? 0 : 1;
+                        }
+                    }
+                });
+            }
+        }
+        CHECK(wrong == 0);
+        CHECK(client.stats().connects < 3 * 32);  // of 1,920 pieces
         CHECK(client.in_hand() == ClientInHand{});
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 // redis::Client against nodes that send it in circles, to nowhere, wait, lie, and are many at once.
+// Rule R11.
 
 #include "support/catch.hpp"
 #include "support/caught.hpp"

@@ -51,12 +51,13 @@ namespace {
 class TlsServer {
 public:
     explicit TlsServer(const Certificates& certificates, const std::string& of = "server",
-                       const std::string& clients = "no")
+                       const std::string& clients = "no", const std::vector<std::string>& more = {})
         : ca_{certificates.ca()},
           port_{free_port()},
-          server_{{"--tls-port", std::to_string(port_), "--tls-cert-file",
-                   certificates.certificate(of), "--tls-key-file", certificates.key(of),
-                   "--tls-ca-cert-file", ca_, "--tls-auth-clients", clients}} {}
+          server_{joined({"--tls-port", std::to_string(port_), "--tls-cert-file",
+                          certificates.certificate(of), "--tls-key-file", certificates.key(of),
+                          "--tls-ca-cert-file", ca_, "--tls-auth-clients", clients},
+                         more)} {}
 
     [[nodiscard]] ClientOptions options() const {
         ClientOptions options;
@@ -76,6 +77,11 @@ public:
     RedisServer* operator->() noexcept { return &server_; }
 
 private:
+    static std::vector<std::string> joined(std::vector<std::string> words,
+                                           const std::vector<std::string>& more) {
+        words.insert(words.end(), more.begin(), more.end());
+        return words;
+    }
     static std::uint16_t free_port() {
         const FakeServer probe{[](const FakeServer::Peer&) {}};
         return probe.port();
@@ -554,6 +560,29 @@ namespace {
 std::unique_ptr<Client> lives_longest{};  // made before anything that a connection needs
 
 }  // namespace
+
+TEST_CASE("the nodes of a cluster are encrypted, too", "[tls]") {
+    const World world;
+    const std::string bus = std::to_string(RedisServer::free_port());
+    TlsServer node{world.certificates,
+                   "server",
+                   "no",
+                   {"--cluster-enabled", "yes", "--tls-cluster", "yes", "--cluster-port", bus}};
+    REQUIRE(node->run("CLUSTER", "ADDSLOTSRANGE", "0", "16383") == "OK");
+    for (int i = 0; i < 1000 && node->run("SET", "a", "0") != "OK"; ++i) {
+        std::this_thread::sleep_for(10ms);
+    }
+    const ClientOptions options = node.options();
+    const Client client{"rediss+cluster://127.0.0.1:" + std::to_string(options.port) +
+                        "?ca=" + options.tls.ca};
+    CHECK(client.command("INCR", "a").integer() == 1);
+    // It knows no address of its own: the one that was asked.
+    CHECK(client.primaries() == std::vector<larder::redis::Endpoint>{{"127.0.0.1", options.port}});
+    ClientOptions stranger = options;
+    stranger.cluster.seeds = {{"127.0.0.1", options.port}};
+    stranger.tls.ca.clear();
+    CHECK(refusal(stranger).find("certificate") != std::string::npos);
+}
 
 TEST_CASE("a client may be the last of a program", "[tls]") {
 #if defined(__GLIBC__)

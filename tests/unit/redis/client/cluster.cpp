@@ -2,6 +2,7 @@
 
 // What a client of a cluster decides without asking anybody: which slot a command belongs to, what a
 // reply says of where it belongs, who has which slots, and what is sent again in which order.
+// Rule R11.
 
 #include "support/catch.hpp"
 #include "support/caught.hpp"

@@ -50,3 +50,19 @@ TEST_CASE("an error shows the name and the first key of a command, and no more",
     CHECK(described({"GET", "a\nb"}) == "GET a?b");
     CHECK(described({"GET", std::string(81, 'k')}) == "GET " + std::string(80, 'k') + "...");
 }
+
+TEST_CASE("a command is known by its whole name, in whatever case", "[redis]") {
+    for (const CommandSpec& command : command_table) {
+        CAPTURE(command.name);
+        std::string lower{command.name};
+        for (char& c : lower) {
+            c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+        }
+        CHECK(lookup_command(lower).name == command.name);
+        CHECK(lookup_command(command.name).kind == command.kind);
+        CHECK(lookup_command(lower + '?').keys == KeyWords::unknown);
+    }
+    CHECK(lookup_command("").keys == KeyWords::unknown);
+    CHECK(lookup_command("ZRANGEBY").keys == KeyWords::unknown);
+    CHECK(lookup_command("\xff\xff").keys == KeyWords::unknown);
+}

@@ -45,7 +45,7 @@ namespace redis::detail {
 /// The nodes of a cluster as one process knows them. Who has which slots is asked of any of them: before
 /// anything else, when a node sends a command elsewhere or fails, and now and then; at most once a
 /// second, by one caller at a time, who does not wait for long. "Redis cluster specification", Redis
-/// documentation, how MOVED and ASK are followed.
+/// documentation, how MOVED and ASK are followed. Rule R11.
 ///
 /// Thread safety: all members may run concurrently.
 class Cluster {

@@ -48,7 +48,7 @@ LARDER_NS_BEGIN
 namespace redis::detail {
 
 /// Carries out one pipeline: takes it apart, sends to each node what is its, reads the replies of all,
-/// and sends again what was not carried out, where the nodes say.
+/// and sends again what was not carried out, where the nodes say. Rule R11.
 class ClusterRun {
 public:
     /// @param replies  as many as there are commands; all three must outlive it
@@ -214,18 +214,20 @@ private:
             part->call.time.start = now;
             ask(*part, blocks, now);
         }
-        if (parts_.size() == 1) {
-            Part& only = *parts_.front();
-            if (only.call.failure == Call::Failure::none) {
-                // With less time than others it must not lead them.
-                first && !bulk && !blocks
-                    ? only.node->connections.run(only.call)
-                    : only.node->connections.run_alone(only.call, bulk, blocks);
-            }
-            return;
+        if (parts_.size() > 1) {
+            exchange_all(first, bulk, blocks);
+        } else if (Part& only = *parts_.front(); only.call.failure == Call::Failure::none) {
+            // With less time than others it must not lead them.
+            first && !bulk && !blocks ? only.node->connections.run(only.call)
+                                      : only.node->connections.run_alone(only.call, bulk, blocks);
         }
+    }
+
+    void exchange_all(bool first, bool bulk, bool blocks) {
         const Semaphore::Permit permit =
             bulk ? cluster_.bulk.acquire(time_.deadline) : Semaphore::Permit{};
+        const time_point now = std::chrono::steady_clock::now();
+        std::vector<Part*> shared;
         for (const auto& part : parts_) {
             if (part->call.failure != Call::Failure::none) {
                 continue;
@@ -234,16 +236,32 @@ private:
                 static const auto why = std::make_shared<const std::string>(
                     "all connections for bulk pipelines are in use");
                 part->call.fail(Call::Failure::timed_out, why);
-                continue;
+            } else if (first && !bulk && !blocks && part->node->connections.crowded()) {
+                shared.push_back(part.get());
+            } else {
+                part->halves.emplace(part->node->connections, part->call, blocks);
+                part->halves->send(now);
             }
-            part->halves.emplace(part->node->connections, part->call, blocks);
-            part->halves->send(now);
+        }
+        for (Part* const part : shared) {
+            run_shared(*part);
         }
         for (const auto& part : parts_) {
             if (part->halves) {
                 part->halves->finish();
                 part->halves.reset();
             }
+        }
+    }
+
+    // In a crowd, at whose nodes callers share round trips rather than have connections of their own.
+    void run_shared(Part& part) const {
+        const time_point now = std::chrono::steady_clock::now();
+        part.call.time.start = now;
+        if (part.call.time.deadline - now < cluster_.options.command_timeout / 2) {
+            part.node->connections.run_alone(part.call, false, false);
+        } else {
+            part.node->connections.run(part.call);
         }
     }
 
@@ -261,6 +279,7 @@ private:
             part.call.permission.succeeded();
         }
         part.call.permission = {};
+        time_.deadline = (std::max)(time_.deadline, part.call.time.deadline);
         std::size_t at = 0;
         bool served = false;
         for (RoutedUnit* unit : part.units) {

@@ -21,7 +21,7 @@ namespace redis::detail {
 /// The nodes have answered: some of what was sent is to be sent again, the rest was carried out. What
 /// names the same key, and only reads, is sent again behind it. One behind which another of the same key
 /// was carried out, and is not repeatable, comes too late: its error is its reply. What has no key keeps
-/// to the command before it, if it is repeatable (WAIT). Scripts that were not known go behind the others.
+/// to the command before it, if it is repeatable (WAIT). Scripts that were not known go behind the others. Rule R11.
 inline void keep_order(std::vector<RoutedUnit>& units) {
     std::unordered_set<std::string_view> passed;
     for (std::size_t i = units.size(); i-- > 0;) {

@@ -251,18 +251,36 @@ static_assert(std::ranges::is_sorted(command_table, {}, &CommandSpec::name));
                       [](char a, char b) { return upper(a) == b; });
 }
 
+/// The first eight letters as a number, in the order of the names.
+[[nodiscard]] constexpr std::uint64_t first_letters(std::string_view name) noexcept {
+    std::uint64_t number = 0;
+    for (std::size_t i = 0; i < 8; ++i) {
+        number = number << 8U |
+                 (i < name.size() ? static_cast<unsigned char>(upper(name[i])) : std::uint64_t{0});
+    }
+    return number;
+}
+
+/// Those of all commands: a look-up compares numbers, and then one name most often.
+inline constexpr auto command_letters = [] {
+    std::array<std::uint64_t, command_table.size()> all{};
+    std::transform(command_table.begin(), command_table.end(), all.begin(),
+                   [](const CommandSpec& command) { return first_letters(command.name); });
+    return all;
+}();
+
 /// What is known of a command, in whatever case it is spelled.
 [[nodiscard]] inline CommandSpec lookup_command(std::string_view name) noexcept {
+    const std::uint64_t letters = first_letters(name);
     const auto* const found =
-        std::lower_bound(command_table.begin(), command_table.end(), name,
-                         [](const CommandSpec& command, std::string_view wanted) {
-                             return std::lexicographical_compare(
-                                 command.name.begin(), command.name.end(), wanted.begin(),
-                                 wanted.end(), [](char a, char b) { return upper(a) < upper(b); });
-                         });
-    return found != command_table.end() && same_word(name, found->name)
-               ? *found
-               : CommandSpec{.name = name, .keys = KeyWords::unknown};
+        std::lower_bound(command_letters.begin(), command_letters.end(), letters);
+    for (auto i = static_cast<std::size_t>(found - command_letters.begin());
+         i < command_table.size() && command_letters[i] == letters; ++i) {
+        if (same_word(name, command_table[i].name)) {
+            return command_table[i];
+        }
+    }
+    return CommandSpec{.name = name, .keys = KeyWords::unknown};
 }
 
 }  // namespace redis::detail

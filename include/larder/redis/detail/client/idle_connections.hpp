@@ -11,6 +11,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -23,6 +24,9 @@ namespace redis::detail {
 /// Thread safety: all members may run concurrently.
 class IdleConnections {
 public:
+    /// So many are kept.
+    static constexpr std::size_t most = 8;
+
     IdleConnections() = default;
     IdleConnections(const IdleConnections&) = delete;
     IdleConnections& operator=(const IdleConnections&) = delete;
@@ -39,10 +43,12 @@ public:
 
     /// Keeps it if there is room.
     void keep(std::unique_ptr<Connection> connection) noexcept {
+        if (!connection) {
+            return;
+        }
         for (auto& place : places_) {
             Connection* none = nullptr;
-            if (connection &&
-                place.compare_exchange_strong(none, connection.get(), std::memory_order_acq_rel)) {
+            if (place.compare_exchange_strong(none, connection.get(), std::memory_order_acq_rel)) {
                 (void)connection.release();
                 return;
             }
@@ -64,7 +70,7 @@ private:
         return nullptr;
     }
 
-    std::array<std::atomic<Connection*>, 8> places_{};
+    std::array<std::atomic<Connection*>, most> places_{};
 };
 
 }  // namespace redis::detail

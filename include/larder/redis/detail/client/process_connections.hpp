@@ -13,6 +13,7 @@
 #include <larder/redis/detail/client/encryption.hpp>
 #include <larder/redis/detail/client/exchange.hpp>
 #include <larder/redis/detail/client/few_callers.hpp>
+#include <larder/redis/detail/client/idle_connections.hpp>
 #include <larder/redis/detail/client/multiplexer.hpp>
 #include <larder/redis/detail/client/reply_deadline.hpp>
 #include <larder/redis/detail/client/scoped_count.hpp>
@@ -94,6 +95,11 @@ public:
         }
         Exchange<Multiplexer::Leadership>{server, call}.run(now);
         without_further(call, blocks);
+    }
+
+    /// Whether so many have a connection to themselves that those of more would not be kept.
+    [[nodiscard]] bool crowded() const noexcept {
+        return calls_alone_.load(std::memory_order_relaxed) >= IdleConnections::most;
     }
 
     /// A call over a connection that no other uses meanwhile, in two halves: whoever asks several
