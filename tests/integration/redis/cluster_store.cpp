@@ -4,6 +4,7 @@
 
 #include "support/catch.hpp"
 #include "support/redis_cluster.hpp"
+#include "support/table.hpp"
 #include "support/versioned_table.hpp"
 
 #include <larder/json.hpp>
@@ -14,6 +15,8 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <iterator>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -155,5 +158,104 @@ TEST_CASE("while a slot moves, one key goes on, and what needs two leaves nothin
     }
     if (cluster.owner_of(slot) != to) {
         cluster.end_move(slot, to);
+    }
+}
+
+namespace {
+
+// A cluster that loses the primary of a slot while `step` runs again and again, until it has run a
+// while with the replica in its place.
+void lose_primary(RedisCluster& cluster, std::size_t slot, const std::function<void()>& step) {
+    const auto run_for = [&](std::chrono::milliseconds time) {
+        const auto end = std::chrono::steady_clock::now() + time;
+        while (std::chrono::steady_clock::now() < end) {
+            step();
+        }
+    };
+    run_for(150ms);
+    const std::size_t primary = cluster.owner_of(slot);
+    cluster.node(primary).kill();
+    const auto latest = std::chrono::steady_clock::now() + 30s;
+    while (cluster.owner_of(slot) >= cluster.size() || cluster.owner_of(slot) == primary) {
+        REQUIRE(std::chrono::steady_clock::now() < latest);
+        step();
+    }
+    cluster.node(primary).restart();  // as the replica of the other, now
+    run_for(150ms);
+    cluster.wait_until_ok();
+    run_for(150ms);
+}
+
+}  // namespace
+
+TEST_CASE("a primary is killed and replaced: what was promised holds", "[redis][cluster]") {
+    RedisCluster cluster{3, 1};
+    const auto keys = neighbours(4);
+    using Clock = std::chrono::steady_clock;
+
+    SECTION("changes that a replica has had are written") {
+        const auto client = client_of(cluster, 300ms);
+        const Store store{client, "n"};
+        larder_test::Rows rows;
+        std::map<int, int> acknowledged;
+        std::size_t refused = 0;
+        {
+            larder::RedisJournal<int, int> journal{
+                client, "n", {.durability = larder::redis::Durability::replicas(1)}};
+            WriteBehind cache{store,
+                              std::ref(rows),
+                              journal,
+                              {.ttl = 1h},
+                              {.delay = 5ms, .claim = 500ms, .drain = 20s}};
+            int value = 0;
+            lose_primary(cluster, slot_of(1), [&] {
+                const int key = keys[static_cast<std::size_t>(++value) % keys.size()];
+                try {
+                    cache.put(key, value);
+                    acknowledged[key] = value;
+                } catch (const larder::Error&) {
+                    ++refused;  // it may have been recorded, or not
+                }
+            });
+            CHECK(cache.flush(20s) == 0);
+            for (const auto& [key, last] : acknowledged) {
+                CHECK(rows.load(key).value_or(0) >= last);
+                CHECK(cache.get(key) == rows.load(key));
+            }
+        }
+        CHECK(acknowledged.size() == keys.size());
+        CHECK(refused > 0);
+    }
+    SECTION("no copy is older than its life") {
+        const larder::Ttl life = 400ms;
+        larder_test::Table<> table;
+        larder::WriteThrough here{
+            Store{client_of(cluster, 300ms), "n"}, std::ref(table), {.ttl = life, .ticket = 5s}};
+        larder::CacheAside there{
+            Store{client_of(cluster, 300ms), "n"}, std::ref(table), {.ttl = life}};
+        std::map<int, std::map<Clock::time_point, int>> written;
+        int value = 0;
+        std::size_t old = 0;
+        std::size_t reads = 0;
+        lose_primary(cluster, slot_of(1), [&] {
+            const int key = keys[static_cast<std::size_t>(++value) % keys.size()];
+            here.put(key, value);  // never fails: the database decides
+            written[key].emplace(Clock::now(), value);
+            const auto before = Clock::now() - life - 50ms;
+            const auto seen = there.get(key);
+            const auto& all = written[key];
+            auto at = all.upper_bound(before);
+            if (at != all.begin() && seen.value_or(0) < std::prev(at)->second) {
+                ++old;
+            }
+            ++reads;
+        });
+        INFO(old << " of " << reads << " reads");
+        CHECK(old == 0);
+        CHECK(there.stats().hits > 0);
+        const auto hits = there.stats().hits;
+        static_cast<void>(there.get(keys[0]));
+        static_cast<void>(there.get(keys[0]));
+        CHECK(there.stats().hits > hits);  // the store is asked again
     }
 }

@@ -11,11 +11,13 @@
 #include "support/fleet/folder.hpp"
 #include "support/fleet/policies.hpp"
 #include "support/fleet/twenty_lines.hpp"
+#include "support/redis_cluster.hpp"
 #include "support/redis_server.hpp"
 
 #include <larder/codec/raw.hpp>
 #include <larder/larder.hpp>
 #include <larder/redis.hpp>
+#include <larder/redis/detail/store/slot_names.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -27,6 +29,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -124,9 +127,8 @@ private:
 
 using Store = larder::RedisStore<int, std::string, larder::RawCodec<std::string>>;
 
-larder::redis::Client connect(const std::string& socket) {
-    larder::redis::ClientOptions options;
-    options.path = socket;
+larder::redis::Client connect(const std::string& url) {
+    larder::redis::ClientOptions options = larder::redis::parse_url(url);
     // A machine that is busy elsewhere is not a server that is away.
     options.connect_timeout = options.command_timeout = 10s;
     return larder::redis::Client{options};
@@ -218,9 +220,8 @@ larder::Options options_of(std::uint64_t seed, larder::Ttl ticket) {
 
 /// Every strategy, as a section: `run(make)`, where `make` is told the table, and `options(seed)`.
 template <class Run>
-void each_strategy(const World& world, const RedisStoreOptions& tuning, Run&& run) {
-    const std::string socket = world.redis.socket_path();
-    const auto store = [socket, tuning] { return Store{connect(socket), "fleet", tuning}; };
+void each_strategy(const std::string& url, const RedisStoreOptions& tuning, Run&& run) {
+    const auto store = [url, tuning] { return Store{connect(url), "fleet", tuning}; };
     SECTION("cache-aside") {
         run([store](FleetTable& t, const larder::Options& options) {
             return strategy(CacheAside{store(), std::ref(t), options});
@@ -257,7 +258,7 @@ void each_strategy(const World& world, const RedisStoreOptions& tuning, Run&& ru
 TEST_CASE("a fleet's reads and writes are linearizable while tickets last", "[fleet]") {
     World world;
     const std::uint64_t runs = number_from("LARDER_FLEET_RUNS", 6);
-    each_strategy(world, {.lease = 200ms}, [&](auto make) {
+    each_strategy(world.redis.unix_url(), {.lease = 200ms}, [&](auto make) {
         world.repeat(runs, [&](std::uint64_t seed) {
             FleetPlan plan = rough(seed);
             // Connections that are cut and scripts that are forgotten are no excuse.
@@ -278,7 +279,7 @@ TEST_CASE("a fleet's reads and writes are linearizable while tickets last", "[fl
 TEST_CASE("a fleet that loses tickets, leases and copies hides nothing acknowledged", "[fleet]") {
     World world;
     const std::uint64_t runs = number_from("LARDER_FLEET_RUNS", 3);
-    each_strategy(world, {.lease = 30ms}, [&](auto make) {
+    each_strategy(world.redis.unix_url(), {.lease = 30ms}, [&](auto make) {
         world.repeat(runs, [&](std::uint64_t seed) {
             FleetPlan plan = rough(seed);
             plan.length = 1200;
@@ -304,5 +305,36 @@ TEST_CASE("a fleet that loses tickets, leases and copies hides nothing acknowled
         INFO(world.first_wrong);
         CHECK(world.wrong == 0);
         CHECK(world.tally->lost_tickets > 0);
+    });
+}
+
+TEST_CASE("a fleet's reads and writes are linearizable on a cluster whose slots move", "[fleet]") {
+    World world;
+    RedisCluster cluster{3};
+    const std::uint64_t runs = number_from("LARDER_FLEET_RUNS", 1);
+    const larder::redis::detail::SlotNames names{"fleet", 0, 64};
+    std::size_t moved = 0;
+    each_strategy(cluster.url(), {.lease = 200ms}, [&](auto make) {
+        for (std::uint64_t seed = first_seed; seed < first_seed + runs; ++seed) {
+            FleetPlan plan = rough(seed);
+            plan.disturb = [&](int key, std::uint64_t random) {
+                if (random % 50 == 0) {
+                    const std::size_t slot =
+                        larder::redis::detail::hash_slot(names.slot(larder::redis::key_name(key)));
+                    const std::size_t to = (cluster.owner_of(slot) + 1) % cluster.size();
+                    cluster.begin_move(slot, to);
+                    std::this_thread::sleep_for(2ms);
+                    cluster.move_keys(slot, to, 1);
+                    std::this_thread::sleep_for(2ms);
+                    cluster.end_move(slot, to);
+                    ++moved;
+                }
+            };
+            world.run(plan, [&](FleetTable& t) { return make(t, options_of(seed, 60s)); });
+        }
+        INFO(world.first_wrong);
+        CHECK(world.wrong == 0);
+        CHECK(moved > 0);
+        CHECK(world.tally->hits > 0);
     });
 }
