@@ -132,13 +132,18 @@ inline void validate_place(const ClientOptions& options) {
     if (options.tls.on && !options.path.empty()) {
         refuse_option("ClientOptions::tls", "off for a unix socket", "on");
     }
-    const std::string& name = options.tls.server_name;
+    const TlsOptions& tls = options.tls;
+    if (!tls.on && (!tls.verify || !tls.ca.empty() || !tls.certificate.empty() ||
+                    !tls.key.empty() || !tls.server_name.empty())) {
+        refuse_option("ClientOptions::tls", "on, if it says whom to trust or who asks", "off");
+    }
+    const std::string& name = tls.server_name;
     // To OpenSSL, a dot in front would stand for every name that ends so.
     if (name.starts_with('.') ||
         std::any_of(name.begin(), name.end(), [](char c) { return c <= ' ' || c > '~'; })) {
         refuse_option("TlsOptions::server_name", "a name or an address", "not");
     }
-    if (options.tls.certificate.empty() != options.tls.key.empty()) {
+    if (tls.certificate.empty() != tls.key.empty()) {
         refuse_option("TlsOptions::certificate and key", "given together", "one of them");
     }
 }

@@ -226,3 +226,18 @@ TEST_CASE("no message shows a password", "[redis]") {
     options.connections = 0;
     CHECK(caught_text([&] { validate(options); }).find("hush") == std::string::npos);
 }
+
+TEST_CASE("options of an encryption that is not on are refused", "[redis]") {
+    using larder::redis::TlsOptions;
+    CHECK_NOTHROW(validate(larder::redis::ClientOptions{}));
+    for (const TlsOptions& tls :
+         {TlsOptions{.ca = "/ca.pem"}, TlsOptions{.certificate = "/me.pem", .key = "/me.key"},
+          TlsOptions{.server_name = "db.example"}, TlsOptions{.verify = false}}) {
+        larder::redis::ClientOptions options;
+        options.tls = tls;
+        CHECK_THROWS_AS(validate(options),
+                        std::invalid_argument);  // else it would connect in clear
+        options.tls.on = true;
+        CHECK_NOTHROW(validate(options));
+    }
+}
