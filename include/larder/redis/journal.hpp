@@ -284,11 +284,13 @@ private:
     // A value, or none: in an optional or behind a pointer.
     template <class Value>
     redis::detail::RecordRequest request_of(const K& key, const Value& value) const {
-        return {
+        redis::detail::RecordRequest request{
             redis::key_name(key),
             redis::detail::JournalBytes::sign(
                 value ? std::optional<std::string>{shared_->codec.encode(*value)} : std::nullopt),
             nullptr};
+        core().require_claimable(request);
+        return request;
     }
 
     [[nodiscard]] std::optional<V> decode(const std::optional<std::string>& bytes) const {

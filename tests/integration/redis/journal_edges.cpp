@@ -92,6 +92,17 @@ TEST_CASE("changes that do not fit into one reply are claimed one after the othe
     }
     CHECK(claimed == 10);
     CHECK(journal.size() == 0);
+    journal.record({1, std::string(99'000, 'x'), 0});
+    std::string why;
+    try {
+        journal.record({2, std::string(100'000, 'x'), 0});
+    } catch (const StoreError& error) {
+        why = error.what();
+    }
+    CHECK(why.find("the change of key 2 in ~journal:n is not recorded") != std::string::npos);
+    CHECK(why.find("max_reply_bytes is 100000") != std::string::npos);
+    CHECK(journal.size() == 1);
+    CHECK(journal.claim(100, 1min, 0ms).size() == 1);
 }
 
 TEST_CASE("a change that waits for longer than a next try comes first", "[redis][journal]") {

@@ -102,6 +102,7 @@ namespace {
 struct Tried : BatchRows {
     std::set<int> bad{};
     std::atomic<int> tries{0};
+    std::atomic<int> tries_until_one{0};  // was taken
     std::map<int, int> tries_of{};
 
     bool save(int key, int value, std::uint64_t version) {
@@ -111,6 +112,8 @@ struct Tried : BatchRows {
         }
         ++tries;
         check(key);
+        int none = 0;
+        tries_until_one.compare_exchange_strong(none, tries);
         return Rows::save(key, value, version);
     }
     std::vector<bool> save_many(std::span<const Change<int, int>> changes) {
@@ -164,6 +167,28 @@ TEST_CASE("bad rows keep no good one, and are each tried as often as is said", "
         CHECK((behind.parallel > 1 || rows.tries_of[letter.change.key] == 4));
     }
     CHECK(rows.writes == 93);
+}
+
+TEST_CASE("many bad rows ahead of the good ones are taken for an outage, and passed in a few tries",
+          "[behind]") {
+    Store store;
+    Tried rows;
+    for (int key = 0; key < 300; ++key) {
+        rows.bad.insert(key);
+    }
+    auto behind = quick;
+    behind.attempts = 1'000'000;
+    behind.claim = 1h;
+    behind.parallel = GENERATE(std::size_t{1}, std::size_t{4});
+    WriteBehind cache{store, std::ref(rows), {}, behind};
+    cache.pause();  // so that they come together
+    for (int key = 0; key < 310; ++key) {
+        cache.put(key, key);
+    }
+    cache.resume();
+    REQUIRE(eventually([&] { return rows.tries_until_one > 0; }));
+    CHECK(rows.tries_until_one < 60);
+    CHECK(eventually([&] { return rows.writes == 10; }));
 }
 
 TEST_CASE("a bad row that waits for its next try keeps nobody", "[behind]") {

@@ -60,10 +60,12 @@ public:
     ///
     /// @return false if something was not taken
     bool write(Batch& batch, Outage& outage) noexcept {
+        if (outage.down() && batch.left() > 1) {
+            give_back(batch, batch.left() - 1);  // the last is tried
+        }
         const bool well = !stopped_ && write_next(batch, batch.left(), outage);
         if (batch.left() > 0) {
-            const Claims rest = batch.pop(batch.left());
-            tell(rest, [&] { journal().renew(rest, Ttl::zero()); });
+            give_back(batch, batch.left());
             core_.loader.signal().notify_waiters();
         }
         return well;
@@ -78,6 +80,11 @@ private:
     [[nodiscard]] auto& tally() const noexcept { return core_.loader.tally(); }
     [[nodiscard]] bool over(const Outage& outage) const noexcept {
         return stopped_ || outage.down();
+    }
+
+    void give_back(Batch& batch, std::size_t count) const noexcept {
+        const Claims rest = batch.pop(count);
+        tell(rest, [&] { journal().renew(rest, Ttl::zero()); });
     }
 
     // What the journal is told, it is told again if that fails: a claim that is not settled keeps its

@@ -146,6 +146,7 @@ private:
         // Who claims: one at a time. Of whose turn it is:
         std::atomic<bool> turn{false};
         bool gathering = false;  // changes that were signalled wait for company
+        bool may_be_crowded = true;
         SteadyTime::time_point begun{};
     };
 
@@ -211,6 +212,7 @@ private:
             return company;
         }
         own.gathering = false;
+        own.may_be_crowded = own.may_be_crowded || signal().raised() || signal().urgent();
         signal().clear();
         const std::uint64_t asked = own.requests.asked();
         Ttl wait = room(own);
@@ -290,8 +292,9 @@ private:
             return false;
         }
         renew_late(own);
-        const bool at_once = own.requests.hurry() || core_.loader.crowded();
-        const std::size_t most = own.outage.down() ? 1 : own.size.next(options());
+        const bool at_once = own.requests.hurry() || is_crowded(own);
+        const bool down = own.outage.down();
+        const std::size_t most = down ? own.outage.reach() : own.size.next(options());
         auto& journal = core_.loader.journal();
         auto claims = journal.claim(most, options().claim, at_once ? Ttl::zero() : options().delay);
         try {
@@ -300,10 +303,18 @@ private:
             journal.renew(claims, Ttl::zero());
             throw;
         }
+        if (down) {
+            own.outage.reached(options(), batch.size());
+        }
         const bool any = batch.size() > 0;
         own.busy +=
             any ? 1 : 0;  // before the claim is over: or a flush in a pause might not wait for it
         return any;
+    }
+
+    // The journal, which may be far, is not asked again before this process has recorded something.
+    bool is_crowded(Own& own) const {
+        return own.may_be_crowded && (own.may_be_crowded = core_.loader.crowded());
     }
 
     // Where the keeper was kept from it, since the process stood still, say: or we would claim what we

@@ -25,7 +25,8 @@ namespace detail {
 
 /// A bad row fails while others are taken; a database that is down takes none. So it is taken to be
 /// down once two keys have failed, each alone, and nothing was taken since. Then one change is tried at
-/// a time, with waits in between, until one is taken.
+/// a time, with waits in between, until one is taken. Each try looks twice as far ahead as the one before, so
+/// that a hundred bad rows at the head are passed in seven.
 ///
 /// The waits grow as those of a change that fails again and again, but not over a second; while they
 /// would be longer, only one try for each of these longer waits counts against its change. Many changes
@@ -44,6 +45,7 @@ public:
         if (!well_.load(std::memory_order_relaxed)) {
             const std::scoped_lock lock{mutex_};
             failed_.reset();
+            reach_ = 1;
             down_ = false;
             well_ = true;
         }
@@ -75,6 +77,18 @@ public:
     /// One change is to be tried at a time.
     [[nodiscard]] bool down() const noexcept { return down_; }
 
+    /// How many changes are to be looked at while it is down: the last of them is tried.
+    [[nodiscard]] std::size_t reach() {
+        const std::scoped_lock lock{mutex_};
+        return reach_;
+    }
+    /// So many were found. If there were no more, or it was far enough, the next try is the first of all.
+    void reached(const WriteBehindOptions& options, std::size_t count) {
+        constexpr std::size_t batches = 16;
+        const std::scoped_lock lock{mutex_};
+        reach_ = count < reach_ || reach_ / batches >= options.batch ? 1 : 2 * reach_;
+    }
+
     /// How long nothing is to be tried; zero: no longer.
     [[nodiscard]] Ttl rest(Instant now) {
         const std::scoped_lock lock{mutex_};
@@ -93,6 +107,7 @@ private:
     std::atomic<bool> down_{false};
     std::optional<std::size_t> failed_{};  // the key that did
     std::size_t counted_ = 0;
+    std::size_t reach_ = 1;
     Ttl rest_{};
     Instant next_try_{};
     Instant next_counted_{};

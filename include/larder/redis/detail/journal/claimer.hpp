@@ -38,9 +38,9 @@ struct ClaimTerms {
     std::size_t most_bytes = 0;  ///< of all
 };
 
-/// Claims. Of several partitions, those that had something when last seen are asked for a share each,
-/// in turn, and the others whether they have something now, which costs the server a tenth: all of it in
-/// one round trip, or in two if there was something where nothing was.
+/// Claims. The partitions that had something when last seen are asked for a share each, in turn, and the
+/// others whether they have something now, which costs the server a tenth: all of it in one round trip, or in
+/// two if there was something where nothing was. Where nothing waits, that is one plain read.
 ///
 /// Thread safety: all members may run concurrently.
 ///
@@ -91,13 +91,13 @@ private:
         const std::size_t count = partitions_.count();
         const std::size_t first = next_.fetch_add(1, std::memory_order_relaxed);
         for (std::size_t i = first; i < first + count; ++i) {
-            if (count == 1 || busy_[i % count].load(std::memory_order_relaxed)) {
+            if (busy_[i % count].load(std::memory_order_relaxed)) {
                 chosen.first.push_back(i % count);
             }
         }
         const std::size_t looks = (std::min)(most_looks, count);
         const std::size_t look = next_look_.fetch_add(looks, std::memory_order_relaxed);
-        for (std::size_t i = look; i < look + looks && count > 1; ++i) {
+        for (std::size_t i = look; i < look + looks; ++i) {
             if (!busy_[i % count].load(std::memory_order_relaxed)) {
                 chosen.second.push_back(i % count);
             }
@@ -123,7 +123,7 @@ private:
                                    args);
         }
         for (const std::size_t partition : quiet) {
-            pipeline.command("EXISTS", partitions_[partition].changes());
+            pipeline.command("HLEN", partitions_[partition].changes());
         }
         std::vector<Reply> replies(pipeline.size());
         run(pipeline, replies);
@@ -133,7 +133,7 @@ private:
         std::vector<std::size_t> woken;
         for (std::size_t i = 0; i < quiet.size(); ++i) {
             const Reply& reply = replies[busy.size() + i];
-            if (reply.is_integer() && reply.integer() == 1) {
+            if (reply.is_integer() && reply.integer() > 0) {
                 note(quiet[i]);
                 woken.push_back(quiet[i]);
             }

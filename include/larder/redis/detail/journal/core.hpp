@@ -162,6 +162,22 @@ public:
         return all;
     }
 
+    /// What is recorded must fit into the reply to who claims it.
+    ///
+    /// @throws StoreError  it does not: it would be pending for ever
+    void require_claimable(const RecordRequest& request) const {
+        constexpr std::size_t around = 128;  // what a reply says besides
+        const Client& client = partitions_.client;
+        const std::size_t most = client.options().max_reply_bytes;
+        const std::size_t bytes = request.key.size() + request.signed_value.size() + around;
+        if (bytes > most) {
+            throw StoreError{"redis " + client.name() + ": the change of key " + request.key +
+                             " in " + partitions_.journal() +
+                             " is not recorded: in a reply it has " + std::to_string(bytes) +
+                             " bytes, and max_reply_bytes is " + std::to_string(most)};
+        }
+    }
+
     /// Of a change that does not decode: it will be buried by who claims it.
     [[nodiscard]] StoreError undecodable(const std::string& key, const std::string& why) const {
         return StoreError{"redis " + partitions_.client.name() + ": the change of key " + key +
