@@ -229,10 +229,34 @@ TEST_CASE("whoever took over is found by the node that knows", "[redis][cluster]
     FakeNode witness{[&](const std::string&) { return heir.moved(high); }};
     witness.slots = heir.slots = [&] { return slots_at({{8191, witness.port()}, {16383, gone}}); };
     const Client client{options_for(witness)};
-    for (int i = 0; i < 20; ++i) {
+    Pipeline pipeline;
+    pipeline.command("INCR", high).command("GET", '{' + high + "}2");
+    for (int i = 0; i < 10; ++i) {
+        CHECK(client.run(pipeline)[1].text() == "heir");
         CHECK(client.command("INCR", high).text() == "heir");
     }
-    CHECK(heir.asked().size() == 20);
+    CHECK(heir.asked().size() == 30);
+}
+
+TEST_CASE("a node that fails has the map asked for again", "[redis][cluster]") {
+    const std::uint16_t gone = nobody();
+    std::atomic<bool> taken_over{false};
+    FakeNode heir{[](const std::string&) { return "+heir\r\n"; }};
+    heir.slots = [&] {
+        return taken_over ? slots_at({{16383, heir.port()}})
+                          : slots_at({{8191, heir.port()}, {16383, gone}});
+    };
+    const Client client{options_for(heir)};
+    CHECK(client.command("GET", low).text() == "heir");
+    taken_over = true;
+    int calls = 0;
+    for (const auto start = steady::now(); client.topology() == 1; ++calls) {
+        REQUIRE(steady::now() - start < 10s);
+        CHECK(client.command("INCR", high).text() == "heir");
+        std::this_thread::sleep_for(10ms);
+    }
+    CHECK(calls > 20);  // served before the map was asked for
+    CHECK(heir.slots_asked == 2);
 }
 
 TEST_CASE("ASKING goes ahead of each command that is asked for once", "[redis][cluster]") {
@@ -375,6 +399,26 @@ TEST_CASE("the map is asked for by one, and at most once a second", "[redis][clu
     CHECK(pair.a.asked().size() == before);
 }
 
+TEST_CASE("any seed that answers will do, whatever the nodes are called", "[redis][cluster]") {
+    // The map names addresses that cannot be reached, until it is put right.
+    std::atomic<bool> reachable{false};
+    const std::uint16_t gone = nobody();
+    FakeNode node{[](const std::string&) { return "-ERR it is not me\r\n"; }};
+    node.slots = [&] { return slots_at({{16383, reachable ? node.port() : gone}}); };
+    ClientOptions options = options_for(node);
+    options.cluster.seeds.insert(options.cluster.seeds.begin(), 5, {"127.0.0.1", nobody()});
+    const Client client{options};
+    CHECK_FALSE(caught_text([&] { client.command("GET", "k"); }).empty());
+    CHECK(client.primaries() == std::vector<Endpoint>{{"127.0.0.1", gone}});
+    reachable = true;
+    for (const auto start = steady::now(); client.topology() == 1;) {
+        REQUIRE(steady::now() - start < 10s);
+        static_cast<void>(caught_text([&] { client.command("GET", "k"); }));
+        std::this_thread::sleep_for(10ms);
+    }
+    CHECK(client.primaries() == std::vector<Endpoint>{{"127.0.0.1", node.port()}});
+}
+
 TEST_CASE("a map that changes unseen is asked for now and then", "[redis][cluster]") {
     Pair pair{[](const std::string&) { return "+a\r\n"; },
               [](const std::string&) { return "+b\r\n"; }};
@@ -454,6 +498,35 @@ TEST_CASE("a node that does not answer costs the others nothing", "[redis][clust
     }
     CHECK(client.run(pipeline)[1].text() == "y");
     CHECK(client.in_hand() == ClientInHand{});
+}
+
+TEST_CASE("what is sent again has less time than others, and does not wait with them",
+          "[redis][cluster]") {
+    std::latch redirected{1};
+    FakeNode* next = nullptr;
+    Pair pair{[&](const std::string&) { return next->moved(low); },
+              [&](const std::string& command) {
+                  if (command == "GET " + high) {
+                      redirected.wait();
+                  }
+                  return "+OK\r\n";
+              }};
+    next = &pair.b;
+    pair.a.slots = [&] { return slots_at({{8191, pair.a.port()}, {16383, pair.b.port()}}); };
+    ClientOptions options = options_for(pair.a);
+    options.connections = 1;
+    options.command_timeout = 5s;
+    const Client client{options};
+    std::string waited;
+    std::jthread first{[&] { waited = client.command("GET", high).text(); }};
+    while (pair.b.asked().empty()) {
+        std::this_thread::sleep_for(1ms);
+    }
+    const auto what = caught_text([&] { client.command("INCR", low); });
+    redirected.count_down();
+    first.join();
+    CHECK(what.empty());
+    CHECK(waited == "OK");
 }
 
 TEST_CASE("what follows a command that is sent elsewhere follows it", "[redis][cluster]") {

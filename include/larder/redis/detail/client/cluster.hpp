@@ -70,7 +70,7 @@ public:
     /// @param encryption  null: none; it and the options must outlive it
     Cluster(const ClientOptions& of, std::string called, const Encryption* encryption)
         : options{of}, name{std::move(called)}, bulk{of.bulk_connections}, encryption_{encryption} {
-        publish(std::make_shared<const View>());
+        static_cast<void>(publish(std::make_shared<const View>()));
     }
 
     /// What is known, with a map.
@@ -135,13 +135,14 @@ public:
 
     /// The node at an address.
     [[nodiscard]] NodePtr node(const Endpoint& at) {
+        ViewPtr before;  // let go without the lock
         const std::lock_guard lock{mutex_};
         if (NodePtr known = find(*view_, at)) {
             return known;
         }
         auto more = std::make_shared<View>(*view_);
         more->nodes.push_back(make_node(at));
-        publish(more);
+        before = publish(more);
         return more->nodes.back();
     }
 
@@ -157,9 +158,10 @@ public:
                 return node;
             }
         }
-        for (const Endpoint& seed : options.cluster.seeds) {
-            if (but == nullptr || seed != but->at) {
-                if (NodePtr found = node(seed); found->is_asked()) {
+        for (std::size_t i = 0; i < options.cluster.seeds.size(); ++i) {
+            const Endpoint& at = seed(turn + i);
+            if (but == nullptr || at != but->at) {
+                if (NodePtr found = node(at); found->is_asked()) {
                     return found;
                 }
             }
@@ -226,14 +228,18 @@ private:
         return found == view.nodes.end() ? nullptr : *found;
     }
 
+    [[nodiscard]] const Endpoint& seed(std::size_t turn) const noexcept {
+        return options.cluster.seeds[turn % options.cluster.seeds.size()];
+    }
+
     [[nodiscard]] NodePtr make_node(const Endpoint& at) const {
         return std::make_shared<ClusterNode>(options, at, name, encryption_, counters);
     }
 
-    // With the mutex.
-    void publish(ViewPtr next) noexcept {
+    // With the mutex. What was known before.
+    [[nodiscard]] ViewPtr publish(ViewPtr next) noexcept {
         inherited_.store(next.get(), std::memory_order_release);
-        view_.swap(next);
+        return std::exchange(view_, std::move(next));
     }
 
     // Whoever calls has the permit. One that does not answer leaves its share of the time to the others.
@@ -273,8 +279,9 @@ private:
         if (NodePtr any = any_node(); any && fresh(any)) {
             return any;
         }
-        for (const Endpoint& seed : options.cluster.seeds) {
-            if (NodePtr any = node(seed); fresh(any)) {
+        const std::size_t turn = turn_.load(std::memory_order_relaxed);
+        for (std::size_t i = 0; i < options.cluster.seeds.size(); ++i) {
+            if (NodePtr any = node(seed(turn + i)); fresh(any)) {
                 return any;
             }
         }
@@ -314,6 +321,7 @@ private:
 
     // Nodes that left are let go, once nobody uses them.
     void learn(SlotMap map) {
+        ViewPtr before;  // let go without the lock
         const std::lock_guard lock{mutex_};
         auto next = std::make_shared<View>();
         for (const Endpoint& at : map.owners()) {
@@ -328,7 +336,7 @@ private:
         }
         const bool changed = !view_->map || !(*view_->map == map);
         next->map = changed ? std::make_shared<const SlotMap>(std::move(map)) : view_->map;
-        publish(std::move(next));
+        before = publish(std::move(next));
         topology_.fetch_add(changed ? 1 : 0, std::memory_order_release);
     }
 

@@ -101,6 +101,8 @@ private:
         bool whole{false};  // the pipeline as it is
         Call call{};
         std::optional<ProcessConnections::Halves> halves{};
+        std::optional<bool>
+            asks_another{};  // it is away: whether others may be asked who replaced it
     };
 
     // A node that is away is looked for so often elsewhere.
@@ -311,6 +313,9 @@ private:
         unit.pending = unit.late = false;
         const Reply& last = replies_[unit.first + unit.count - 1];
         if (!last.is_error()) [[likely]] {
+            if (unit.away && unit.slot) {
+                unit.away->was_replaced();
+            }
             return;
         }
         if (last.text().starts_with("NOSCRIPT") &&
@@ -359,7 +364,7 @@ private:
         const bool may = (!call.sent || unit.repeatable) &&
                          call.failure != Call::Failure::credentials &&
                          unit.elsewhere < most_elsewhere && left() > left().zero();
-        NodePtr next = may ? instead_of(part.node, unit) : nullptr;
+        NodePtr next = may ? instead_of(part, unit) : nullptr;
         if (!next) {
             failed_ = failed_ ? failed_ : &part;
             return;
@@ -370,20 +375,20 @@ private:
         unit.asking = false;
     }
 
-    [[nodiscard]] NodePtr instead_of(const NodePtr& away, const RoutedUnit& unit) {
-        const time_point now = std::chrono::steady_clock::now();
-        cluster_.suspect();
-        cluster_.look(now);
+    [[nodiscard]] NodePtr instead_of(Part& part, const RoutedUnit& unit) {
+        if (!part.asks_another) {
+            const time_point now = std::chrono::steady_clock::now();
+            cluster_.suspect();
+            cluster_.look(now);
+            part.asks_another = part.node->may_ask_another(now);
+        }
         if (unit.slot) {
             NodePtr owner = cluster_.view()->owner(*unit.slot);
-            if (owner && owner != away) {
+            if (owner && owner != part.node) {
                 return owner;
             }
-            if (!away->may_ask_another(now)) {
-                return nullptr;
-            }
         }
-        return cluster_.any_node(away.get());
+        return *part.asks_another || !unit.slot ? cluster_.any_node(part.node.get()) : nullptr;
     }
 
     [[noreturn]] void fail() {
