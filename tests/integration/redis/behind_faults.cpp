@@ -17,6 +17,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
@@ -107,20 +108,21 @@ void make_letter(Cache& cache, Rows& rows) {
 
 // One verb, one fault. False: the verb makes fewer exchanges.
 bool step(const RedisServer& server, RedisFaults& faults, const Verb& verb, ExchangeFault fault,
-          std::size_t n) {
+          std::size_t n, std::uint32_t partitions = 0) {
     INFO(verb.name << ", exchange " << n << ": " << to_string(fault));
     const std::string name = next_name();
     Rows rows;
     for (int key = 1; key < 4; ++key) {
         rows.rows[key] = {10 * key, 1};
     }
-    Cache other{Store{Client{server.unix_url()}, name},
+    Cache other{Store{Client{server.unix_url()}, name, {.partitions = partitions}},
                 std::ref(rows),
                 patient,
                 {.delay = 1h, .attempts = 1, .claim = 300ms, .drain = 0ms}};
     make_letter(other, rows);
     Values before{{1, 10}, {2, 20}, {3, 30}, {4, 40}, {5, std::nullopt}, {7, std::nullopt}};
-    Cache cache{Store{Client{hasty(faults.path())}, name}, std::ref(rows), patient, lazy};
+    Cache cache{Store{Client{hasty(faults.path())}, name, {.partitions = partitions}},
+                std::ref(rows), patient, lazy};
     other.put(4, 40);
     (void)cache.get_many({1, 3});
     faults.arm(fault, n);
@@ -209,4 +211,16 @@ TEST_CASE("write-behind whose Redis is away fails clearly, and has lost nothing 
     until([&] { return cache.flush(10s) == 0; });
     CHECK(rows.load(1) == 11);
     CHECK(rows.load(2) == 20);
+}
+
+TEST_CASE("each exchange of a write-behind over four partitions fails once", "[redis][faults]") {
+    const RedisServer server;
+    RedisFaults faults{server};
+    for (const Verb& verb : verbs()) {
+        if (verb.name == "put" || verb.name == "put_many" || verb.name == "flush") {
+            for (const ExchangeFault fault : larder_test::every_exchange_fault) {
+                for (std::size_t n = 1; n < 8 && step(server, faults, verb, fault, n, 4); ++n) {}
+            }
+        }
+    }
 }

@@ -17,6 +17,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <stdexcept>
@@ -222,7 +223,8 @@ std::vector<Verb<Cache>> tags() {
 class EveryStep {
 public:
     /// @param absences  are remembered
-    explicit EveryStep(bool absences = true) : absences_{absences} {}
+    explicit EveryStep(bool absences = true, std::uint32_t partitions = 0)
+        : absences_{absences}, partitions_{partitions} {}
 
     template <class Make, class Cache>
     void run(Make&& make, const std::vector<Verb<Cache>>& verbs) {
@@ -248,8 +250,8 @@ private:
         for (int key = 1; key < 10; ++key) {
             table.set(key, 10 * key);
         }
-        Store here{Client{hasty(faults_.path())}, "n", {.lease = 300ms}};
-        Store there{Client{server_.unix_url()}, "n"};
+        Store here{Client{hasty(faults_.path())}, "n", {.lease = 300ms, .partitions = partitions_}};
+        Store there{Client{server_.unix_url()}, "n", {.partitions = partitions_}};
         Cache cache = make(here, table);
         Cache other = make(there, table);
         (void)cache.get_many({1, 2, 3});
@@ -290,6 +292,7 @@ private:
     RedisServer server_{};
     RedisFaults faults_{server_};
     bool absences_;
+    std::uint32_t partitions_;
     std::size_t failures_ = 0;
 };
 
@@ -338,6 +341,15 @@ TEST_CASE("each exchange of a policy with tags fails once", "[redis][faults]") {
     };
     using Cache = decltype(make(std::declval<Store&>(), std::declval<Table&>()));
     EveryStep{}.run(make, tags<Cache>());
+}
+
+TEST_CASE("each exchange of a policy over four partitions fails once", "[redis][faults]") {
+    const auto make = [](Store& s, Table& t) {
+        return Tagged{WriteThrough{s, Rows{t}, patient}, [](int) { return larder::Tags{"t"}; },
+                      [](int) { return larder::Tags{"t"}; }};
+    };
+    using Cache = decltype(make(std::declval<Store&>(), std::declval<Table&>()));
+    EveryStep{true, 4}.run(make, tags<Cache>());
 }
 
 TEST_CASE("a write of unknown outcome hides its key though the server was away when it began",

@@ -39,7 +39,7 @@ struct ClaimTerms {
 };
 
 /// Claims. The partitions that had something when last seen are asked for a share each, in turn, and the
-/// others whether they have something now, which costs the server a tenth: all of it in one round trip, or in
+/// others whether they have something now, which costs next to nothing: all of it in one round trip, or in
 /// two if there was something where nothing was. Where nothing waits, that is one plain read.
 ///
 /// Thread safety: all members may run concurrently.
