@@ -245,6 +245,43 @@ TEST_CASE("a client of a cluster", "[redis][cluster]") {
         CHECK(client.in_hand() == ClientInHand{});
     }
 
+    SECTION("nodes are found by whatever they call themselves") {
+        RedisCluster& cluster = common();
+        const auto configure = [&](const std::string& option, const std::string& value) {
+            for (std::size_t i = 0; i < 3; ++i) {
+                REQUIRE(cluster.node(i).run("CONFIG", "SET", option, value) == "OK");
+            }
+        };
+        const std::string seed = std::to_string(cluster.node(1).port());
+        const auto serves = [&](const std::string& by, const std::string& host) {
+            const Client client{"redis+cluster://" + by + ':' + seed};
+            for (int i = 0; i < 20; ++i) {
+                client.command("SET", "named" + std::to_string(i), i);
+            }
+            for (const Endpoint& primary : client.primaries()) {
+                CHECK(primary.host == host);
+            }
+        };
+        configure("cluster-preferred-endpoint-type", "unknown-endpoint");
+        serves("localhost", "localhost");  // as the one that was asked
+        configure("cluster-announce-hostname", "localhost");
+        configure("cluster-preferred-endpoint-type", "hostname");
+        const auto knows_all = [&](std::size_t node) {
+            const std::string nodes = cluster.node(node).run("CLUSTER", "NODES");
+            int known = 0;
+            for (auto at = nodes.find(",localhost"); at != std::string::npos;
+                 at = nodes.find(",localhost", at + 1)) {
+                ++known;
+            }
+            return known == 3;
+        };
+        for (int i = 0; i < 1000 && !(knows_all(0) && knows_all(1) && knows_all(2)); ++i) {
+            std::this_thread::sleep_for(10ms);
+        }
+        serves("127.0.0.1", "localhost");
+        configure("cluster-preferred-endpoint-type", "ip");
+    }
+
     SECTION("a child has connections to the nodes of its own") {
         const Client client{common().url()};
         client.command("SET", "forked", 1);
