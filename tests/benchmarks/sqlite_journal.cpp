@@ -3,6 +3,7 @@
 // What a durable put costs: acknowledged writes a second of 64 threads into a SqliteJournal, beside one wait
 // for the disk a write, and how fast the journal is claimed and settled. Interleaved, medians, and the
 // median of the ratios within a round.
+// FOLDER says on which disk: it is there, and gets a folder that is removed again.
 //   benchmark_sqlite_journal [FOLDER [MILLISECONDS [ROUNDS]]]
 
 #include "compare.hpp"
@@ -148,10 +149,14 @@ struct Series {
 
 int main(int count, char** arguments) {
     const std::filesystem::path folder =
-        count > 1 ? arguments[1] : std::filesystem::temp_directory_path() / "larder-journal";
+        (count > 1 ? std::filesystem::path{arguments[1]} : std::filesystem::temp_directory_path()) /
+        "larder-journal";
     const std::chrono::milliseconds time{count > 2 ? std::atoi(arguments[2]) : 500};
     const int rounds = count > 3 ? std::atoi(arguments[3]) : 5;
-    std::filesystem::create_directories(folder);
+    if (!std::filesystem::create_directory(folder)) {
+        std::fprintf(stderr, "%s is there: it would be removed\n", folder.c_str());
+        return 1;
+    }
     Series all[] = {{"one transaction a write, 64 threads"},
                     {"SqliteJournal, 1 thread"},
                     {"SqliteJournal, 64 threads"},
