@@ -79,6 +79,9 @@ template <class K, class V, class C = SteadyClock, class KeyHash = Hash<K>,
 class MemoryStore;
 template <class S>
 class Coordinated;
+struct TieredStoreOptions;
+template <class Near, class Far>
+class TieredStore;
 class EvictionQueue;
 class GhostTable;
 

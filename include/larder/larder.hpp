@@ -34,6 +34,7 @@
 #include <larder/store/coordinated.hpp>
 #include <larder/store/eviction/lru.hpp>
 #include <larder/store/memory.hpp>
+#include <larder/store/tiered.hpp>
 #include <larder/version.hpp>
 
 #endif  // LARDER_LARDER_HPP

@@ -21,6 +21,9 @@
 #include <larder/redis/store.hpp>
 #include <larder/redis/store_options.hpp>
 #include <larder/redis/url.hpp>
+#include <larder/store/memory.hpp>
+#include <larder/store/tiered.hpp>
+#include <larder/store/tiered_options.hpp>
 #include <larder/version.hpp>
 
 #endif  // LARDER_REDIS_HPP

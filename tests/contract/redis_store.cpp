@@ -4,6 +4,7 @@
 
 #include "store_contract.hpp"
 #include "support/catch.hpp"
+#include "support/eventually.hpp"
 #include "support/redis_cluster.hpp"
 #include "support/redis_server.hpp"
 #include "support/redis_time.hpp"
@@ -49,6 +50,24 @@ larder::redis::Client client() {
 
 using Strings = RedisStore<std::string, std::string, Text>;
 using Numbers = RedisStore<int, int>;
+using Tiers = larder::TieredStore<larder::MemoryStore<std::string, std::string>, Strings>;
+
+// Time passes for near copies, too, once they have been told what has become of those in Redis.
+Rig<Tiers> tiers() {
+    Rig<Strings> far = rig_of(Strings{client(), "text"});
+    Tiers store{larder::MemoryStore<std::string, std::string>{}, far.store, {}};
+    return {store,
+            [store, advance = far.advance](larder::Ttl by) mutable {
+                advance(by);
+                const std::string last = "the last word";
+                const auto near = [&] { return store.look(last, [](auto&&...) {}, {}); };
+                store.put(last, last, {std::chrono::hours{1}});
+                REQUIRE(larder_test::eventually([&] { return store.find(last) && near(); }));
+                server().run("DEL", "text:" + last);
+                REQUIRE(larder_test::eventually([&] { return !near(); }));
+            },
+            far.grain};
+}
 
 static_assert(larder::CoherentStore<Strings>);
 static_assert(larder::BatchStore<Strings>);
@@ -63,6 +82,16 @@ TEST_CASE("RedisStore keeps the store contract", "[contract][redis]") {
 
 TEST_CASE("RedisStore keeps the slot protocol", "[contract][redis]") {
     auto rig = rig_of(Strings{client(), "text"});
+    larder_test::slot_contract(rig);
+}
+
+TEST_CASE("RedisStore behind near copies keeps the store contract", "[contract][redis]") {
+    auto rig = tiers();
+    larder_test::store_contract(rig);
+}
+
+TEST_CASE("RedisStore behind near copies keeps the slot protocol", "[contract][redis]") {
+    auto rig = tiers();
     larder_test::slot_contract(rig);
 }
 

@@ -36,6 +36,7 @@ using Redis =
           larder::redis::BreakerOpen, larder::redis::ReplyError, larder::redis::AuthError>;
 
 using Memory = larder::MemoryStore<int, long>;
+using Tiers = larder::TieredStore<Memory, larder::RedisStore<int, long>>;
 using InRedis = larder::RedisStore<int, long>;
 using Behind = larder::WriteBehind<Memory, Loader, larder::MemoryJournal<int, long>>;
 
@@ -44,6 +45,8 @@ long total(const larder::WriteThrough<Memory, Loader>& cache);
 long total(const larder::RefreshAhead<InRedis, Loader>& cache);
 long total(const larder::Tagged<larder::CacheAside<Memory, Loader>>& cache);
 long total(const larder::Memoized<Memory, Loader>& function);
+long total(const larder::CacheAside<Tiers, Loader>& cache,
+           const larder::TieredStoreOptions& options);
 void flush(Behind& cache);
 void warm(larder::Coordinated<Loader>& store, const larder::MemoryStoreOptions<int, long>& options,
           const larder::RedisStoreOptions& redis_options);

@@ -15,6 +15,7 @@
 #include <exception>
 #include <new>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace larder_test {
@@ -135,6 +136,17 @@ private:
 
     int number_ = 0;
 };
+
+template <bool moves_may_fail>
+[[nodiscard]] std::string to_key(const Brittle<moves_may_fail>& key) {
+    return std::to_string(key.number());
+}
+template <bool moves_may_fail>
+[[nodiscard]] bool from_key(std::string_view text, Brittle<moves_may_fail>& key) {
+    Failing::step(Fault::copy);
+    key = Brittle<moves_may_fail>{std::stoi(std::string{text})};
+    return true;
+}
 
 struct BrittleHash {
     template <bool moves_may_fail>

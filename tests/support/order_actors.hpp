@@ -235,7 +235,7 @@ private:
             go_on(run_->begin(kind_, patience));
             return;
         }
-        larder::detail::Lookup<Core> lookup{core.query()};
+        larder::detail::Lookup<Core> lookup;
         std::optional<int> version;
         const auto take = [&](const int* value, auto&&...) { version = *value; };
         if (lookup.find(core, key_, take, [] {})) {

@@ -65,17 +65,30 @@ struct Core final : KeyedCore<typename S::key_type> {
     ///
     /// @param remaining  the caller wants to know how long the copy has left
     [[nodiscard]] auto query(bool remaining = false) const {
-        using Query = typename S::Query;
-        if constexpr (std::is_empty_v<Query>) {
-            return Query{};
-        } else {
-            Query query;
+        typename S::Query query{};
+        if constexpr (requires { query.remaining; }) {
             query.remaining =
                 remaining || this->refresh_below > 0 || this->options.grace > Ttl::zero();
             query.tagged = static_cast<bool>(tags_of);
             query.dated = dated();
             query.usual = this->options.ttl;
-            return query;
+        }
+        if constexpr (has_near<S>) {
+            query.ask = near_ask(remaining);
+        }
+        return query;
+    }
+
+    /// What they ask of near copies.
+    [[nodiscard]] NearAsk near_ask(bool remaining) const noexcept {
+        return {.exact = remaining || this->refresh_below > 0,
+                .tagged = static_cast<bool>(tags_of)};
+    }
+
+    /// A read has loaded without a lease: where there are near copies, none is older.
+    void passed_by([[maybe_unused]] const Key& key) noexcept {
+        if constexpr (has_near<S>) {
+            store.pass_by(key);
         }
     }
 

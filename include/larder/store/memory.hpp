@@ -74,6 +74,7 @@ class MemoryStore {
     using Gone = typename Shards::Gone;
     using Step = detail::ShardStep<Shards>;
     using Create = typename Shards::Create;
+    using Instant = typename Shards::Instant;
     using Remaining = detail::Remaining;
     using SlotChange = detail::SlotChange;
 
@@ -207,6 +208,16 @@ public:
     bool peek(const Q& key, See&& see, Query = {}) const {
         return shards_->query(key, see);
     }
+    /// The same as of a moment that the caller has just read.
+    template <class Q, class See>
+    bool peek(const Q& key, See&& see, Instant now) const {
+        return shards_->query(key, see, now);
+    }
+    /// The same, as `see(value or null, remaining, life, beyond, tagged)`.
+    template <class Q, class See>
+    bool examine(const Q& key, See&& see, Instant now) const {
+        return shards_->examine(key, see, now);
+    }
     /// The same for many, as `see(index, …)`.
     template <class See>
     void peek_many(std::span<const K> keys, See&& see, Query = {}) const {
@@ -247,8 +258,9 @@ public:
     /// A value that could not be stored is withdrawn.
     detail::Filled fill(const K& key, const detail::Lease& lease, std::optional<V> value,
                         const detail::CopyTerms& terms) {
-        const auto changed = shards_->settle(key, std::move(value), terms, lease.epoch,
-                                             {SlotChange::By::load, lease.id});
+        const auto changed = shards_->settle(
+            key, std::move(value), terms, lease.epoch,
+            {.by = SlotChange::By::load, .id = lease.id, .age = terms.age, .beyond = terms.beyond});
         return {changed.stored, changed.tags_stand};
     }
     /// The load failed: whatever copy there is stays.

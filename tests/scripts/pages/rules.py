@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(sys.argv[1])
-RULE = r"[SRTW]\d+"
+RULE = r"[SRTWN]\d+"
 CITED = re.compile(rf"\brules? ({RULE}(?:(?:, | and ){RULE})*)\b", re.IGNORECASE)
 
 

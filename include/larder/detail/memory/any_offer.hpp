@@ -20,6 +20,8 @@ namespace detail {
 /// What is known of a value that is to get in.
 struct AnyOffer {
     Lifetime life;
+    Ttl age;     ///< how old it is already, as a copy of another
+    Ttl beyond;  ///< how much longer that one lives
     std::unique_ptr<TagMarks> marks;
     std::size_t weight;
     bool keepable;    ///< it lives, and could be found again
@@ -27,7 +29,7 @@ struct AnyOffer {
 
     /// Its entry needs an `Extra`.
     [[nodiscard]] bool has_extra() const noexcept {
-        return marks || life.grace > Ttl::zero() || weight != 0;
+        return marks || life.grace > Ttl::zero() || beyond > Ttl::zero() || weight != 0;
     }
 };
 

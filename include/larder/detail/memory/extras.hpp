@@ -20,10 +20,11 @@ LARDER_NS_BEGIN
 
 namespace detail {
 
-/// What an entry has if it has tags, a grace, or a weight.
+/// What an entry has if it has tags, a grace, or a weight, or is a copy of one that lives longer.
 struct Extra {
     std::unique_ptr<TagMarks> marks{};
     Ttl grace{0};
+    Ttl beyond{0};
     std::size_t weight = 0;
 };
 

@@ -16,6 +16,7 @@
 #include <larder/detail/memory/sequence_lock.hpp>
 #include <larder/detail/memory/store_time.hpp>
 #include <larder/detail/slot/state_machine.hpp>
+#include <larder/detail/support/saturating_time.hpp>
 #include <larder/entry.hpp>
 #include <larder/store/eviction/policy.hpp>
 #include <larder/store/memory_options.hpp>
@@ -68,6 +69,16 @@ public:
 
     /// Says how many entries it may come to hold, before it holds any.
     void expect(std::size_t share) noexcept { slab_.expect(share); }
+
+    /// How much longer that lives which it is a copy of.
+    [[nodiscard]] Ttl beyond(const Found& found) const noexcept {
+        const Extra* const extra = extras_.find(found.id);
+        return extra != nullptr ? extra->beyond : Ttl::zero();
+    }
+    /// It carries tags.
+    [[nodiscard]] bool marked(const Found& found) const noexcept {
+        return slab_.head(found.id).state().marked();
+    }
 
     void set_refreshing(const Found& found, bool is) noexcept {
         if (found.there()) {
@@ -225,11 +236,12 @@ protected:
                                      .with_marked(offer.marks != nullptr)
                                      .with_graced(offer.life.grace > Ttl::zero());
         if (offer.has_extra()) {
-            extras_.at(found.id) = {std::move(offer.marks), offer.life.grace, offer.weight};
+            extras_.at(found.id) = {std::move(offer.marks), offer.life.grace, offer.beyond,
+                                    offer.weight};
         } else {
             drop_extra(found.id);
         }
-        entry.set_life(offer.life.fresh);
+        entry.set_life(cut(offer.life.fresh + offer.age));
         entry.set(state);
     }
 

@@ -99,10 +99,15 @@ public:
     /// is no copy. What a hit costs is here.
     template <class Q, class See>
     bool query(const Q& key, See&& see) {
+        return query(key, see, recent(clock));
+    }
+    /// The same as of a moment that the caller knows.
+    template <class Q, class See>
+    bool query(const Q& key, See&& see, Instant time) {
         const KeyProbe<Q> at = probe(key);
         Shard& shard = of(at.hash);
         if constexpr (Shard::reads_freely) {
-            const Micros now = time_.at(recent(clock));
+            const Micros now = time_.at(time);
             Look look = Look::unsettled;
             for (int tries = 0; tries < 2 && look == Look::unsettled; ++tries) {
                 look = shard.look(at, now, [&](const V* value, Remaining remaining, Ttl life) {
@@ -114,7 +119,25 @@ public:
                 return look == Look::hit;
             }
         }
-        return query_locked(shard, at, see);
+        return query_locked(shard, at, time, see);
+    }
+    /// The same, as `see(value or null, remaining, life, beyond, tagged)`.
+    template <class Q, class See>
+    bool examine(const Q& key, See&& see, Instant time) {
+        const KeyProbe<Q> at = probe(key);
+        Shard& shard = of(at.hash);
+        const std::scoped_lock lock{shard.lock};
+        const Found found = shard.find(at, time, time_.at(time));
+        looks_.add(found.held != Held::nothing ? 0 : 1);
+        if (found.held == Held::nothing) {
+            return false;
+        }
+        const Ttl beyond = shard.beyond(found);
+        const bool tagged = shard.marked(found);
+        shard.show(found, [&](const V* value, Remaining remaining, Ttl life, bool) {
+            see(value, remaining, life, beyond, tagged);
+        });
+        return true;
     }
 
     /// Erases an entry, and the slot that somebody has in hand; true if there was a copy.
@@ -184,7 +207,7 @@ public:
         Shard& shard = of(at.hash);
         const std::size_t weight = weigh(key, value);
         Offer<V> offer{
-            {cut(life), std::move(marks), weight,
+            {cut(life), cut(step.age), cut(step.beyond), std::move(marks), weight,
              life.fresh > Ttl::zero() && equals_itself<KeyEqual>(key), room_.never_fits(weight)},
             {}};
         if (value) {
@@ -250,8 +273,7 @@ private:
     }
 
     template <class Q, class See>
-    bool query_locked(Shard& shard, const KeyProbe<Q>& at, See& see) {
-        const Instant time = recent(clock);
+    bool query_locked(Shard& shard, const KeyProbe<Q>& at, Instant time, See& see) {
         const std::scoped_lock lock{shard.lock};
         const Found found = shard.find(at, time, time_.at(time));
         looks_.add(found.held != Held::nothing ? 0 : 1);

@@ -7,6 +7,7 @@
 #define LARDER_DETAIL_MEMORY_SLOT_CHANGE_HPP
 
 #include <larder/detail/slot/state_machine.hpp>
+#include <larder/entry.hpp>
 #include <larder/version.hpp>
 
 #include <cstdint>
@@ -26,6 +27,10 @@ struct SlotChange {
 
     /// It has a value to leave.
     bool leaves = true;
+
+    /// What that is a copy of is so old, and lives so much longer.
+    Ttl age{0};
+    Ttl beyond{0};
 
     /// True if the step would store its value: nothing makes room for one that is thrown away.
     [[nodiscard]] bool stores(const SlotState& state) const noexcept {

@@ -28,6 +28,8 @@ namespace detail {
 /// Thread safety: of one thread at a time, whichever. It locks what a hit locks, and no more.
 class NearListener {
 public:
+    using Instant = std::chrono::steady_clock::time_point;
+
     NearListener(const NearListener&) = delete;
     NearListener& operator=(const NearListener&) = delete;
 
@@ -42,9 +44,27 @@ public:
     /// Anything may have happened.
     virtual void all_changed(NearFlush why) noexcept = 0;
 
+    /// Whether near copies may be served: a load and a comparison, twice. In a forked child not before
+    /// the feed was resumed: its parent is told, and it is not.
+    ///
+    /// @param now  a moment since the read began, by the clock that the feed is confirmed by
+    [[nodiscard]] bool reliable(Instant now) const noexcept {
+        return now.time_since_epoch().count() < until_.load(std::memory_order_acquire) &&
+               process_.load(std::memory_order_relaxed) ==
+                   fork_count().load(std::memory_order_relaxed);
+    }
+
 protected:
     NearListener() = default;
-    ~NearListener() = default;
+    virtual ~NearListener() = default;
+
+private:
+    friend class NearFeed;  // says for how long
+
+    static constexpr Instant::rep never = (Instant::min)().time_since_epoch().count();
+
+    std::atomic<Instant::rep> until_{never};
+    std::atomic<std::uint64_t> process_{forks()};
 };
 
 /// Tells a listener of every change since it was subscribed, in order, and says for how long that holds.
@@ -55,27 +75,20 @@ protected:
 /// Whoever derives from it tells it what the connection brings. Near is served for `silence` after the
 /// last word that everything up to a moment has arrived, counted from that moment, and not from when the
 /// word came: a process that was stopped, or whose feed has no time, does not serve what it has not heard
-/// of.
+/// of. Rule N4.
 ///
 /// Thread safety: `reliable` and what counts may run concurrently; the protected members are of one
 /// thread at a time.
 class NearFeed {
 public:
-    using Instant = std::chrono::steady_clock::time_point;
+    using Instant = NearListener::Instant;
 
     NearFeed(const NearFeed&) = delete;
     NearFeed& operator=(const NearFeed&) = delete;
     virtual ~NearFeed() = default;
 
-    /// Whether near copies may be served: a load and a comparison, twice. In a forked child not before
-    /// `resume`: its parent is told, and it is not.
-    ///
-    /// @param now  a moment since the read began, by the clock that `confirm` is told by
-    [[nodiscard]] bool reliable(Instant now) const noexcept {
-        return now.time_since_epoch().count() < until_.load(std::memory_order_acquire) &&
-               process_.load(std::memory_order_relaxed) ==
-                   fork_count().load(std::memory_order_relaxed);
-    }
+    /// Whether near copies may be served.
+    [[nodiscard]] bool reliable(Instant now) const noexcept { return listener_.reliable(now); }
 
     /// To be called by whoever finds that near is not served: sees that somebody works on that. Returns
     /// at once.
@@ -120,17 +133,20 @@ protected:
     /// In a forked child, before anything else is told there: what the parent was told holds no more.
     void forked() noexcept {
         doubt();
-        process_.store(forks(), std::memory_order_relaxed);
+        listener_.process_.store(forks(), std::memory_order_relaxed);
     }
 
     /// What happened before `asked` has been told: the answer has come to what was asked then, on the
     /// connection that brings the changes. Not while the subscription is in doubt.
     void confirm(Instant asked) noexcept {
-        until_.store(later(asked, silence_).time_since_epoch().count(), std::memory_order_release);
+        listener_.until_.store(later(asked, silence_).time_since_epoch().count(),
+                               std::memory_order_release);
     }
 
     /// The connection is gone, or nobody knows: near is not served until `subscribed`.
-    void doubt() noexcept { until_.store(never, std::memory_order_release); }
+    void doubt() noexcept {
+        listener_.until_.store(NearListener::never, std::memory_order_release);
+    }
 
     void changed(std::string_view key_text) noexcept {
         received_.fetch_add(1, std::memory_order_relaxed);
@@ -149,12 +165,8 @@ protected:
 private:
     using Count = std::atomic<std::uint64_t>;
 
-    static constexpr Instant::rep never = (Instant::min)().time_since_epoch().count();
-
     NearListener& listener_;
     const Ttl silence_;
-    std::atomic<Instant::rep> until_{never};
-    std::atomic<std::uint64_t> process_{forks()};
     std::atomic<NearMode> mode_{NearMode::none};
     Count received_{0};
     std::array<Count, static_cast<std::size_t>(NearFlush::overflow) + 1> flushes_{};

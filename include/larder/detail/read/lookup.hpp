@@ -52,9 +52,16 @@ template <class E>
 template <class E>
 struct Lookup {
     using Value = typename E::Value;
+    using Query = typename E::Store::Query;
 
-    /// What the store is asked, and, where asking twice costs more, what it has answered.
-    typename E::Store::Query query{};
+    /// The caller wants to know how long a copy has left.
+    bool exact = false;
+
+    /// Which copies it takes.
+    From from = From::any;
+
+    /// What the store is asked, and, where asking twice costs more, what it has answered; once it is asked.
+    std::optional<Query> query{};
 
     /// The copy that may be served when a load fails or is late.
     std::optional<Copy<Value>> stale{};
@@ -79,25 +86,54 @@ struct Lookup {
         }
         bool fresh = false;
         bool due = false;
-        core.store.peek(
-            key,
-            [&](const Value* value, Remaining remaining, Ttl life, bool refreshing) {
-                if (remaining > Remaining::zero()) {
-                    take(value, remaining, life);
-                    fresh = true;
-                    due = !refreshing && is_due(core, remaining, life);
-                } else if (value != nullptr && core.options.grace > Ttl::zero()) {
-                    stale.emplace(Copy<Value>{{*value, whole(remaining)}, life, refreshing});
-                }
-            },
-            query);
+        const auto see = [&](const Value* value, Remaining remaining, Ttl life, bool refreshing) {
+            if (remaining > Remaining::zero()) {
+                take(value, remaining, life);
+                fresh = true;
+                due = !refreshing && is_due(core, remaining, life);
+            } else if (value != nullptr && core.options.grace > Ttl::zero()) {
+                stale.emplace(Copy<Value>{{*value, whole(remaining)}, life, refreshing});
+            }
+        };
+        if constexpr (has_near<typename E::Store>) {
+            if (from == From::any) [[likely]] {
+                source = Source::near_hit;
+                core.store.look(
+                    key,
+                    [&](const Value* value, Remaining remaining, Ttl life, bool) {
+                        take(value, remaining, life);
+                        fresh = true;
+                        due = is_due(core, remaining, life);
+                    },
+                    core.near_ask(exact));
+            }
+            if (!fresh) {
+                look_past_near(core, key, see);
+            }
+        } else {
+            core.store.peek(key, see, query.emplace(core.query(exact)));
+        }
         if (fresh) {
-            core.count(Count::hits);
+            core.count(source == Source::near_hit ? Count::near_hits : Count::hits);
             if (due) [[unlikely]] {
                 refresh();
             }
         }
         return fresh;
+    }
+
+private:
+    // A near hit comes without it, and without a query.
+    template <class Q, class See>
+    [[gnu::noinline]] void look_past_near(E& core, const Q& key, const See& see) {
+        query.emplace(core.query(exact)).ask.skip = from != From::any;
+        core.store.peek_past(
+            key,
+            [&](const Value* value, Remaining remaining, Ttl life, bool refreshing) {
+                source = query->served ? Source::near_hit : Source::hit;
+                see(value, remaining, life, refreshing);
+            },
+            *query);
     }
 };
 

@@ -82,6 +82,7 @@ private:
         std::optional<Value> value{};
         std::exception_ptr failure{};
         bool known = false;
+        bool near = false;  // by a near copy
     };
 
     // A read of one of the keys.
@@ -142,6 +143,9 @@ private:
                 }
                 if (remaining > Remaining::zero()) {
                     answer.known = true;
+                    if constexpr (has_near<typename E::Store>) {
+                        answer.near = queries_[at].served;
+                    }
                     if (value != nullptr) {
                         answer.value.emplace(*value);
                     }
@@ -154,7 +158,9 @@ private:
             },
             std::span{queries_});
         for (const Answer& answer : answers_) {
-            core_.count(answer.known ? Count::hits : Count::misses);
+            core_.count(!answer.known ? Count::misses
+                        : answer.near ? Count::near_hits
+                                      : Count::hits);
         }
         for (const std::size_t at : due) {
             refresh_soon(core_, keys_[at]);
@@ -169,7 +175,7 @@ private:
                 continue;
             }
             Part& part = *parts_.emplace_back(std::make_unique<Part>(core_, keys_[at], load_, at));
-            Lookup<E> lookup{std::move(queries_[at])};
+            Lookup<E> lookup{.query = std::move(queries_[at])};
             if (!stale.empty()) {
                 lookup.stale = std::move(stale[at]);
             }
@@ -277,6 +283,7 @@ private:
             return;
         }
         for (std::size_t i = 0; i < keys.size(); ++i) {
+            core_.passed_by(keys[i]);
             Fetched<Value> fetched{std::move(loaded[i].value), Source::bypassed, {}, {}};
             flights[i].complete(fetched);
             know(*mine[i], std::move(fetched.value));

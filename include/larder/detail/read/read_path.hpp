@@ -46,7 +46,7 @@ public:
     template <class Q, class Load>
     std::optional<Value> get(const Q& key, const Load& load) {
         std::optional<Value> value;
-        Lookup<E> lookup{core_.query()};
+        Lookup<E> lookup;
         const auto take = [&value](const Value* found, Remaining, Ttl) {
             if (found != nullptr) {
                 value.emplace(*found);
@@ -68,13 +68,13 @@ public:
         }
         Fetched<Value> fetched;
         const Ttl usual = core_.options.ttl;
-        Lookup<E> lookup{core_.query(true)};
+        Lookup<E> lookup{.exact = true, .from = how.from};
         const auto take = [&](const Value* found, Remaining remaining, Ttl life) {
             if (found != nullptr) {
                 fetched.value.emplace(*found);
             }
             fetched.source = lookup.source;
-            if (lookup.source == Source::hit) {
+            if (lookup.source != Source::pending) {
                 fetched.remaining = whole(remaining);
                 fetched.age = (std::max)((life > Ttl::zero() ? life : usual) - fetched.remaining,
                                          Ttl::zero());

@@ -65,7 +65,7 @@ public:
     ///
     /// @param lookup  what has been found; it is taken
     ReadStep begin(Lookup<E>&& lookup, Patience patience) {
-        query_ = std::move(lookup.query);
+        query_ = std::move(*lookup.query);
         stale_ = std::move(lookup.stale);
         return this->begin_miss(std::move(patience), stale_.has_value());
     }
@@ -150,6 +150,7 @@ private:
             return;
         }
         loaded_.emplace(Fetched<Value>{std::move(row.loaded.value), Source::bypassed, {}, {}});
+        core_.passed_by(this->key());
         if (act == ReadAct::load_bypass) {
             this->bypass().complete(*loaded_);
         }

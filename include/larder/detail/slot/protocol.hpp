@@ -58,11 +58,29 @@ struct CopyTerms {
     /// The life is this entry's own, not the policy's usual one.
     bool own_life = false;
 
+    /// Of a copy of a copy: how old that one is,
+    Ttl age{0};
+
+    /// and how much longer that one lives.
+    Ttl beyond{0};
+
     [[nodiscard]] bool kept() const noexcept { return life.fresh > Ttl::zero(); }
 };
 
 /// What a read asks of a store beyond the value: of one where nothing costs more, nothing.
 struct NoQuery {};
+
+/// What a read asks of near copies, where a store has such.
+struct NearAsk {
+    bool skip = false;    ///< none is wanted: `From::far`
+    bool exact = false;   ///< how long the far copy has left is
+    bool tagged = false;  ///< a copy without tags is none
+};
+
+/// The store has near copies: `look` asks them alone, `peek_past` what is behind them.
+template <class S>
+inline constexpr bool has_near =
+    requires(const S& s, const typename S::key_type& key) { s.pass_by(key); };
 
 /// A copy as `peek` and `open` found it.
 template <class V>

@@ -19,6 +19,7 @@ namespace detail {
 
 enum class Count : std::uint8_t {
     hits,
+    near_hits,
     stale_hits,
     misses,
     loads,
@@ -41,7 +42,8 @@ public:
     /// Errors are added to those that the store has counted.
     void add_to(Stats& stats) const {
         const auto of = [this](Count what) { return all_.sum(static_cast<std::size_t>(what)); };
-        stats.hits = of(Count::hits);
+        stats.near_hits = of(Count::near_hits);
+        stats.hits = of(Count::hits) + stats.near_hits;
         stats.stale_hits = of(Count::stale_hits);
         stats.misses = of(Count::misses);
         stats.loads = of(Count::loads);

@@ -31,6 +31,8 @@ struct Query {
     std::uint64_t lease = 0;       ///< `loading`
     std::string digest{};          ///< `junk`: of its bytes
     std::exception_ptr failure{};  ///< `failure`
+    bool wants_tags = false;       ///< those of the copy are asked for
+    Tags tags{};                   ///< and these they are
     int steps = 8;                 ///< how often a slot that keeps changing is read again
 
     /// The name of the key's slot, once a step has made it. A query is of one key, then.

@@ -194,6 +194,9 @@ public:
             case View::Kind::absent: query.seen = Seen::nothing; break;
             case View::Kind::copy:
                 query.seen = view.copy->stale() ? Seen::stale : Seen::nothing;
+                if (query.wants_tags) {
+                    query.tags.assign(view.tags.begin(), view.tags.end());
+                }
                 break;
             case View::Kind::junk:
                 query.seen = Seen::junk;
