@@ -50,7 +50,7 @@ public:
                                        "0"};
         words.insert(words.end(), options.begin(), options.end());
         for (std::size_t i = 0; i < primaries * (1 + replicas); ++i) {
-            nodes_.push_back(std::make_unique<RedisServer>(words, "", port()));
+            nodes_.push_back(start(words));
             ids_.push_back(nodes_[i]->run("CLUSTER", "MYID"));
         }
         for (std::size_t i = 0; i < primaries; ++i) {
@@ -221,6 +221,19 @@ public:
     }
 
 private:
+    // The port of its bus may be another's.
+    static std::unique_ptr<RedisServer> start(const std::vector<std::string>& words) {
+        for (int tries = 0;; ++tries) {
+            try {
+                return std::make_unique<RedisServer>(words, "", port());
+            } catch (const std::runtime_error&) {
+                if (tries == 5) {
+                    throw;
+                }
+            }
+        }
+    }
+
     // The bus listens on a port that is greater by 10,000.
     static std::uint16_t port() {
         for (;;) {
