@@ -545,3 +545,46 @@ TEST_CASE("what follows a command that is sent elsewhere follows it", "[redis][c
     CHECK(replies[1].integer() == 1);
     CHECK(pair.b.asked() == std::vector<std::string>{"SET k v", "WAIT 1 100"});
 }
+
+TEST_CASE("a node that lets connections wait costs the others of a pipeline nothing",
+          "[redis][cluster]") {
+    std::atomic<bool> stalls{false};
+    Pair pair{[&](const std::string&) -> std::optional<std::string> {
+                  while (stalls) {
+                      std::this_thread::sleep_for(1ms);
+                  }
+                  return "+OK\r\n";
+              },
+              [](const std::string&) { return "+OK\r\n"; }};
+    pair.b.slots = [&] { return slots_at({{8191, pair.a.port()}, {16383, pair.b.port()}}); };
+    ClientOptions options = options_for(pair.b);
+    options.password = "secret";  // without a reply to AUTH there is no connection
+    options.command_timeout = 100ms;
+    options.connect_timeout = 300ms;
+    const Client client{options};
+    Pipeline both;
+    both.command("SET", low, 1).command("SET", high, 1);
+    CHECK(client.run(both)[1].text() == "OK");
+    stalls = true;
+    CHECK_THROWS_AS(client.command("SET", low, 1), NoReply);
+    std::this_thread::sleep_for(130ms);  // it is probed, over a new connection
+    static_cast<void>(caught_text([&] { static_cast<void>(client.run(both)); }));
+    CHECK(caught_text([&] { client.command("SET", high, 2); }).empty());
+    stalls = false;
+}
+
+TEST_CASE("what comes too late behind another of its key has an error for a reply",
+          "[redis][cluster]") {
+    std::atomic<int> asked{0};
+    FakeNode node{[&](const std::string&) -> std::optional<std::string> {
+        return asked++ == 0 ? "-CLUSTERDOWN Hash slot not served\r\n" : ":1\r\n";
+    }};
+    node.slots = [&] { return slots_at({{16383, node.port()}}); };
+    const Client client{options_for(node)};
+    Pipeline pipeline;
+    pipeline.command("INCR", "k").command("INCR", "k");
+    const auto replies = client.run(pipeline);
+    CHECK(replies[0].text().starts_with("CLUSTERDOWN"));
+    CHECK(replies[1].integer() == 1);
+    CHECK(asked == 2);
+}

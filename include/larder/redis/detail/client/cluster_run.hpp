@@ -67,23 +67,24 @@ public:
             place();
             divide();
             exchange(first);
-            for (const auto& part : parts_) {
+            for (auto& part : parts_) {
                 collect(*part);
+                note_failure(part);
             }
-            if (failed_ != nullptr) {
-                fail();
+            if (units_.size() > 1 && any_pending()) {
+                keep_order(units_);
             }
             if (!any_pending()) {
                 break;
-            }
-            if (units_.size() > 1) {
-                keep_order(units_);
             }
             std::this_thread::sleep_for(std::exchange(pause_, pause_.zero()));
             view_ = cluster_.view();
         }
         if (suspects_) {
             cluster_.look(std::chrono::steady_clock::now());
+        }
+        if (failed_ != nullptr) {
+            fail();
         }
     }
 
@@ -98,7 +99,8 @@ private:
         std::vector<RoutedUnit*> units{};
         std::string bytes{};
         std::vector<Reply> replies{};
-        bool whole{false};  // the pipeline as it is
+        bool whole{false};   // the pipeline as it is
+        bool failed{false};  // some of it has no reply, and will have none
         Call call{};
         std::optional<ProcessConnections::Halves> halves{};
         std::optional<bool>
@@ -242,7 +244,7 @@ private:
                 shared.push_back(part.get());
             } else {
                 part->halves.emplace(part->node->connections, part->call, blocks);
-                part->halves->send(now);
+                part->halves->send(begin_now(*part, now));
             }
         }
         for (Part* const part : shared) {
@@ -256,9 +258,16 @@ private:
         }
     }
 
+    // When that is. What it took to connect to other nodes is not its time.
+    static time_point begin_now(Part& part, time_point start) noexcept {
+        const time_point now = std::chrono::steady_clock::now();
+        part.call.time.extend(now - start);
+        return now;
+    }
+
     // In a crowd, at whose nodes callers share round trips rather than have connections of their own.
     void run_shared(Part& part) const {
-        const time_point now = std::chrono::steady_clock::now();
+        const time_point now = begin_now(part, part.call.time.start);
         part.call.time.start = now;
         if (part.call.time.deadline - now < cluster_.options.command_timeout / 2) {
             part.node->connections.run_alone(part.call, false, false);
@@ -366,7 +375,8 @@ private:
                          unit.elsewhere < most_elsewhere && left() > left().zero();
         NodePtr next = may ? instead_of(part, unit) : nullptr;
         if (!next) {
-            failed_ = failed_ ? failed_ : &part;
+            unit.pending = false;
+            part.failed = true;
             return;
         }
         ++unit.elsewhere;
@@ -391,10 +401,16 @@ private:
         return *part.asks_another || !unit.slot ? cluster_.any_node(part.node.get()) : nullptr;
     }
 
-    [[noreturn]] void fail() {
-        for (const auto& part : parts_) {
-            carried_out_ = carried_out_ || (part.get() != failed_ && part->call.sent);
+    // What other nodes are to do they do all the same: a caller may use the replies that are there.
+    void note_failure(std::unique_ptr<Part>& part) noexcept {
+        if (part->failed && failed_ == nullptr) {
+            failed_ = std::move(part);
+        } else if (part->failed) {
+            carried_out_ = carried_out_ || part->call.sent;
         }
+    }
+
+    [[noreturn]] void fail() {
         failed_->call.sent = failed_->call.sent || carried_out_;
         ServerCalls{failed_->node->connections}.settle(failed_->call);
         throw ConnectionError{about_call(cluster_.name, describe(failed_->call)) + "no reply",
@@ -411,9 +427,9 @@ private:
     CallTime time_{};
     std::vector<std::unique_ptr<Part>> parts_{};
     RedirectionSteps::duration pause_{0};
-    Part* failed_{nullptr};    // the first
-    bool carried_out_{false};  // some of it
-    bool suspects_{false};     // that the map is old
+    std::unique_ptr<Part> failed_{};  // the first
+    bool carried_out_{false};         // some of it
+    bool suspects_{false};            // that the map is old
 };
 
 }  // namespace redis::detail
