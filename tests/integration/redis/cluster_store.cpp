@@ -3,6 +3,7 @@
 // Stores and journals on a real cluster: while a slot moves, and when a primary is lost.
 
 #include "support/catch.hpp"
+#include "support/eventually.hpp"
 #include "support/redis_cluster.hpp"
 #include "support/table.hpp"
 #include "support/versioned_table.hpp"
@@ -258,4 +259,61 @@ TEST_CASE("a primary is killed and replaced: what was promised holds", "[redis][
         static_cast<void>(there.get(keys[0]));
         CHECK(there.stats().hits > hits);  // the store is asked again
     }
+}
+
+// The namespace's number of partitions is kept there, too.
+TEST_CASE("a primary that is lost, and not replaced, costs its own keys alone",
+          "[redis][cluster]") {
+    RedisCluster cluster{3};
+    const auto client = client_of(cluster, 300ms);
+    Store store{client, "n"};
+    larder::RedisJournal<int, int> journal{client, "n"};
+    const std::size_t lost = cluster.owner_of("~partitions:n");
+    int gone = 1;
+    while (cluster.owner_of(slot_of(gone)) != lost) {
+        ++gone;
+    }
+    std::vector<int> kept;  // some of each of the others
+    for (const std::size_t node : {(lost + 1) % 3, (lost + 2) % 3}) {
+        for (int key = 1, left = 10; left > 0; ++key) {
+            if (cluster.owner_of(slot_of(key)) == node) {
+                kept.push_back(key);
+                --left;
+            }
+        }
+    }
+    constexpr std::size_t most = 1000;
+    store.put(kept[0], 1, minute);
+    CHECK(journal.record({gone, 1, 0}, most));
+    cluster.node(lost).kill();
+    for (std::size_t i = 0; i < cluster.size(); ++i) {
+        if (i != lost) {
+            cluster.node(i).run("SCRIPT", "FLUSH");  // none has been asked by a flusher yet
+        }
+    }
+    for (const int key : kept) {
+        store.put(key, key, minute);
+        CHECK(has(store, key, key));
+        CHECK(journal.record({key, key, 0}) > 0);
+        CHECK(journal.record({key, 2 * key, 0}, most));
+        CHECK(journal.pending(key).has_value());
+    }
+    CHECK_THROWS_AS(store.put(gone, 1, minute), StoreError);
+    CHECK_THROWS_AS(journal.record({gone, 1, 0}), StoreError);
+    CHECK_THROWS_AS(static_cast<void>(journal.size()), StoreError);
+    const auto claims = journal.claim(100, 60s, 0s);
+    CHECK(claims.size() == kept.size());
+    CHECK(journal.settle(claims) == std::vector<bool>(kept.size(), true));
+    cluster.node(lost).start();
+    cluster.wait_until_ok();
+    CHECK(larder_test::eventually([&] {  // once it is asked again
+        try {
+            return journal.size() == 0;  // it kept nothing on a disk
+        } catch (const StoreError&) {
+            return false;
+        }
+    }));
+    CHECK(journal.record({gone, 1, 0}, most));
+    store.put(gone, 1, minute);
+    CHECK(has(store, gone, 1));
 }

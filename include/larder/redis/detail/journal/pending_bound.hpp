@@ -6,8 +6,10 @@
 #ifndef LARDER_REDIS_DETAIL_JOURNAL_PENDING_BOUND_HPP
 #define LARDER_REDIS_DETAIL_JOURNAL_PENDING_BOUND_HPP
 
+#include <larder/error.hpp>
 #include <larder/redis/detail/journal/names.hpp>
 #include <larder/redis/detail/journal/partitions.hpp>
+#include <larder/redis/error.hpp>
 #include <larder/redis/pipeline.hpp>
 #include <larder/redis/reply.hpp>
 #include <larder/version.hpp>
@@ -16,6 +18,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <limits>
 #include <vector>
 
@@ -45,8 +48,7 @@ public:
     /// @param most   in all partitions
     /// @param more   are about to be recorded
     /// @param again  in any case: there seemed to be no room
-    /// @return whether it has
-    /// @throws StoreError  the server cannot be asked
+    /// @return whether it has: what a server that cannot be asked has is taken to be what it had
     bool count(std::size_t most, std::size_t more, bool again) {
         if (most == unbounded || partitions_.count() == 1) {
             return false;
@@ -60,26 +62,47 @@ public:
         }
         counted_at_.store(now, std::memory_order_relaxed);
         since_.store(more, std::memory_order_relaxed);
-        static_cast<void>(recount());
+        try {
+            static_cast<void>(recount());
+        } catch (const StoreError&) {
+            // What waits in partitions of other servers matters to nobody who cannot be told.
+        }
         return true;
     }
 
     /// How many wait in all partitions; asks them.
     ///
-    /// @throws StoreError  the server cannot be asked
+    /// @throws StoreError  a server cannot be asked: what it has is taken to be what it had
     std::size_t recount() {
         Pipeline pipeline;
         for (const JournalNames& names : partitions_.all()) {
             pipeline.command("HLEN", names.changes());
         }
-        const std::vector<Reply> replies = partitions_.run(pipeline, "the changes");
+        std::vector<Reply> replies(pipeline.size());
+        std::exception_ptr failure;
+        try {
+            partitions_.ask(pipeline, replies);
+        } catch (const NoReply&) {
+            failure = std::current_exception();
+        }
         std::size_t all = 0;
+        const Reply* error = nullptr;
         for (std::size_t i = 0; i < replies.size(); ++i) {
-            const auto count = static_cast<std::size_t>(replies[i].integer());
-            counted_[i].store(count, std::memory_order_relaxed);
-            all += count;
+            if (replies[i].is_integer()) {
+                counted_[i].store(static_cast<std::size_t>(replies[i].integer()),
+                                  std::memory_order_relaxed);
+            } else if (replies[i].is_error()) {
+                error = &replies[i];
+            }
+            all += counted_[i].load(std::memory_order_relaxed);
         }
         all_.store(all, std::memory_order_relaxed);
+        if (failure) {
+            std::rethrow_exception(failure);
+        }
+        if (error != nullptr) {
+            partitions_.check(*error, "the changes");
+        }
         return all;
     }
 

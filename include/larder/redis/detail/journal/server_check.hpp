@@ -10,6 +10,7 @@
 #include <larder/error.hpp>
 #include <larder/redis/client.hpp>
 #include <larder/redis/endpoint.hpp>
+#include <larder/redis/error.hpp>
 #include <larder/redis/journal_options.hpp>
 #include <larder/redis/pipeline.hpp>
 #include <larder/redis/reply.hpp>
@@ -18,6 +19,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,8 +30,8 @@ LARDER_NS_BEGIN
 namespace redis::detail {
 
 /// Refuses a server that could evict the journal, or cannot promise its durability; of a cluster each
-/// primary. Asked at the first use, and again after every connection that was opened: another server may
-/// stand behind it.
+/// primary that answers. Asked at the first use, and again after every connection that was opened: another
+/// server may stand behind it.
 ///
 /// Thread safety: all members may run concurrently.
 ///
@@ -89,10 +91,22 @@ private:
             require_fit(client_.run(pipeline));
             return;
         }
+        bool any = false;
+        std::exception_ptr failure;
         for (const Endpoint& primary : client_.primaries()) {
             std::vector<Reply> replies(pipeline.size());
-            client_.run_at(primary, pipeline, replies);
+            try {
+                client_.run_at(primary, pipeline, replies);
+            } catch (const NoReply&) {
+                // It takes no changes before a connection to it is opened: then it is asked.
+                failure = std::current_exception();
+                continue;
+            }
             require_fit(replies);
+            any = true;
+        }
+        if (!any && failure) {
+            std::rethrow_exception(failure);
         }
     }
 

@@ -10,6 +10,7 @@
 #include <larder/error.hpp>
 #include <larder/redis/client.hpp>
 #include <larder/redis/detail/store/partitions.hpp>
+#include <larder/redis/error.hpp>
 #include <larder/redis/pipeline.hpp>
 #include <larder/redis/reply.hpp>
 #include <larder/redis/store_options.hpp>
@@ -48,14 +49,22 @@ public:
     BasicPartitionCheck(const Client& client, std::string_view name, const Partitions& partitions)
         : client_{client}, name_{name}, count_{partitions.plain() ? 0 : partitions.count()} {}
 
-    /// @throws StoreError  the namespace has another number of partitions; or the server cannot be asked
+    /// @throws StoreError  the namespace has another number of partitions; or the server cannot be asked,
+    ///                     the first time
     void require() const {
         if (count_ == 0) {
             return;
         }
         const std::uint64_t now = (larder::detail::forks() << 48U) + client_.topology() + 1;
         if (asked_.load(std::memory_order_relaxed) != now) [[unlikely]] {
-            ask();
+            try {
+                ask();
+            } catch (const NoReply&) {
+                // The other primaries serve their keys all the same, if the number was good before.
+                if (asked_.load(std::memory_order_relaxed) == 0) {
+                    throw;
+                }
+            }
             asked_.store(now, std::memory_order_relaxed);
         }
     }
