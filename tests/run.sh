@@ -130,7 +130,7 @@ for name in asan tsan clang; do
     [[ $what != all && $what != "$name" ]] || run "$name"
 done
 if [[ $what == fleet ]]; then
-    targets=(test_integration_redis_{fleet,tags,garbage,one_load,stress} test_integration_core_stress
+    targets=(test_integration_redis_{fleet,tags,garbage,one_load,stress,near_staleness} test_integration_core_stress
         test_integration_behind_kill)
     if build release "${targets[@]}" test_models_every_order; then
         for target in "${targets[@]}"; do

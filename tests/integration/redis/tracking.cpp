@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// What near copies are told of changes in Redis, and when they are not served. Has threads: std::thread.
+// What near copies are told of changes in Redis, and when they are not served: rule N4. Has threads:
+// std::thread.
 
 #include "support/catch.hpp"
 #include "support/child.hpp"

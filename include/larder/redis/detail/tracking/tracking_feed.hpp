@@ -55,7 +55,7 @@ namespace redis::detail {
 /// nothing although it says that it does, near copies live by their ttl alone, and it is tried again once a
 /// minute.
 ///
-/// In a forked child it begins anew with `resume`.
+/// In a forked child it begins anew with `resume`. Rule N4.
 ///
 /// Thread safety: all members may run concurrently; it is destroyed by one thread, not its own.
 ///
