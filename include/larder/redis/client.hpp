@@ -171,7 +171,8 @@ public:
     /// Whether keys are spread over several primaries, by hash slots.
     [[nodiscard]] bool clustered() const noexcept { return connections_->clustered; }
 
-    /// Where the primaries are: one, but for a cluster. Of a unix socket the path, and port 0.
+    /// Where the primaries are, in a cluster as of a second ago at most: one, but for a cluster. Of a
+    /// unix socket the path, and port 0.
     ///
     /// @throws ConnectError  nobody who was asked knows
     [[nodiscard]] std::vector<Endpoint> primaries() const {
@@ -179,6 +180,7 @@ public:
         const auto now = std::chrono::steady_clock::now();
         try {
             if (clustered()) {
+                connections_->cluster().suspect();  // no reply will say that one was added
                 const auto view = connections_->cluster().view(now, now + options.connect_timeout);
                 return view->map->owners();
             }

@@ -182,6 +182,7 @@ private:
     bool reads_{true};
     bool repeatable_{false};
     bool bulk_{false};
+    bool torn_{false};  // that keys of a command are at two nodes is a reply
     bool in_multi_{false};
 };
 
@@ -194,6 +195,10 @@ struct PipelineAccess {
         return p.repeatable_ || p.reads_;
     }
     [[nodiscard]] static bool bulk(const Pipeline& p) noexcept { return p.bulk_; }
+    /// Says that TRYAGAIN is a reply: whoever asked has another way, and does not wait for a slot that
+    /// moves.
+    static void take_torn(Pipeline& p) noexcept { p.torn_ = true; }
+    [[nodiscard]] static bool takes_torn(const Pipeline& p) noexcept { return p.torn_; }
     [[nodiscard]] static bool in_multi(const Pipeline& p) noexcept { return p.in_multi_; }
     [[nodiscard]] static std::chrono::milliseconds blocks(const Pipeline& p) noexcept {
         return p.blocks_;

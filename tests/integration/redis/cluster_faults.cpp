@@ -5,6 +5,7 @@
 
 #include "support/catch.hpp"
 #include "support/caught.hpp"
+#include "support/eventually.hpp"
 #include "support/fake_server.hpp"
 
 #include <larder/redis.hpp>
@@ -431,6 +432,23 @@ TEST_CASE("a map that changes unseen is asked for now and then", "[redis][cluste
     CHECK(client.command("GET", high).text() == "b");
     CHECK(client.topology() == 2);
     CHECK(client.primaries() == std::vector<Endpoint>{{"127.0.0.1", pair.b.port()}});
+}
+
+TEST_CASE("who asks for the primaries is told of one that was added", "[redis][cluster]") {
+    std::atomic<bool> added{false};
+    Pair pair{[](const std::string&) { return "+OK\r\n"; },
+              [](const std::string&) { return "+OK\r\n"; }};
+    pair.a.slots = pair.b.slots = [&] {
+        return added ? slots_at({{8191, pair.a.port()}, {16383, pair.b.port()}})
+                     : slots_at({{16383, pair.a.port()}});
+    };
+    ClientOptions options = options_for(pair.a);
+    options.cluster.refresh = 1h;
+    const Client client{options};
+    CHECK(client.primaries().size() == 1);
+    added = true;
+    CHECK(larder_test::eventually([&] { return client.primaries().size() == 2; }));
+    CHECK(pair.slots_asked() == 2);
 }
 
 TEST_CASE("all nodes are sent to before a reply is read", "[redis][cluster]") {

@@ -97,6 +97,15 @@ TEST_CASE("while a slot moves, one key goes on, and what needs two leaves nothin
         CHECK(has(store, k[3], 32));
         CHECK(store.find_many(std::vector<int>{k[0], k[3]}).size() == 2);
     }
+    SECTION("many copies at once, though some have arrived, and one is nowhere") {
+        const std::vector<int> keys{k[0], k[1], k[3]};
+        std::vector<Store::Query> queries(keys.size());
+        std::vector<std::size_t> seen;
+        store.peek_many(
+            keys, [&](std::size_t i, const auto&...) { seen.push_back(i); }, std::span{queries});
+        CHECK(seen == std::vector<std::size_t>{0, 1});
+        CHECK(store.stats().store_errors == 0);
+    }
     SECTION("a fill with tags is dropped, and nobody is told that its tags stand") {
         const auto opening = store.open(k[3]);
         REQUIRE(opening.slot == Slot::lead);

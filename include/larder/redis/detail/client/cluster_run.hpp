@@ -290,6 +290,10 @@ private:
         } else if (redirection.kind == Redirection::Kind::down || about_role(last.text())) {
             suspect(std::nullopt);
         }
+        if (redirection.kind == Redirection::Kind::try_again &&
+            PipelineAccess::takes_torn(pipeline_)) {
+            return;
+        }
         const RedirectionSteps::Step step = unit.steps.next(redirection.kind, left());
         if (step.what == RedirectionSteps::Do::deliver) {
             give_up_on(*unit.to, redirection.kind, last.text());

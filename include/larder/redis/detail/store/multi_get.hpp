@@ -7,6 +7,7 @@
 #define LARDER_REDIS_DETAIL_STORE_MULTI_GET_HPP
 
 #include <larder/error.hpp>
+#include <larder/redis/detail/store/script_calls.hpp>
 #include <larder/redis/detail/store/state.hpp>
 #include <larder/redis/pipeline.hpp>
 #include <larder/redis/reply.hpp>
@@ -60,9 +61,19 @@ public:
             pipeline.command(std::span<const std::string_view>{words});
             ends.push_back(end);
         }
-        replies_ = state.run(pipeline);
+        PipelineAccess::take_torn(pipeline);
+        replies_ = state.send(pipeline);
         all_.resize(keys.size(), ReplyView{nullptr});
+        std::vector<std::size_t> torn;
         for (std::size_t i = 0, begin = 0; i < ends.size(); begin = ends[i], ++i) {
+            if (is_torn(replies_[i])) {
+                torn.insert(torn.end(), order.begin() + static_cast<std::ptrdiff_t>(begin),
+                            order.begin() + static_cast<std::ptrdiff_t>(ends[i]));
+                continue;
+            }
+            if (replies_[i].is_error()) {
+                state.throw_error(pipeline, i, replies_[i]);
+            }
             if (replies_[i].size() != ends[i] - begin) {
                 throw StoreError{"MGET was answered for another number of keys"};
             }
@@ -70,13 +81,31 @@ public:
                 all_[order[at]] = replies_[i][at - begin];
             }
         }
+        if (!torn.empty()) {
+            read_each(state, keys, torn);
+        }
     }
 
     /// What the i-th key holds.
     [[nodiscard]] ReplyView operator[](std::size_t i) const noexcept { return all_[i]; }
 
 private:
+    // While a slot moves a command with several of its keys is refused as long as one of them has not
+    // arrived, or is nowhere; one of a single key is carried out.
+    void read_each(const StoreState& state, std::span<const std::string> keys,
+                   std::span<const std::size_t> torn) {
+        Pipeline pipeline;
+        for (const std::size_t i : torn) {
+            pipeline.command("GET", keys[i]);
+        }
+        single_ = state.send(pipeline);
+        for (std::size_t at = 0; at < torn.size(); ++at) {
+            all_[torn[at]] = single_[at];
+        }
+    }
+
     std::vector<Reply> replies_{};
+    std::vector<Reply> single_{};
     std::vector<ReplyView> all_{};
 };
 
