@@ -251,6 +251,24 @@ TEST_CASE("a read that passes near by leaves nothing older there", "[tiered]") {
     CHECK(fleet.here.in_hand() == InHand{});
 }
 
+TEST_CASE("a load past a write leaves nothing older near, even what was made meanwhile",
+          "[tiered]") {
+    Fleet fleet;
+    auto cache = fleet.cache(fleet.here);
+    fleet.far.channel(0).delay();
+    const auto ticket = fleet.there.begin_write(1, 30s);
+    const auto loads = [&](int) {
+        fleet.there.finish_write(1, ticket, Finish::value, "two", {hour});
+        (void)fleet.here.find(1);
+        CHECK(fleet.here.look(1, [](auto&&...) {}, {}));
+        fleet.rows[1] = "three";
+        fleet.there.put(1, "three", hour);
+        return std::optional<std::string>{"three"};
+    };
+    CHECK(cache.get(1, loads) == "three");
+    CHECK(cache.get(1) == "three");
+}
+
 // Rule N5.
 TEST_CASE("reads that come at once ask far once", "[tiered]") {
     Fleet fleet;

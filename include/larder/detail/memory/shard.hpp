@@ -119,7 +119,7 @@ public:
 
     /// Counts a hit of a live entry, and calls `see(value or null, remaining, life, refreshing)`.
     template <class See>
-    void show(const Found& found, See&& see) {
+    [[gnu::always_inline]] void show(const Found& found, See&& see) {
         const Entry& entry = this->entry(found.id);
         const EntryState state = entry.state();
         if constexpr (Eviction::sees_hits) {

@@ -84,9 +84,54 @@ struct Lookup {
                 return true;
             }
         }
+        if constexpr (has_near<typename E::Store>) {
+            return (from == From::any && find_near(core, key, take, refresh)) ||
+                   find_past_near(core, key, take, refresh);
+        } else {
+            return find_in(core, take, refresh, [&](const auto& see) {
+                core.store.peek(key, see, query.emplace(core.query(exact)));
+            });
+        }
+    }
+
+private:
+    // A near copy is fresh, and nobody reloads it; it comes without a query for what is behind it.
+    template <class Q, class Take, class Refresh>
+    bool find_near(E& core, const Q& key, const Take& take, const Refresh& refresh) {
+        source = Source::near_hit;
+        bool due = false;
+        const bool found = core.store.look(
+            key,
+            [&](const Value* value, Remaining remaining, Ttl life, bool) {
+                take(value, remaining, life);
+                due = is_due(core, remaining, life);
+            },
+            core.near_ask(exact));
+        if (found) [[likely]] {
+            counted(core, due, refresh);
+        }
+        return found;
+    }
+    template <class Q, class Take, class Refresh>
+    [[gnu::noinline]] bool find_past_near(E& core, const Q& key, const Take& take,
+                                          const Refresh& refresh) {
+        query.emplace(core.query(exact)).ask.skip = from != From::any;
+        return find_in(core, take, refresh, [&](const auto& see) {
+            core.store.peek_past(
+                key,
+                [&](const Value* value, Remaining remaining, Ttl life, bool refreshing) {
+                    source = query->served ? Source::near_hit : Source::hit;
+                    see(value, remaining, life, refreshing);
+                },
+                *query);
+        });
+    }
+
+    template <class Take, class Refresh, class Peek>
+    bool find_in(E& core, Take&& take, const Refresh& refresh, const Peek& peek) {
         bool fresh = false;
         bool due = false;
-        const auto see = [&](const Value* value, Remaining remaining, Ttl life, bool refreshing) {
+        peek([&](const Value* value, Remaining remaining, Ttl life, bool refreshing) {
             if (remaining > Remaining::zero()) {
                 take(value, remaining, life);
                 fresh = true;
@@ -94,46 +139,19 @@ struct Lookup {
             } else if (value != nullptr && core.options.grace > Ttl::zero()) {
                 stale.emplace(Copy<Value>{{*value, whole(remaining)}, life, refreshing});
             }
-        };
-        if constexpr (has_near<typename E::Store>) {
-            if (from == From::any) [[likely]] {
-                source = Source::near_hit;
-                core.store.look(
-                    key,
-                    [&](const Value* value, Remaining remaining, Ttl life, bool) {
-                        take(value, remaining, life);
-                        fresh = true;
-                        due = is_due(core, remaining, life);
-                    },
-                    core.near_ask(exact));
-            }
-            if (!fresh) {
-                look_past_near(core, key, see);
-            }
-        } else {
-            core.store.peek(key, see, query.emplace(core.query(exact)));
-        }
+        });
         if (fresh) {
-            core.count(source == Source::near_hit ? Count::near_hits : Count::hits);
-            if (due) [[unlikely]] {
-                refresh();
-            }
+            counted(core, due, refresh);
         }
         return fresh;
     }
 
-private:
-    // A near hit comes without it, and without a query.
-    template <class Q, class See>
-    [[gnu::noinline]] void look_past_near(E& core, const Q& key, const See& see) {
-        query.emplace(core.query(exact)).ask.skip = from != From::any;
-        core.store.peek_past(
-            key,
-            [&](const Value* value, Remaining remaining, Ttl life, bool refreshing) {
-                source = query->served ? Source::near_hit : Source::hit;
-                see(value, remaining, life, refreshing);
-            },
-            *query);
+    template <class Refresh>
+    void counted(E& core, bool due, const Refresh& refresh) {
+        core.count(source == Source::near_hit ? Count::near_hits : Count::hits);
+        if (due) [[unlikely]] {
+            refresh();
+        }
     }
 };
 
