@@ -12,6 +12,7 @@
 #   drain        journals of write-behind drained into SQLite and PostgreSQL beside batches written by hand
 #   sqlite       SqliteJournal: writers at once beside one wait for the disk a write
 #   redis        the Redis client and store beside raw hiredis
+#   fleet        messages, loads and staleness of near copies as a fleet grows: simulated
 #
 # Peers that are not installed are left out: libtbb-dev (oneTBB); libcaffeine-java and a JDK (Caffeine); Boost 1.83 or
 # later (concurrent_flat_map). Everything is run in turn, round after round: ratios within a run count, absolute
@@ -35,6 +36,7 @@ programs_of() {
         latency | growth) echo memory_latency ;;
         bytes) echo memory_bytes ;;
         sqlite) echo sqlite_journal ;;
+        fleet) echo fleet_simulation ;;
         hit_ratio | verbs | drain) echo "$1" ;;
         redis) echo redis_client redis_store ;;
         *) sed -n '3,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 ;;
@@ -86,7 +88,8 @@ for part in "${parts[@]}"; do
             run "$bin/benchmark_verbs" --benchmark_enable_random_interleaving=true --benchmark_repetitions=9 \
                 --benchmark_report_aggregates_only=true ;;
         drain) run "$bin/benchmark_drain" ;;
-        sqlite) run "$bin/benchmark_sqlite_journal" "$dir/journal" ;;
+        sqlite) run "$bin/benchmark_sqlite_journal" "$dir" ;;
+        fleet) run "$bin/benchmark_fleet_simulation" --plots="$dir" ;;
         redis)
             for workload in alone crowd down; do run "$bin/benchmark_redis_client" $workload; done
             for workload in hit many trips down tags; do run "$bin/benchmark_redis_store" $workload; done ;;

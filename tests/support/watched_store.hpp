@@ -170,6 +170,11 @@ public:
         const std::scoped_lock lock{shared_->mutex};
         return shared_->asked;
     }
+    /// How many changes it has told of.
+    [[nodiscard]] std::size_t changes() const {
+        const std::scoped_lock lock{shared_->sending};
+        return shared_->changes;
+    }
     /// Called when it is asked, before it has answered and after.
     void on_ask(std::function<void(bool answered)> call) {
         const std::scoped_lock lock{shared_->mutex};
@@ -304,11 +309,13 @@ private:
         std::unordered_map<std::string, larder::Tags> tags{};
         std::function<void(bool)> on_ask{};
         std::size_t asked = 0;
+        std::size_t changes = 0;
 
         // What cannot be told, for want of memory, empties near.
         template <class Text>
         void send(const Text& text, bool tag) noexcept {
             const std::scoped_lock lock{sending};
+            ++changes;
             for (std::size_t n = 0;; ++n) {
                 std::shared_ptr<Channel> channel;
                 {

@@ -13,7 +13,6 @@
 #include <larder/redis/detail/client/circuit_breaker.hpp>
 #include <larder/redis/detail/client/cluster.hpp>
 #include <larder/redis/detail/client/cluster_node.hpp>
-#include <larder/redis/detail/client/cluster_part.hpp>
 #include <larder/redis/detail/client/command_bytes.hpp>
 #include <larder/redis/detail/client/command_order.hpp>
 #include <larder/redis/detail/client/connection.hpp>
@@ -32,6 +31,7 @@
 #include <larder/version.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <memory>
@@ -90,7 +90,22 @@ public:
 
 private:
     using NodePtr = Cluster::NodePtr;
-    using Part = ClusterPart;
+
+    // What one node is sent.
+    struct Part {
+        explicit Part(NodePtr of) : node{std::move(of)} {}
+
+        NodePtr node;
+        std::vector<RoutedUnit*> units{};
+        std::string bytes{};
+        std::vector<Reply> replies{};
+        bool whole{false};   // the pipeline as it is
+        bool failed{false};  // some of it has no reply, and will have none
+        Call call{};
+        std::optional<ProcessConnections::Halves> halves{};
+        std::optional<bool>
+            asks_another{};  // it is away: whether others may be asked who replaced it
+    };
 
     // A node that is away is looked for so often elsewhere.
     static constexpr std::size_t most_elsewhere = 2;
@@ -150,7 +165,7 @@ private:
             }
         }
         for (const auto& part : parts_) {
-            part->write(pipeline_, replies_, part->units.size() == units_.size());
+            write(*part);
         }
     }
 
@@ -162,6 +177,35 @@ private:
         }
         parts_.push_back(std::make_unique<Part>(node));
         return *parts_.back();
+    }
+
+    void write(Part& part) const {
+        const std::string_view all = PipelineAccess::bytes(pipeline_);
+        part.whole = part.units.size() == units_.size();
+        std::size_t commands = 0;
+        std::vector<std::string_view> bodies;
+        for (const RoutedUnit* unit : part.units) {
+            part.whole = part.whole && !unit->asking && !unit->with_body;
+            commands += unit->count + (unit->asking ? 1 : 0);
+        }
+        if (!part.whole) {
+            for (const RoutedUnit* unit : part.units) {
+                if (unit->asking) {
+                    append_command(part.bytes, asking);
+                }
+                if (unit->with_body) {
+                    PipelineAccess::append_script(pipeline_, unit->first, part.bytes, bodies);
+                } else {
+                    part.bytes += all.substr(unit->begin, unit->end - unit->begin);
+                }
+            }
+            part.replies.resize(commands);
+        }
+        part.call.bytes = part.whole ? all : std::string_view{part.bytes};
+        part.call.commands = commands;
+        part.call.replies = part.whole ? replies_.data() : part.replies.data();
+        part.call.repeatable = std::all_of(part.units.begin(), part.units.end(),
+                                           [](const RoutedUnit* unit) { return unit->repeatable; });
     }
 
     // Sends to all, then reads from all. Afterwards each call has replies, or has failed.
@@ -255,7 +299,11 @@ private:
                 unanswered(part, *unit);
                 continue;
             }
-            part.deliver(*unit, at, replies_);
+            if (!part.whole) {
+                std::move(part.replies.begin() + static_cast<std::ptrdiff_t>(at),
+                          part.replies.begin() + static_cast<std::ptrdiff_t>(at + unit->count),
+                          replies_.begin() + static_cast<std::ptrdiff_t>(unit->first));
+            }
             at += unit->count;
             answered(*unit);
             served = served || !unit->pending;
@@ -372,6 +420,8 @@ private:
         throw ConnectionError{about_call(cluster_.name, describe(failed_->call)) + "no reply",
                               Outcome::unknown};
     }
+
+    static constexpr std::array<std::string_view, 1> asking{"ASKING"};
 
     Cluster& cluster_;
     const Pipeline& pipeline_;

@@ -61,7 +61,9 @@ public:
     ~Exchange() {
         chain_.each([](Call& call) { call.fail(Call::Failure::broken, nullptr); });
         chain_.remove_until(nullptr);
-        server_.idle.keep(awaits_ ? nullptr : std::move(own_.connection));
+        if (!awaits_) {
+            server_.idle.keep(std::move(own_.connection));
+        }
     }
 
     /// @param leadership  passed on as soon as nothing is left to be done over the channel; may be null
@@ -76,7 +78,8 @@ public:
         leave_multiplexer(nullptr);
     }
 
-    /// The first half of `run`, over a connection of its own: sends, and waits for no reply.
+    /// The first half of `run`, over a connection of its own: sends, and waits for no reply. So that
+    /// several servers can be at work for one caller.
     void send_first(time_point now) noexcept {
         chain_.assign(mine_);
         guarded([&] {
@@ -149,7 +152,8 @@ private:
                 if (!sent) {
                     open(now, again);
                 }
-                read(!sent && send(now, again));
+                const bool fresh = !sent && send(now, again);
+                read(fresh);
             });
         }
     }
