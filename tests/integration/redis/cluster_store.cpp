@@ -101,9 +101,12 @@ TEST_CASE("while a slot moves, one key goes on, and what needs two leaves nothin
         const std::vector<int> keys{k[0], k[1], k[3]};
         std::vector<Store::Query> queries(keys.size());
         std::vector<std::size_t> seen;
+        const auto before = store.client().stats().commands;
         store.peek_many(
             keys, [&](std::size_t i, const auto&...) { seen.push_back(i); }, std::span{queries});
         CHECK(seen == std::vector<std::size_t>{0, 1});
+        // Refused once, then key by key, with ASKING where that is needed; then the tag of one.
+        CHECK(store.client().stats().commands - before <= 13);
         CHECK(store.stats().store_errors == 0);
     }
     SECTION("a fill with tags is dropped, and nobody is told that its tags stand") {

@@ -288,7 +288,8 @@ TEST_CASE("what is sent again keeps the order of a key", "[redis][cluster]") {
     CHECK(ordered("w1W2") == "+-");
     CHECK(ordered("w1K ") == "++");  // WAIT goes with what it waits for
     CHECK(ordered("W1K ") == "--");
-    CHECK(ordered("w1W2K ") == "+--");
+    CHECK(ordered("w1W2K ") == "+-+");
+    CHECK(ordered("w1K W2K K ") == "++---");
     CHECK(ordered("N1G1") == "+-");  // a script that was not known
     CHECK(ordered("N1W1") == "+-");
     CHECK(ordered("N1K ") == "++");

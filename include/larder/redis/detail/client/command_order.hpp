@@ -21,7 +21,7 @@ namespace redis::detail {
 /// The nodes have answered: some of what was sent is to be sent again, the rest was carried out. What
 /// names the same key, and only reads, is sent again behind it. One behind which another of the same key
 /// was carried out, and is not repeatable, comes too late: its error is its reply. What has no key keeps
-/// to the command before it, if it is repeatable (WAIT). Scripts that were not known go behind the others. Rule R11.
+/// to the commands before it, if it is repeatable (WAIT). Scripts that were not known go behind the others. Rule R11.
 inline void keep_order(std::vector<RoutedUnit>& units) {
     std::unordered_set<std::string_view> passed;
     for (std::size_t i = units.size(); i-- > 0;) {
@@ -33,7 +33,8 @@ inline void keep_order(std::vector<RoutedUnit>& units) {
         }
     }
     std::unordered_set<std::string_view> again;
-    bool before = false;
+    bool before = false;  // any of those since what had no key
+    bool ends = false;
     for (RoutedUnit& unit : units) {
         if (!unit.pending && unit.sent && unit.repeatable &&
             (unit.slot ? again.contains(unit.key) : before)) {
@@ -42,11 +43,12 @@ inline void keep_order(std::vector<RoutedUnit>& units) {
             unit.asking = false;
         }
         if (unit.slot) {
-            before = unit.pending;
+            before = unit.pending || (before && !ends);
             if (unit.pending && !unit.late) {
                 again.insert(unit.key);
             }
         }
+        ends = !unit.slot;
     }
 }
 
