@@ -588,6 +588,8 @@ TEST_CASE("a node that lets connections wait costs the others of a pipeline noth
     std::this_thread::sleep_for(130ms);  // it is probed, over a new connection
     static_cast<void>(caught_text([&] { static_cast<void>(client.run(both)); }));
     CHECK(caught_text([&] { client.command("SET", high, 2); }).empty());
+    const auto asked = pair.b.asked();
+    CHECK(std::count(asked.begin(), asked.end(), "SET " + high + " 1") == 2);
     stalls = false;
 }
 
