@@ -96,6 +96,17 @@ TEST_CASE("a tag reaches near copies everywhere, and a hit with tags asks no ser
     CHECK(eventually([&] { return there.get(7) == 2; }));
 }
 
+TEST_CASE("near copies may live as long as nothing happens to them", "[redis][tiered]") {
+    const RedisServer server;
+    std::atomic<int> row{1};
+    const larder::CacheAside here{
+        tiers(server, {.ttl = larder::Ttl::max(), .silence = larder::Ttl::max()}),
+        Counted{&row},
+        {.ttl = larder::Ttl::max()}};
+    warm_near(here, 7);
+    CHECK(here.stats().near_silences == 0);
+}
+
 TEST_CASE("write-behind goes on over near copies", "[redis][tiered]") {
     const RedisServer server;
     struct Versioned : Counted {

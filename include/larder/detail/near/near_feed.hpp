@@ -114,7 +114,7 @@ public:
 protected:
     /// @param silence  how long near is served without a word
     NearFeed(NearListener& listener, Ttl silence) noexcept
-        : listener_{listener}, silence_{silence} {}
+        : listener_{listener}, silence_{cut(silence)} {}
 
     [[nodiscard]] Ttl silence() const noexcept { return silence_; }
 
