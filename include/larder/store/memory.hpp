@@ -258,9 +258,12 @@ public:
     /// A value that could not be stored is withdrawn.
     detail::Filled fill(const K& key, const detail::Lease& lease, std::optional<V> value,
                         const detail::CopyTerms& terms) {
-        const auto changed = shards_->settle(
-            key, std::move(value), terms, lease.epoch,
-            {.by = SlotChange::By::load, .id = lease.id, .age = terms.age, .beyond = terms.beyond});
+        const auto changed = shards_->settle(key, std::move(value), terms, lease.epoch,
+                                             {.by = SlotChange::By::load,
+                                              .id = lease.id,
+                                              .age = terms.age,
+                                              .beyond = terms.beyond,
+                                              .since = terms.since});
         return {changed.stored, changed.tags_stand};
     }
     /// The load failed: whatever copy there is stays.

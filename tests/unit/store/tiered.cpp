@@ -139,6 +139,28 @@ TEST_CASE("a near copy lives for its ttl, and not longer than the far one", "[ti
     }
 }
 
+// Rule N6.
+TEST_CASE("a near copy does not outlive the far one, wherever its thread is held up", "[tiered]") {
+    larder::ManualClock clock;
+    Far far{Memory{{}, clock}};
+    bool held_up = true;
+    const auto weigh = [&](int, const std::string&) {
+        clock.advance(held_up ? 6s : 0s);
+        return std::size_t{1};
+    };
+    Tiered store{
+        Memory{{.max_weight = 100, .weigh = weigh}, clock}, far, {.ttl = 30s, .silence = 2min}};
+    far.put(1, "one", {7s});
+    CHECK(store.find(1)->value == "one");
+    held_up = false;
+    clock.advance(999ms);
+    CHECK(store.look(1, [](auto&&...) {}, {}));
+    CHECK(store.find(1)->remaining == 1ms);
+    clock.advance(1ms);
+    CHECK_FALSE(far.find(1));
+    CHECK_FALSE(store.look(1, [](auto&&...) {}, {}));
+}
+
 TEST_CASE("a refresh is due by what is left of the far copy", "[tiered]") {
     Fleet fleet;
     larder::RefreshAhead cache{fleet.here, Rows{&fleet.rows}, {.ttl = 1h}};

@@ -230,7 +230,8 @@ protected:
     [[gnu::noinline]] void fill(const Found& found, AnyOffer& offer, bool has_value) noexcept {
         EntryHead& entry = slab_.head(found.id);
         const EntryState state = entry.state()
-                                     .with_fresh_until(StoreTime::later(found.at, offer.life.fresh))
+                                     .with_fresh_until(StoreTime::later(
+                                         offer.since.value_or(found.at), offer.life.fresh))
                                      .with_value(has_value)
                                      .with_refreshing(false)
                                      .with_marked(offer.marks != nullptr)

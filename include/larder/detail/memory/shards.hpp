@@ -207,8 +207,10 @@ public:
         Shard& shard = of(at.hash);
         const std::size_t weight = weigh(key, value);
         Offer<V> offer{
-            {cut(life), cut(step.age), cut(step.beyond), std::move(marks), weight,
-             life.fresh > Ttl::zero() && equals_itself<KeyEqual>(key), room_.never_fits(weight)},
+            {cut(life), cut(step.age), cut(step.beyond),
+             step.since ? std::optional{time_.at(*step.since)} : std::nullopt, std::move(marks),
+             weight, life.fresh > Ttl::zero() && equals_itself<KeyEqual>(key),
+             room_.never_fits(weight)},
             {}};
         if (value) {
             offer.value.emplace(keep<V>(std::move(*value)));

@@ -10,7 +10,9 @@
 #include <larder/entry.hpp>
 #include <larder/version.hpp>
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 
 LARDER_NS_BEGIN
 
@@ -28,9 +30,10 @@ struct SlotChange {
     /// It has a value to leave.
     bool leaves = true;
 
-    /// What that is a copy of is so old, and lives so much longer.
+    /// What that is a copy of is so old, and lives so much longer, at a moment from which its life counts.
     Ttl age{0};
     Ttl beyond{0};
+    std::optional<std::chrono::steady_clock::time_point> since{};
 
     /// True if the step would store its value: nothing makes room for one that is thrown away.
     [[nodiscard]] bool stores(const SlotState& state) const noexcept {

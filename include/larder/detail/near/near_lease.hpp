@@ -88,26 +88,25 @@ public:
     /// Makes a near copy of what far has answered, if nothing has happened to the key since the lease.
     /// Else whatever near has is dropped. Who waits is told in either case.
     ///
-    /// The life is reckoned from when far was asked: a thread may have been held up since.
+    /// The life is reckoned from when far was asked: a thread may be held up at any place since.
     ///
     /// @param usual  the life of a copy that does not tell its own; zero: nobody knows
     void fill(FarCopy<Value>&& copy, Ttl usual) noexcept {
         Filled filled{false, true};
         std::optional<Fetched<Value>> told;
         try {
-            const Remaining late = left(copies_.now(), asked_);
-            const Ttl remaining = std::chrono::floor<Ttl>(copy.remaining - late);
+            const Ttl late = std::chrono::ceil<Ttl>(left(copies_.now(), asked_));
+            const Ttl remaining = std::chrono::floor<Ttl>(copy.remaining);
             const Ttl life = copy.life > Ttl::zero() ? copy.life : (std::max)(usual, remaining);
             const Ttl age = (std::max)(life - remaining, Ttl::zero());
-            if (opening_.lead.awaited() && remaining > Ttl::zero()) {
-                told.emplace(Fetched<Value>{copy.value, Source::hit, age, remaining});
+            if (opening_.lead.awaited() && remaining > late) {
+                told.emplace(Fetched<Value>{copy.value, Source::hit, age + late, remaining - late});
             }
-            const Ttl fresh =
-                (std::min)(copies_.options().ttl - std::chrono::ceil<Ttl>(late), remaining);
-            if (fresh > Ttl::zero()) {
+            const Ttl fresh = (std::min)(copies_.options().ttl, remaining);
+            if (fresh > late) {
                 filled = copies_.near().fill(
                     key_, opening_.lease, std::move(copy.value),
-                    {{fresh}, std::move(copy.tags), true, age, remaining - fresh});
+                    {{fresh}, std::move(copy.tags), true, age, remaining - fresh, asked_});
             }
         } catch (...) {}
         if (!filled.kept) {

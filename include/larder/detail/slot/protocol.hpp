@@ -11,6 +11,7 @@
 #include <larder/entry.hpp>
 #include <larder/version.hpp>
 
+#include <chrono>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -61,8 +62,11 @@ struct CopyTerms {
     /// Of a copy of a copy: how old that one is,
     Ttl age{0};
 
-    /// and how much longer that one lives.
+    /// and how much longer that one lives,
     Ttl beyond{0};
+
+    /// at this moment, from which the life counts.
+    std::optional<std::chrono::steady_clock::time_point> since{};
 
     [[nodiscard]] bool kept() const noexcept { return life.fresh > Ttl::zero(); }
 };
