@@ -12,6 +12,7 @@
 #   drain        journals of write-behind drained into SQLite and PostgreSQL beside batches written by hand
 #   sqlite       SqliteJournal: writers at once beside one wait for the disk a write
 #   redis        the Redis client and store beside raw hiredis
+#   near         near copies beside a MemoryStore and beside Redis; three primaries beside one
 #   fleet        messages, loads and staleness of near copies as a fleet grows: simulated
 #
 # Peers that are not installed are left out: libtbb-dev (oneTBB); libcaffeine-java and a JDK (Caffeine); Boost 1.83 or
@@ -37,7 +38,7 @@ programs_of() {
         bytes) echo memory_bytes ;;
         sqlite) echo sqlite_journal ;;
         fleet) echo fleet_simulation ;;
-        hit_ratio | verbs | drain) echo "$1" ;;
+        hit_ratio | verbs | drain | near) echo "$1" ;;
         redis) echo redis_client redis_store ;;
         *) sed -n '3,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 ;;
     esac
@@ -89,6 +90,7 @@ for part in "${parts[@]}"; do
                 --benchmark_report_aggregates_only=true ;;
         drain) run "$bin/benchmark_drain" ;;
         sqlite) run "$bin/benchmark_sqlite_journal" "$dir" ;;
+        near) for workload in hit many cluster; do run "$bin/benchmark_near" $workload; done ;;
         fleet) run "$bin/benchmark_fleet_simulation" --plots="$dir" ;;
         redis)
             for workload in alone crowd down; do run "$bin/benchmark_redis_client" $workload; done
