@@ -4,6 +4,7 @@
 // steps: tests/models/near_walk.cpp.
 
 #include "support/catch.hpp"
+#include "support/manual_executor.hpp"
 #include "support/watched_store.hpp"
 
 #include <larder/larder.hpp>
@@ -168,6 +169,37 @@ TEST_CASE("a refresh is due by what is left of the far copy", "[tiered]") {
     fleet.clock.advance(29s);
     CHECK(cache.fetch(1).source == Source::near_hit);
     CHECK(cache.stats().refreshes == 0);
+}
+
+TEST_CASE("hits of a near copy that another process reloads do not ask for that again",
+          "[tiered]") {
+    Fleet fleet;
+    larder_test::ManualExecutor executor;
+    larder::RefreshAhead cache{
+        fleet.here, Rows{&fleet.rows}, {.ttl = 10s, .executor = executor.handle()}};
+    fleet.warm_near(cache);
+    fleet.far.channel(0).delay();
+    fleet.clock.advance(9900ms);
+    SECTION("while it does") {
+        const auto elsewhere = fleet.there.open_refresh(1, false);
+        REQUIRE(elsewhere.slot == larder::detail::Slot::lead);
+        CHECK(cache.fetch(1).source == Source::near_hit);
+        CHECK(executor.pending() == 1);
+        executor.run_all();
+        CHECK(cache.fetch(1).source == Source::near_hit);
+        CHECK(executor.pending() == 0);
+        fleet.there.release(1, elsewhere.lease);
+    }
+    SECTION("when it has, and that was not told") {
+        const auto elsewhere = fleet.there.open_refresh(1, false);
+        fleet.there.fill(1, elsewhere.lease, "new", {{10s}});
+        CHECK(cache.get(1) == "one");
+        executor.run_all();
+        CHECK(cache.get(1) == "new");
+        CHECK(executor.pending() == 0);
+    }
+    CHECK(cache.stats().loads == 1);
+    CHECK(fleet.here.in_hand() == InHand{});
 }
 
 // Rule N2.

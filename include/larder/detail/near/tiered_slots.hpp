@@ -330,8 +330,11 @@ public:
                             [](const auto& row) -> const auto& { return *row.key; }};
         return behind().fill_many(rows);
     }
-    /// The load failed.
-    void release(const key_type& key, const Lease& lease) { behind().release(key, lease); }
+    /// The load failed, or there was no need of one: then near is behind.
+    void release(const key_type& key, const Lease& lease) {
+        const Drop<key_type> drop{copies(), key};
+        behind().release(key, lease);
+    }
     /// The load answered, and its answer is not kept.
     void withdraw(const key_type& key, const Lease& lease) {
         const Drop<key_type> drop{copies(), key};

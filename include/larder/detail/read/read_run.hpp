@@ -139,8 +139,14 @@ private:
             Query query = take_query();
             return take(core_.store.open(this->key(), query), nullptr);
         }
-        return take(open_refresh(core_.store, this->key(), act == ReadAct::open_reload, dated()),
-                    nullptr);
+        auto opening = open_refresh(core_.store, this->key(), act == ReadAct::open_reload, dated());
+        if constexpr (has_near<typename E::Store>) {
+            if (act == ReadAct::open_refresh && opening.slot == Slot::hit) {
+                // Another process reloads it, which a near copy does not show: else each hit would ask.
+                core_.back_off(this->key());
+            }
+        }
+        return take(std::move(opening), nullptr);
     }
 
     void load_row(ReadAct act) override {
