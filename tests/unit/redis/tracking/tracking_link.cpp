@@ -10,11 +10,13 @@
 #include <larder/redis/detail/client/connection.hpp>
 #include <larder/redis/detail/client/connection_failure.hpp>
 #include <larder/redis/detail/client/reply_deadline.hpp>
+#include <larder/redis/detail/tracking/noted_descriptors.hpp>
 #include <larder/redis/detail/tracking/tracked_names.hpp>
 #include <larder/redis/detail/tracking/tracking_link.hpp>
 #include <larder/redis/detail/tracking/tracking_message.hpp>
 #include <larder/redis/options.hpp>
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -25,12 +27,16 @@
 #include <utility>
 #include <vector>
 
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 using namespace std::chrono_literals;
 using larder::redis::ClientOptions;
 using larder::redis::detail::Connection;
 using larder::redis::detail::ConnectionFailure;
+using larder::redis::detail::NotedDescriptors;
 using larder::redis::detail::TrackedNames;
 using larder::redis::detail::TrackingLink;
 using larder::redis::detail::TrackingMessage;
@@ -377,4 +383,39 @@ TEST_CASE("the names of keys say what they are", "[redis]") {
     CHECK(tell(parts, "~tag:product:{17}:red") == "tag red");
     CHECK(tell(parts, "product:42") == "nothing");
     CHECK(tell(parts, "product:{17") == "nothing");
+}
+
+// A daemon closes all that is open, and opens its own.
+TEST_CASE("what a child has opened under the number of a noted socket stays open", "[tracking]") {
+    const auto is_open = [](int descriptor) { return ::fcntl(descriptor, F_GETFD) >= 0; };
+    std::array<int, 2> pair{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, pair.data()) == 0);
+    NotedDescriptors notes;
+    notes.add(pair[0]);
+    SECTION("a file") {
+        const int file = ::open("/dev/null", O_RDONLY);
+        REQUIRE(::dup2(file, pair[0]) == pair[0]);
+        ::close(file);
+        notes.close_all();
+        CHECK(is_open(pair[0]));
+        ::close(pair[0]);
+    }
+    SECTION("another socket") {
+        REQUIRE(::dup2(pair[1], pair[0]) == pair[0]);
+        notes.close_all();
+        CHECK(is_open(pair[0]));
+        ::close(pair[0]);
+    }
+    SECTION("not so the socket itself, unless it is noted no more") {
+        const bool noted = GENERATE(true, false);
+        if (!noted) {
+            notes.remove(pair[0]);
+        }
+        notes.close_all();
+        CHECK(is_open(pair[0]) != noted);
+        if (!noted) {
+            ::close(pair[0]);
+        }
+    }
+    ::close(pair[1]);
 }
