@@ -60,7 +60,6 @@ enum class Breaker : std::uint8_t {
 enum class NearMode : std::uint8_t {
     none,      ///< they do not, as yet, and are not served; or there are none
     tracking,  ///< the server tells of each
-    channel,   ///< who makes a change publishes it
     ttl,       ///< nobody tells: a near copy is as old as its ttl at most
 };
 
@@ -135,7 +134,6 @@ struct Stats {
     switch (mode) {
         case NearMode::none: return "none";
         case NearMode::tracking: return "tracking";
-        case NearMode::channel: return "channel";
         case NearMode::ttl: return "ttl";
     }
     return "unknown";
@@ -264,8 +262,7 @@ public:
         for (const Named& cache : caches_) {
             sample("breaker", cache, std::to_string(static_cast<int>(cache.stats.breaker)));
         }
-        describe("near_mode",
-                 "How near copies hear of changes: 0 not, 1 tracking, 2 a channel, 3 by ttl alone.",
+        describe("near_mode", "How near copies hear of changes: 0 not, 1 tracking, 2 by ttl alone.",
                  "gauge");
         for (const Named& cache : caches_) {
             sample("near_mode", cache, std::to_string(static_cast<int>(cache.stats.near_mode)));

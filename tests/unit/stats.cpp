@@ -38,7 +38,7 @@ Stats numbered() {
     for (std::uint64_t* field : {&s.discarded, &s.batches, &s.batched, &s.dead_letters}) {
         *field = ++n;
     }
-    s.near_mode = larder::NearMode::channel;
+    s.near_mode = larder::NearMode::ttl;
     for (std::uint64_t* field :
          {&s.near_invalidations, &s.near_cuts, &s.near_silences, &s.near_server_flushes,
           &s.near_topology_changes, &s.near_overflows}) {
