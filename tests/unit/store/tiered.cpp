@@ -4,6 +4,7 @@
 // steps: tests/models/near_walk.cpp.
 
 #include "support/catch.hpp"
+#include "support/eventually.hpp"
 #include "support/manual_executor.hpp"
 #include "support/watched_store.hpp"
 
@@ -26,6 +27,7 @@ using larder::NearFlush;
 using larder::Source;
 using larder::detail::Finish;
 using larder::detail::InHand;
+using larder_test::eventually;
 
 namespace {
 
@@ -359,6 +361,28 @@ TEST_CASE("reads that come at once ask far once", "[tiered]") {
     CHECK(fleet.far.asked() == before + 2);  // for each key once
     CHECK(cache.fetch(1).source == Source::near_hit);
     CHECK(fleet.here.in_hand() == InHand{});
+}
+
+TEST_CASE("who waits for others keeps nobody waiting for what far lacks", "[tiered]") {
+    Fleet fleet;
+    std::latch go{1};
+    std::atomic<int> asks{0};
+    fleet.far.on_ask([&](bool answered) {
+        if (!answered && asks++ == 0) {
+            go.wait();
+        }
+    });
+    std::jthread first{[&] { (void)fleet.here.find(2); }};
+    CHECK(eventually([&] { return fleet.far.asked() == 1; }));
+    std::jthread second{[&] { fleet.here.peek_many(std::vector{1, 2}, [](auto&&...) {}); }};
+    CHECK(eventually([&] { return fleet.far.asked() == 2; }));
+    std::atomic<bool> done{false};
+    std::jthread third{[&] {
+        (void)fleet.here.find(1);
+        done = true;
+    }};
+    CHECK(eventually([&] { return done.load(); }));
+    go.count_down();
 }
 
 TEST_CASE("far is asked for what near lacks", "[tiered]") {

@@ -49,11 +49,15 @@ public:
     NearLease(Copies& copies, const Key& key) noexcept : copies_{copies}, key_{key} {}
     NearLease(const NearLease&) = delete;
     NearLease& operator=(const NearLease&) = delete;
-    ~NearLease() {
+    ~NearLease() { give_back(); }
+
+    /// Nothing comes of it: who has joined it is sent on.
+    void give_back() noexcept {
         if (held()) {
             try {
                 copies_.near().release(key_, opening_.lease);
             } catch (...) {}  // it ends with its flight
+            opening_ = {};
         }
     }
 

@@ -204,6 +204,7 @@ private:
                 take_tags(asked[i], part.copy);
                 part.lease.fill(std::move(part.copy), usual_life(asked[i]));
             }
+            part.lease.give_back();
             if (part.fresh || !part.there) {
                 part.drop.dismiss();
             }
