@@ -184,7 +184,7 @@ public:
                 const auto view = connections_->cluster().view(now, now + options.connect_timeout);
                 return view->map->owners();
             }
-            if (auto& finder = connections_->current().server.primary) {
+            if (const auto& finder = connections_->current().server.primary) {
                 return {finder->find(now + options.connect_timeout)};
             }
         } catch (const detail::ConnectionFailure& failed) {

@@ -119,15 +119,20 @@ private:
         return place;
     }
 
+    // Changes that come before all copies.
+    void take_pending() {
+        for (std::size_t at = 0; at < keys_.size(); ++at) {
+            if (auto change = core_.loader.pending(keys_[at])) {
+                answers_[at].value = std::move(change->value);
+                answers_[at].known = true;
+            }
+        }
+    }
+
     // What is stale of the others.
     std::vector<std::optional<Copy<Value>>> take_hits() {
         if constexpr (before_copies<E>) {
-            for (std::size_t at = 0; at < keys_.size(); ++at) {
-                if (auto change = core_.loader.pending(keys_[at])) {
-                    answers_[at].value = std::move(change->value);
-                    answers_[at].known = true;
-                }
-            }
+            take_pending();
         }
         std::vector<std::optional<Copy<Value>>> stale(
             core_.options.grace > Ttl::zero() ? keys_.size() : 0);

@@ -77,7 +77,7 @@ public:
             if (!any_pending()) {
                 break;
             }
-            std::this_thread::sleep_for(std::exchange(pause_, pause_.zero()));
+            std::this_thread::sleep_for(std::exchange(pause_, RedirectionSteps::duration::zero()));
             view_ = cluster_.view();
         }
         if (suspects_) {
@@ -328,7 +328,8 @@ private:
             return;
         }
         if (last.text().starts_with("NOSCRIPT") &&
-            PipelineAccess::is_script(pipeline_, unit.first) && left() > left().zero()) {
+            PipelineAccess::is_script(pipeline_, unit.first) &&
+            left() > RedirectionSteps::duration::zero()) {
             unit.with_body = unit.late = unit.pending = true;
             return;
         }
@@ -374,9 +375,9 @@ private:
     // Goes to another node, if it may be sent again, and one knows of it.
     void unanswered(Part& part, RoutedUnit& unit) {
         const Call& call = part.call;
-        const bool may = (!call.sent || unit.repeatable) &&
-                         call.failure != Call::Failure::credentials &&
-                         unit.elsewhere < most_elsewhere && left() > left().zero();
+        const bool may =
+            (!call.sent || unit.repeatable) && call.failure != Call::Failure::credentials &&
+            unit.elsewhere < most_elsewhere && left() > RedirectionSteps::duration::zero();
         NodePtr next = may ? instead_of(part, unit) : nullptr;
         if (!next) {
             unit.pending = false;

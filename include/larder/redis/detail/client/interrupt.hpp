@@ -20,22 +20,22 @@ namespace redis::detail {
 class Interrupt {
 public:
     /// @param descriptor  of whoever may interrupt this thread
-    explicit Interrupt(int descriptor) noexcept : before_{std::exchange(current_, descriptor)} {}
+    explicit Interrupt(int descriptor) noexcept : before_{std::exchange(current, descriptor)} {}
     Interrupt(const Interrupt&) = delete;
     Interrupt& operator=(const Interrupt&) = delete;
-    ~Interrupt() { current_ = before_; }
+    ~Interrupt() { current = before_; }
 
     /// That of this thread; -1, which poll passes over, if there is none.
-    [[nodiscard]] static int descriptor() noexcept { return current_; }
+    [[nodiscard]] static int descriptor() noexcept { return current; }
 
     /// Whether this thread is to stop waiting.
     [[nodiscard]] static bool requested() noexcept {
-        pollfd polled{current_, POLLIN, 0};
-        return current_ >= 0 && ::poll(&polled, 1, 0) > 0;
+        pollfd polled{current, POLLIN, 0};
+        return current >= 0 && ::poll(&polled, 1, 0) > 0;
     }
 
 private:
-    static inline thread_local int current_ = -1;
+    static inline thread_local int current = -1;
     int before_;
 };
 

@@ -64,7 +64,7 @@ public:
 private:
     static constexpr std::uint16_t nobody = (std::numeric_limits<std::uint16_t>::max)();
 
-    static std::optional<std::uint16_t> slot(ReplyView number) noexcept {
+    static std::optional<std::uint16_t> slot(ReplyView number) {
         const std::int64_t value = number.is_integer() ? number.integer() : -1;
         return value < 0 || value >= hash_slots ? std::nullopt
                                                 : std::optional{static_cast<std::uint16_t>(value)};
@@ -98,6 +98,7 @@ private:
             return std::tie(a.host, a.port) < std::tie(b.host, b.port);
         });
         std::vector<std::uint16_t> place;
+        place.reserve(before.size());
         for (const Endpoint& at : before) {
             place.push_back(static_cast<std::uint16_t>(
                 std::find(owners_.begin(), owners_.end(), at) - owners_.begin()));

@@ -50,8 +50,7 @@ public:
         : client{std::move(given)},
           partitions_{checked(partitions_of(client, options.partitions))},
           journal_{JournalNames{name, options.schema}.journal()},
-          check_{client, std::string_view{journal_}.substr(std::string_view{"~journal:"}.size()),
-                 partitions_} {
+          check_{client, journal_.substr(std::string_view{"~journal:"}.size()), partitions_} {
         names_.reserve(partitions_.count());
         for (std::size_t i = 0; i < partitions_.count(); ++i) {
             names_.emplace_back(

@@ -46,8 +46,10 @@ template <class = void>
 class BasicPartitionCheck {
 public:
     /// @param name  of the namespace, with its schema
-    BasicPartitionCheck(const Client& client, std::string_view name, const Partitions& partitions)
-        : client_{client}, name_{name}, count_{partitions.plain() ? 0 : partitions.count()} {}
+    BasicPartitionCheck(const Client& client, std::string name, const Partitions& partitions)
+        : client_{client},
+          name_{std::move(name)},
+          count_{partitions.plain() ? 0 : partitions.count()} {}
 
     /// @throws StoreError  the namespace has another number of partitions; or the server cannot be asked,
     ///                     the first time

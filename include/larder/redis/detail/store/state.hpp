@@ -59,7 +59,7 @@ struct BasicStoreState {
           space{std::move(name)},
           names{space, options.schema, partitions_of(client, options.partitions)},
           registration{client.namespaces(), names.slots()},
-          partition_check{client, names.name(), names.partitions()},
+          partition_check{client, std::string{names.name()}, names.partitions()},
           leases{options.lease, [this](const auto& due) { this->tell_of(due); }} {}
 
     // ---- steps ----
