@@ -4,9 +4,12 @@
 
 #include <larder/detail/write_behind/outage.hpp>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <deque>
+#include <numeric>
 #include <optional>
 
 using namespace std::chrono_literals;
@@ -117,5 +120,35 @@ TEST_CASE("whatever comes after what", "[outage]") {
         }
         INFO(sequence);
         REQUIRE(right);
+    }
+}
+
+// What is looked at goes to the end of the line, but for the one that is tried, which does so later.
+TEST_CASE("no change is passed by for ever, wherever it stands", "[outage]") {
+    larder::WriteBehindOptions narrow = options;
+    narrow.batch = 100;
+    for (std::size_t length = 2; length <= 310; length += 7) {
+        for (std::size_t place = 0; place < length; place += 5) {
+            Outage outage;
+            static_cast<void>(outage.failed(narrow, 1, start));
+            static_cast<void>(outage.failed(narrow, 2, start));
+            std::deque<std::size_t> line(length);
+            std::iota(line.begin(), line.end(), std::size_t{0});
+            std::size_t tries = 0;
+            for (std::size_t tried = length; tried != place && tries < 100 * length + 100;
+                 ++tries) {
+                const std::size_t found = (std::min)(outage.reach(), length);
+                outage.reached(narrow, found);
+                tried = line[found - 1];
+                line.erase(line.begin() + static_cast<std::ptrdiff_t>(found - 1));
+                for (std::size_t i = 1; i < found; ++i) {
+                    line.push_back(line.front());
+                    line.pop_front();
+                }
+                line.push_back(tried);
+            }
+            INFO("length " << length << ", place " << place);
+            CHECK(tries < 100 * length + 100);
+        }
     }
 }

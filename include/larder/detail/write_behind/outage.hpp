@@ -6,6 +6,7 @@
 #ifndef LARDER_DETAIL_WRITE_BEHIND_OUTAGE_HPP
 #define LARDER_DETAIL_WRITE_BEHIND_OUTAGE_HPP
 
+#include <larder/detail/support/random.hpp>
 #include <larder/detail/support/saturating_time.hpp>
 #include <larder/detail/write_behind/retry_delay.hpp>
 #include <larder/entry.hpp>
@@ -26,7 +27,8 @@ namespace detail {
 /// A bad row fails while others are taken; a database that is down takes none. So it is taken to be
 /// down once two keys have failed, each alone, and nothing was taken since. Then one change is tried at
 /// a time, with waits in between, until one is taken. Each try looks twice as far ahead as the one before, so
-/// that a hundred bad rows at the head are passed in seven.
+/// that a hundred bad rows at the head are passed in seven. What was looked at goes to the end of the line,
+/// and steps that are always the same might pass one by for ever: after some rounds they are drawn.
 ///
 /// The waits grow as those of a change that fails again and again, but not over a second; while they
 /// would be longer, only one try for each of these longer waits counts against its change. Many changes
@@ -46,6 +48,7 @@ public:
             const std::scoped_lock lock{mutex_};
             failed_.reset();
             reach_ = 1;
+            rounds_ = 0;
             down_ = false;
             well_ = true;
         }
@@ -85,8 +88,16 @@ public:
     /// So many were found. If there were no more, or it was far enough, the next try is the first of all.
     void reached(const WriteBehindOptions& options, std::size_t count) {
         constexpr std::size_t batches = 16;
+        constexpr std::size_t alike = 4;  // rounds
         const std::scoped_lock lock{mutex_};
-        reach_ = count < reach_ || reach_ / batches >= options.batch ? 1 : 2 * reach_;
+        if (count < reach_ || reach_ / batches >= options.batch) {
+            ++rounds_;
+            reach_ = 1;
+        } else if (rounds_ < alike) {
+            reach_ *= 2;
+        } else {
+            reach_ += 1 + static_cast<std::size_t>(random_fraction() * static_cast<double>(reach_));
+        }
     }
 
     /// How long nothing is to be tried; zero: no longer.
@@ -108,6 +119,7 @@ private:
     std::optional<std::size_t> failed_{};  // the key that did
     std::size_t counted_ = 0;
     std::size_t reach_ = 1;
+    std::size_t rounds_ = 0;  // in which it grew
     Ttl rest_{};
     Instant next_try_{};
     Instant next_counted_{};
