@@ -146,7 +146,7 @@ TEST_CASE("scripts touch no key but those that they name", "[redis]") {
             const std::string key = (*at)[3];
             // `k` and what follows are parameters, which are given what is named, or names of it.
             static const std::regex named{
-                R"(KEYS\[(\d|i|clock_at)\]|k|changes|waiting|letters|later|held|claims|hash|list|where)"};
+                R"(KEYS\[(\d|i|clock_at)\]|k|changes|waiting|letters|later|held|claims|hands|hash|list|where)"};
             INFO((*at)[0]);
             CHECK(((*at)[1] == "TIME" || std::regex_match(key, named)));
             ++calls;
