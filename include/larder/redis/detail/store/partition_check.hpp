@@ -46,8 +46,8 @@ template <class = void>
 class BasicPartitionCheck {
 public:
     /// @param name  of the namespace, with its schema
-    BasicPartitionCheck(const Client& client, std::string name, const Partitions& partitions)
-        : client_{client},
+    BasicPartitionCheck(Client client, std::string name, const Partitions& partitions)
+        : client_{std::move(client)},
           name_{std::move(name)},
           count_{partitions.plain() ? 0 : partitions.count()} {}
 
