@@ -75,7 +75,7 @@ TEST_CASE("while a slot moves, one key goes on, and what needs two leaves nothin
     for (std::size_t i = 0; i < cluster.size(); ++i) {
         cluster.node(i).run("FLUSHALL");
     }
-    Store store{client_of(cluster, 150ms), "n"};
+    Store store{client_of(cluster, 600ms), "n"};
     const auto k = neighbours(8);
     store.put(k[0], 10, minute);
     REQUIRE(store.fill(k[1], store.open(k[1]).lease, 20, {minute, red}).kept);
