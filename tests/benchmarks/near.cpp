@@ -62,33 +62,36 @@ auto reader(Cache& cache) {
     };
 }
 
-struct Measured {
-    std::vector<double> first{}, second{}, ratios{};
-
-    void add(double one, double other) {
-        first.push_back(one);
-        second.push_back(other);
-        ratios.push_back(one / other);
-    }
-    void print(const char* one, const char* other) const {
-        std::printf("%-28s %8.3f million a second\n%-28s %8.3f\nratio %.2f\n", one, median(first),
-                    other, median(second), median(ratios));
-    }
+// One side of a comparison.
+template <class Cache>
+struct Side {
+    const char* name;
+    Cache& cache;
+    std::chrono::milliseconds time;
 };
+
+// In turn, round after round.
+template <class One, class Other>
+void measure(std::size_t rounds, std::size_t threads, Side<One> one, Side<Other> other) {
+    const auto read_one = reader(one.cache);
+    const auto read_other = reader(other.cache);
+    std::vector<double> first, second, ratios;
+    for (std::size_t round = 0; round < rounds; ++round) {
+        first.push_back(throughput(threads, one.time, round, read_one));
+        second.push_back(throughput(threads, other.time, round, read_other));
+        ratios.push_back(first.back() / second.back());
+    }
+    std::printf("%-28s %8.3f million a second\n%-28s %8.3f\nratio %.2f\n", one.name, median(first),
+                other.name, median(second), median(ratios));
+}
 
 void hit(std::size_t rounds) {
     const larder_test::RedisServer server;
     const larder::redis::Client redis{server.tcp_url()};
     larder::CacheAside alone{memory(), load, {.ttl = 1h}};
     larder::CacheAside tiers{larder::TieredStore{memory(), Far{redis, "near"}}, load, {.ttl = 1h}};
-    const auto read_alone = reader(alone);
-    const auto read_tiers = reader(tiers);
-    Measured measured;
-    for (std::size_t round = 0; round < rounds; ++round) {
-        const double one = throughput(1, 100ms, round, read_alone);
-        measured.add(one, throughput(1, 100ms, round, read_tiers));
-    }
-    measured.print("MemoryStore, strings", "TieredStore, near hits");
+    measure(rounds, 1, Side{"MemoryStore, strings", alone, 100ms},
+            Side{"TieredStore, near hits", tiers, 100ms});
     const larder::Stats stats = tiers.stats();
     if (stats.near_hits * 100 < stats.hits * 99) {
         throw std::runtime_error{"these were no near hits"};
@@ -100,14 +103,8 @@ void many(std::size_t rounds) {
     const larder::redis::Client redis{server.tcp_url()};
     larder::CacheAside far{Far{redis, "far"}, load, {.ttl = 1h}};
     larder::CacheAside tiers{larder::TieredStore{memory(), Far{redis, "near"}}, load, {.ttl = 1h}};
-    const auto read_far = reader(far);
-    const auto read_tiers = reader(tiers);
-    Measured measured;
-    for (std::size_t round = 0; round < rounds; ++round) {
-        const double one = throughput(8, 200ms, round, read_tiers);
-        measured.add(one, throughput(8, 2s, round, read_far));
-    }
-    measured.print("TieredStore, 8 threads", "RedisStore, 8 threads");
+    measure(rounds, 8, Side{"TieredStore, 8 threads", tiers, 200ms},
+            Side{"RedisStore, 8 threads", far, 2s});
 }
 
 void cluster(std::size_t rounds) {
@@ -117,14 +114,8 @@ void cluster(std::size_t rounds) {
     const larder::redis::Client to_one{one.url()};
     larder::CacheAside spread{Far{to_three, "spread"}, load, {.ttl = 1h}};
     larder::CacheAside together{Far{to_one, "together"}, load, {.ttl = 1h}};
-    const auto read_spread = reader(spread);
-    const auto read_together = reader(together);
-    Measured measured;
-    for (std::size_t round = 0; round < rounds; ++round) {
-        const double of_three = throughput(32, 4s, round, read_spread);
-        measured.add(of_three, throughput(32, 4s, round, read_together));
-    }
-    measured.print("three primaries, 32 threads", "one primary, 32 threads");
+    measure(rounds, 32, Side{"three primaries, 32 threads", spread, 4s},
+            Side{"one primary, 32 threads", together, 4s});
 }
 
 }  // namespace
