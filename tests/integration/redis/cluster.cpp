@@ -5,6 +5,7 @@
 
 #include "support/catch.hpp"
 #include "support/caught.hpp"
+#include "support/eventually.hpp"
 #include "support/redis_cluster.hpp"
 #include "support/redis_faults.hpp"
 
@@ -35,6 +36,7 @@ using larder::redis::Script;
 using larder::redis::detail::ClientInHand;
 using larder::redis::detail::hash_slot;
 using larder_test::caught_text;
+using larder_test::eventually;
 using larder_test::RedisCluster;
 using namespace std::chrono_literals;
 using steady = std::chrono::steady_clock;
@@ -275,9 +277,7 @@ TEST_CASE("a client of a cluster", "[redis][cluster]") {
             }
             return known == 3;
         };
-        for (int i = 0; i < 1000 && !(knows_all(0) && knows_all(1) && knows_all(2)); ++i) {
-            std::this_thread::sleep_for(10ms);
-        }
+        REQUIRE(eventually([&] { return knows_all(0) && knows_all(1) && knows_all(2); }));
         serves("127.0.0.1", "localhost");
         configure("cluster-preferred-endpoint-type", "ip");
     }
@@ -402,13 +402,9 @@ TEST_CASE("a primary that dies is followed by its replica, and the others go on"
         }
     }};
     cluster.node(0).kill();
-    while (!cluster.is_primary(3)) {
-        std::this_thread::sleep_for(1ms);
-    }
+    CHECK(eventually([&] { return cluster.is_primary(3); }));
     const auto promoted = steady::now();
-    while (!recovered && steady::now() - promoted < 5s) {
-        std::this_thread::sleep_for(1ms);
-    }
+    CHECK(eventually([&] { return recovered.load(); }));
     const auto took = steady::now() - promoted;
     ending = true;
     reader.join();
@@ -418,11 +414,10 @@ TEST_CASE("a primary that dies is followed by its replica, and the others go on"
     CHECK(failed_elsewhere == 0);
     CHECK(failed > 10);  // at once, but for one now and then
     CHECK(steady::duration{longest.load()} < 1s);
-    for (int i = 0; client.topology() == before && i < 300; ++i) {
-        std::this_thread::sleep_for(10ms);
+    CHECK(eventually([&] {
         static_cast<void>(caught_text([&] { client.command("GET", lost); }));
-    }
-    CHECK(client.topology() > before);
+        return client.topology() > before;
+    }));
 
     // It comes back as a replica, which sends on whoever still asks it.
     cluster.node(0).start();
@@ -430,14 +425,16 @@ TEST_CASE("a primary that dies is followed by its replica, and the others go on"
     CHECK(client.command("GET", lost).text() == "v");
     // Another is replaced by agreement: no call fails.
     std::atomic<int> errors{0};
+    std::atomic<int> writes{0};
     ending = false;
     std::jthread writer{[&] {
         while (!ending) {
             errors += caught_text([&] { client.command("SET", kept, "w"); }).empty() ? 0 : 1;
+            ++writes;
         }
     }};
     cluster.fail_over(4);
-    std::this_thread::sleep_for(100ms);
+    CHECK(eventually([&, until = writes + 100] { return writes >= until; }));
     ending = true;
     writer.join();
     CHECK(errors == 0);
@@ -459,9 +456,7 @@ TEST_CASE("a node that freezes fails its own calls, quickly, until it thaws", "[
     }
     CHECK(steady::now() - start < 1500ms);
     ::kill(cluster.node(2).pid(), SIGCONT);
-    for (int i = 0; i < 500 && !caught_text([&] { client.command("GET", frozen); }).empty(); ++i) {
-        std::this_thread::sleep_for(10ms);
-    }
+    CHECK(eventually([&] { return caught_text([&] { client.command("GET", frozen); }).empty(); }));
     CHECK(client.command("GET", frozen).integer() == 2);  // carried out late, once
 }
 
