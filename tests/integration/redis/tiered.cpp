@@ -107,6 +107,28 @@ TEST_CASE("near copies may live as long as nothing happens to them", "[redis][ti
     CHECK(here.stats().near_silences == 0);
 }
 
+TEST_CASE("near copies of a server that is away are served until their bound, and then loads are",
+          "[redis][tiered]") {
+    RedisServer server;
+    std::atomic<int> row{1};
+    constexpr auto silence = 4s;
+    larder::CacheAside cache{tiers(server, {.silence = silence}), Counted{&row}, {.ttl = 1h}};
+    warm_near(cache, 7);
+    row = 2;  // past larder: a near copy shows what was before
+    const auto away = steady::now();
+    SECTION("it says nothing") {
+        server.freeze();
+        CHECK(cache.fetch(7).source == Source::near_hit);
+    }
+    SECTION("its connections are gone") {
+        server.kill();
+    }
+    CHECK(eventually([&] { return cache.get(7) == 2; }));
+    CHECK(steady::now() - away < silence + 10s);  // and the time-outs of commands
+    CHECK(cache.fetch(7).source == Source::bypassed);
+    server.thaw();
+}
+
 TEST_CASE("write-behind goes on over near copies", "[redis][tiered]") {
     const RedisServer server;
     struct Versioned : Counted {
