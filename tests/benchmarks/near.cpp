@@ -68,6 +68,9 @@ struct Side {
     const char* name;
     Cache& cache;
     std::chrono::milliseconds time;
+
+    Side(const char* with_name, Cache& with_cache, std::chrono::milliseconds with_time)
+        : name{with_name}, cache{with_cache}, time{with_time} {}  // clang 14 deduces no aggregate
 };
 
 // In turn, round after round.
