@@ -170,6 +170,31 @@ private:
     std::jthread accepting_{};
 };
 
+/// A loopback port that refuses all who connect, and that nobody else is given while this stands.
+class Nobody {
+public:
+    Nobody() {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof address;
+        auto* const generic = reinterpret_cast<sockaddr*>(&address);
+        if (::bind(socket_, generic, size) != 0 || ::getsockname(socket_, generic, &size) != 0) {
+            throw std::runtime_error{"no port for nobody"};
+        }
+        port_ = ntohs(address.sin_port);
+    }
+    Nobody(const Nobody&) = delete;
+    Nobody& operator=(const Nobody&) = delete;
+    ~Nobody() { ::close(socket_); }
+
+    [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
+
+private:
+    int socket_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};  // bound, and never listens
+    std::uint16_t port_{0};
+};
+
 }  // namespace larder_test
 
 #endif  // LARDER_TESTS_SUPPORT_FAKE_SERVER_HPP

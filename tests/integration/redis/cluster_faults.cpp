@@ -45,6 +45,7 @@ using larder::redis::detail::hash_slot;
 using larder_test::caught_text;
 using larder_test::eventually;
 using larder_test::FakeServer;
+using larder_test::Nobody;
 using namespace std::chrono_literals;
 using steady = std::chrono::steady_clock;
 using Peer = FakeServer::Peer;
@@ -53,10 +54,6 @@ namespace {
 
 std::string port_text(std::uint16_t port) {
     return std::to_string(port);
-}
-
-std::uint16_t nobody() {
-    return FakeServer{[](const Peer&) {}}.port();
 }
 
 // One node, which answers each command, "GET k", as it is told. What is said of the slots is the same
@@ -187,7 +184,8 @@ TEST_CASE("nodes that send a command in circles are left in time", "[redis][clus
 
 TEST_CASE("a node that cannot be reached fails its own calls only, and at once",
           "[redis][cluster]") {
-    const std::uint16_t gone = nobody();
+    const Nobody nobody;
+    const std::uint16_t gone = nobody.port();
     FakeNode node{[&](const std::string& command) -> std::optional<std::string> {
         return command == "GET " + low ? "$1\r\nx\r\n"
                                        : "-MOVED 15495 127.0.0.1:" + port_text(gone) + "\r\n";
@@ -226,7 +224,8 @@ TEST_CASE("a node that cannot be reached fails its own calls only, and at once",
 
 TEST_CASE("whoever took over is found by the node that knows", "[redis][cluster]") {
     // The map, which is asked for once a second at the most, names a node that is gone.
-    const std::uint16_t gone = nobody();
+    const Nobody nobody;
+    const std::uint16_t gone = nobody.port();
     FakeNode heir{[&](const std::string&) { return "+heir\r\n"; }};
     FakeNode witness{[&](const std::string&) { return heir.moved(high); }};
     witness.slots = heir.slots = [&] { return slots_at({{8191, witness.port()}, {16383, gone}}); };
@@ -241,7 +240,8 @@ TEST_CASE("whoever took over is found by the node that knows", "[redis][cluster]
 }
 
 TEST_CASE("a node that fails has the map asked for again", "[redis][cluster]") {
-    const std::uint16_t gone = nobody();
+    const Nobody nobody;
+    const std::uint16_t gone = nobody.port();
     std::atomic<bool> taken_over{false};
     FakeNode heir{[](const std::string&) { return "+heir\r\n"; }};
     heir.slots = [&] {
@@ -405,11 +405,12 @@ TEST_CASE("the map is asked for by one, and at most once a second", "[redis][clu
 TEST_CASE("any seed that answers will do, whatever the nodes are called", "[redis][cluster]") {
     // The map names addresses that cannot be reached, until it is put right.
     std::atomic<bool> reachable{false};
-    const std::uint16_t gone = nobody();
+    const Nobody nobody;
+    const std::uint16_t gone = nobody.port();
     FakeNode node{[](const std::string&) { return "-ERR it is not me\r\n"; }};
     node.slots = [&] { return slots_at({{16383, reachable ? node.port() : gone}}); };
     ClientOptions options = options_for(node);
-    options.cluster.seeds.insert(options.cluster.seeds.begin(), 5, {"127.0.0.1", nobody()});
+    options.cluster.seeds.insert(options.cluster.seeds.begin(), 5, {"127.0.0.1", gone});
     const Client client{options};
     CHECK_FALSE(caught_text([&] { client.command("GET", "k"); }).empty());
     CHECK(client.primaries() == std::vector<Endpoint>{{"127.0.0.1", gone}});

@@ -37,6 +37,7 @@ using larder::redis::detail::ClientInHand;
 using larder_test::caught_text;
 using larder_test::FakeServer;
 using larder_test::NearEar;
+using larder_test::Nobody;
 using larder_test::RedisServer;
 using larder_test::Table;
 using namespace std::chrono_literals;
@@ -202,8 +203,8 @@ TEST_CASE("the sentinels are asked in turn for the primary", "[sentinel]") {
         }
         (void)peer.read();
     }};
-    const std::uint16_t nobody = [] { return FakeServer{[](const Peer&) {}}.port(); }();
-    const std::uint16_t bad = first == First::refuses ? nobody : other.port();
+    const Nobody nobody;
+    const std::uint16_t bad = first == First::refuses ? nobody.port() : other.port();
     {
         const Client client{options_for({bad, knows.port()})};
         CHECK(client.command("GET", "a").text() == "primary");
@@ -308,8 +309,8 @@ TEST_CASE("a sentinel that knows of no failover is not all that is asked", "[sen
     const bool tell_epochs = what == Old::primary || GENERATE(true, false);
     CAPTURE(static_cast<int>(what), tell_epochs);
     FakeServer old{server_of_role(what == Old::primary ? yes : no, "old", 20)};
-    const std::uint16_t nobody = [] { return FakeServer{[](const Peer&) {}}.port(); }();
-    const std::uint16_t at = what == Old::gone ? nobody : old.port();
+    const Nobody nobody;
+    const std::uint16_t at = what == Old::gone ? nobody.port() : old.port();
     FakeServer cut_off{sentinel_of([&] { return address(at); })};
     FakeServer knows{
         sentinel_of([&] { return address(young.port()); }, [&] { return tell_epochs ? 1 : 0; })};
