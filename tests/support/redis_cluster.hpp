@@ -152,20 +152,25 @@ public:
 
     /// Moves up to `most` keys of a slot that is being moved; how many that were.
     std::size_t move_keys(std::size_t slot, std::size_t to, std::size_t most = 100) {
-        RedisServer& from = node(owner_of(slot));
-        const std::string keys =
-            from.run("CLUSTER", "GETKEYSINSLOT", std::to_string(slot), std::to_string(most));
+        std::istringstream lines{
+            node(owner_of(slot))
+                .run("CLUSTER", "GETKEYSINSLOT", std::to_string(slot), std::to_string(most))};
+        std::vector<std::string> keys;
+        for (std::string key; std::getline(lines, key);) {
+            keys.push_back(key);
+        }
+        if (!keys.empty()) {
+            static_cast<void>(move_these(slot, to, keys));  // NOKEY, if it is gone by now
+        }
+        return keys.size();
+    }
+
+    /// Moves these keys of a slot that is being moved; what the owner said.
+    std::string move_these(std::size_t slot, std::size_t to, const std::vector<std::string>& keys) {
         std::vector<std::string> words{
             "MIGRATE", "127.0.0.1", std::to_string(node(to).port()), "", "0", "5000", "KEYS"};
-        std::istringstream lines{keys};
-        std::size_t count = 0;
-        for (std::string key; std::getline(lines, key); ++count) {
-            words.push_back(key);
-        }
-        if (count > 0) {
-            static_cast<void>(from.run_words(words));  // NOKEY, if it is gone by now
-        }
-        return count;
+        words.insert(words.end(), keys.begin(), keys.end());
+        return node(owner_of(slot)).run_words(words);
     }
 
     /// Moves what is left, and tells all nodes whose the slot is.
