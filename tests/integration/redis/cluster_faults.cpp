@@ -330,6 +330,100 @@ TEST_CASE("a cluster that stays down fails a call at its deadline, and the next 
     CHECK_THROWS_AS(client.command("INCR", "k"), BreakerOpen);
 }
 
+TEST_CASE("a command whose time passes before it is sent again was refused, not lost",
+          "[redis][cluster]") {
+    // Another's bulk pipeline takes the one connection for those as soon as it is free, and blocks.
+    const std::string refusal = GENERATE("TRYAGAIN", "MOVED");
+    const bool alone = refusal == "TRYAGAIN";
+    CAPTURE(refusal);
+    std::latch refused{1};
+    std::atomic<bool> over{false};
+    std::atomic<int> carried_out{0};
+    FakeNode* one = nullptr;
+    FakeNode* other = nullptr;
+    const auto answer = [&](FakeNode*& next) {
+        return [&](const std::string& command) -> std::optional<std::string> {
+            if (command.starts_with("BLPOP")) {
+                while (!over) {
+                    std::this_thread::sleep_for(1ms);
+                }
+                return "*-1\r\n";
+            }
+            if (command == "PING") {
+                return "+PONG\r\n";  // over a further connection
+            }
+            if (command != "INCR " + high) {
+                return ':' + std::to_string(++carried_out) + "\r\n";
+            }
+            if (!refused.try_wait()) {
+                refused.count_down();
+            }
+            return alone ? "-TRYAGAIN not now\r\n" : next->moved(high);
+        };
+    };
+    Pair pair{answer(other), answer(one)};
+    one = &pair.a;
+    other = &pair.b;
+    pair.a.slots = pair.b.slots = [&] {
+        return slots_at({{8191, pair.a.port()}, {16383, pair.b.port()}});
+    };
+    ClientOptions options = options_for(pair.a);
+    options.bulk_connections = 1;
+    options.command_timeout = 2s;
+    const Client client{options};
+    static_cast<void>(client.primaries());
+    std::jthread keeps{[&] {
+        refused.wait();
+        Pipeline bulk;
+        bulk.bulk().command("BLPOP", high, 60);
+        if (!alone) {
+            bulk.command("BLPOP", low, 60);
+        }
+        static_cast<void>(caught_text([&] { static_cast<void>(client.run(bulk)); }));
+    }};
+    Pipeline pipeline;
+    pipeline.bulk().command("INCR", high);
+    if (!alone) {
+        pipeline.command("INCR", low);
+    }
+    const auto text = caught_text([&] {
+        const auto replies = client.run(pipeline);
+        CHECK(replies[0].text().starts_with(refusal));
+        CHECK((alone || replies[1].integer() == 1));
+    });
+    over = true;
+    keeps.join();
+    CHECK(text.empty());
+    CHECK(carried_out == (alone ? 0 : 1));
+    CHECK(client.breaker() == Breaker::closed);
+    CHECK(client.in_hand() == ClientInHand{});
+}
+
+TEST_CASE("a command that was sent again, and not answered, may have been carried out",
+          "[redis][cluster]") {
+    std::atomic<bool> refused{false};
+    std::atomic<bool> over{false};
+    FakeNode node{[&](const std::string& command) -> std::optional<std::string> {
+        if (command == "PING") {
+            return "+PONG\r\n";  // over a further connection
+        }
+        if (!refused.exchange(true)) {
+            return "-TRYAGAIN not now\r\n";
+        }
+        while (!over) {
+            std::this_thread::sleep_for(1ms);
+        }
+        return ":1\r\n";
+    }};
+    node.slots = [&] { return slots_at({{16383, node.port()}}); };
+    ClientOptions options = options_for(node);
+    options.command_timeout = 1s;
+    const Client client{options};
+    const auto text = caught_text([&] { client.command("INCR", "k"); });
+    over = true;
+    CHECK(text.find("it may have been carried out") != std::string::npos);
+}
+
 TEST_CASE("garbage for a redirection is an error reply", "[redis][cluster]") {
     FakeNode node{[](const std::string& command) {
         return '-' + command.substr(command.find('{') + 1, command.find('}') - 6) + "\r\n";

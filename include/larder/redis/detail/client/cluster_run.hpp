@@ -17,6 +17,7 @@
 #include <larder/redis/detail/client/command_order.hpp>
 #include <larder/redis/detail/client/connection.hpp>
 #include <larder/redis/detail/client/connection_failure.hpp>
+#include <larder/redis/detail/client/node_part.hpp>
 #include <larder/redis/detail/client/pipeline_calls.hpp>
 #include <larder/redis/detail/client/process_connections.hpp>
 #include <larder/redis/detail/client/redirection.hpp>
@@ -31,7 +32,6 @@
 #include <larder/version.hpp>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <memory>
@@ -90,22 +90,7 @@ public:
 
 private:
     using NodePtr = Cluster::NodePtr;
-
-    // What one node is sent.
-    struct Part {
-        explicit Part(NodePtr of) : node{std::move(of)} {}
-
-        NodePtr node;
-        std::vector<RoutedUnit*> units{};
-        std::string bytes{};
-        std::vector<Reply> replies{};
-        bool whole{false};   // the pipeline as it is
-        bool failed{false};  // some of it has no reply, and will have none
-        Call call{};
-        std::optional<ProcessConnections::Halves> halves{};
-        std::optional<bool>
-            asks_another{};  // it is away: whether others may be asked who replaced it
-    };
+    using Part = NodePart;
 
     // A node that is away is looked for so often elsewhere.
     static constexpr std::size_t most_elsewhere = 2;
@@ -165,7 +150,7 @@ private:
             }
         }
         for (const auto& part : parts_) {
-            write(*part);
+            part->write(pipeline_, units_.size(), replies_.data());
         }
     }
 
@@ -177,35 +162,6 @@ private:
         }
         parts_.push_back(std::make_unique<Part>(node));
         return *parts_.back();
-    }
-
-    void write(Part& part) const {
-        const std::string_view all = PipelineAccess::bytes(pipeline_);
-        part.whole = part.units.size() == units_.size();
-        std::size_t commands = 0;
-        std::vector<std::string_view> bodies;
-        for (const RoutedUnit* unit : part.units) {
-            part.whole = part.whole && !unit->asking && !unit->with_body;
-            commands += unit->count + (unit->asking ? 1 : 0);
-        }
-        if (!part.whole) {
-            for (const RoutedUnit* unit : part.units) {
-                if (unit->asking) {
-                    append_command(part.bytes, asking);
-                }
-                if (unit->with_body) {
-                    PipelineAccess::append_script(pipeline_, unit->first, part.bytes, bodies);
-                } else {
-                    part.bytes += all.substr(unit->begin, unit->end - unit->begin);
-                }
-            }
-            part.replies.resize(commands);
-        }
-        part.call.bytes = part.whole ? all : std::string_view{part.bytes};
-        part.call.commands = commands;
-        part.call.replies = part.whole ? replies_.data() : part.replies.data();
-        part.call.repeatable = std::all_of(part.units.begin(), part.units.end(),
-                                           [](const RoutedUnit* unit) { return unit->repeatable; });
     }
 
     // Sends to all, then reads from all. Afterwards each call has replies, or has failed.
@@ -320,6 +276,7 @@ private:
 
     void answered(RoutedUnit& unit) {
         unit.pending = unit.late = false;
+        unit.told = true;
         const Reply& last = replies_[unit.first + unit.count - 1];
         if (!last.is_error()) [[likely]] {
             if (unit.away && unit.slot) {
@@ -331,6 +288,7 @@ private:
             PipelineAccess::is_script(pipeline_, unit.first) &&
             left() > RedirectionSteps::duration::zero()) {
             unit.with_body = unit.late = unit.pending = true;
+            unit.told = false;  // that it is not known is nobody's answer
             return;
         }
         const Redirection redirection = unit.redirection(replies_);
@@ -372,9 +330,18 @@ private:
         }
     }
 
-    // Goes to another node, if it may be sent again, and one knows of it.
+    // Goes to another node, if it may be sent again, and one knows of it. Where nothing but its time has
+    // passed since a node refused it, that is what became of it.
     void unanswered(Part& part, RoutedUnit& unit) {
         const Call& call = part.call;
+        unit.told = unit.told && !call.sent;
+        if (unit.told && call.failure == Call::Failure::timed_out &&
+            left() <= RedirectionSteps::duration::zero()) {
+            unit.pending = false;
+            const Redirection::Kind refusal = unit.redirection(replies_).kind;
+            give_up_on(*unit.to, refusal, replies_[unit.first + unit.count - 1].text());
+            return;
+        }
         const bool may =
             (!call.sent || unit.repeatable) && call.failure != Call::Failure::credentials &&
             unit.elsewhere < most_elsewhere && left() > RedirectionSteps::duration::zero();
@@ -421,8 +388,6 @@ private:
         throw ConnectionError{about_call(cluster_.name, describe(failed_->call)) + "no reply",
                               Outcome::unknown};
     }
-
-    static constexpr std::array<std::string_view, 1> asking{"ASKING"};
 
     Cluster& cluster_;
     const Pipeline& pipeline_;

@@ -46,6 +46,7 @@ struct RoutedUnit {
     bool late{false};          ///< it is pending for that alone
     bool pending{true};        ///< it is to be sent
     bool sent{false};          ///< it was, this time
+    bool told{false};          ///< its replies are there, of a time before
     std::size_t elsewhere{0};  ///< times that it went to another node since one was away
     std::shared_ptr<ClusterNode> away{};  ///< that one
     RedirectionSteps steps{};
