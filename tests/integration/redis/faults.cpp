@@ -314,6 +314,10 @@ TEST_CASE("a server that refuses writes counts as down for them", "[redis][fault
     }
     const std::string why = caught_text([&] { cache.invalidate(2); });
     CHECK(has(why, says));
+    // What a demoted server has not, its primary may have.
+    CHECK(has(caught_text([&] { cache.invalidate(3); }), says));
+    CHECK(has(caught_text([&] { cache.invalidate_many({3, 4}); }), says));
+    CHECK(has(caught_text([&] { w.here.erase(3); }), says));
     cache.put(1, 11);
     CHECK(cache.stats().queued_invalidations == 1);
     CHECK(cache.stats().breaker == larder::Breaker::closed);

@@ -125,11 +125,11 @@ end
 put_writing(overlapped, unnamed, tickets, now)
 return 1)"};
 
-    /// An invalidation: 1 if there was a copy. Slot. Rule S4.
+    /// An invalidation: 1 if there was a copy. Slot. It deletes what is not there, too: a server that takes
+    /// no writes must say so, since one that was demoted may lack what its primary has. Rules S4 and R8.
     Script erase{prelude() + R"(
 local v, kind = inspect(KEYS[1])
 if kind == 'W' then overlap(v) return 0 end
-if kind == '-' then return 0 end
 redis.call('DEL', KEYS[1])
 return kind == 'V' and 1 or 0)"};
 
