@@ -91,7 +91,23 @@ Opened open_file(const std::string& path) {
                 [](const std::string&) {});
 }
 
-Opened open_redis(const std::string& url, std::string name) {
+/// Into how many partitions the journal is divided, as its key says; 0 where there is none, or this user
+/// may not read it.
+std::uint32_t partitions_of(const larder::redis::Client& client, const std::string& name) {
+    larder::redis::Pipeline look;
+    look.command("GET", "~partitions:" + name);
+    const larder::redis::Reply reply = client.run_one(look);
+    std::uint32_t count = 0;
+    if (!reply.is_nil() && !reply.is_error()) {
+        const std::string_view text = reply.text();
+        const std::size_t digits = text.rfind('=') + 1;
+        std::from_chars(text.data() + digits, text.data() + text.size(), count);
+    }
+    return count;
+}
+
+Opened open_redis(const std::string& url, const std::string& full_name) {
+    std::string name = full_name;
     std::uint32_t schema = 0;
     if (const auto at = name.rfind('@'); at != std::string::npos) {
         const char* const end = name.data() + name.size();
@@ -101,11 +117,23 @@ Opened open_redis(const std::string& url, std::string name) {
         }
     }
     larder::redis::Client client{url};
-    larder::RedisStore<std::string, std::string, Bytes> copies{client, name, {.schema = schema}};
+    const std::uint32_t partitions = partitions_of(client, full_name);
+    larder::RedisStore<std::string, std::string, Bytes> copies{
+        client, name, {.schema = schema, .partitions = partitions}};
     return open(
         larder::RedisJournal<std::string, std::string, Bytes>{
-            client, name, {.assume_no_eviction = true, .schema = schema}},
+            client, name, {.assume_no_eviction = true, .schema = schema, .partitions = partitions}},
         [copies](const std::string& key) mutable { copies.erase(key); });
+}
+
+/// The key that `list` shows as this text, which may have been escaped.
+std::string as_listed(const Opened& journal, const std::string& text) {
+    for (Letter& letter : journal.letters()) {
+        if (examples::printable(letter.change.key) == text) {
+            return std::move(letter.change.key);
+        }
+    }
+    return text;
 }
 
 int each_key(const Opened& journal, std::span<const std::string> keys, std::string_view done,
@@ -119,7 +147,7 @@ int each_key(const Opened& journal, std::span<const std::string> keys, std::stri
     }
     std::size_t count = 0;
     for (const std::string& key : chosen) {
-        if (act(key)) {
+        if (act(key) || act(as_listed(journal, key))) {
             ++count;
         } else {
             std::cerr << "journal_tool: key " << key << " has no dead letter\n";

@@ -156,6 +156,20 @@ TEST_CASE("the journal tool on a file", "[tool]") {
         CHECK_FALSE(journal.pending(2)->value);
         CHECK_FALSE(journal.pending(3));
     }
+    SECTION("with a key that is shown escaped") {
+        const std::string key{"a\nb\0", 4};
+        {
+            larder::SqliteJournal<std::string, std::string, Raw> journal{path};
+            journal.record({key, "1", 0});
+            REQUIRE(journal.bury(journal.claim(1, 10s, 0ms).at(0), "refused"));
+        }
+        const Ran list = tool({path, "list"});
+        CHECK(has(list.out, "a\\x0ab\\x00  put"));
+        CHECK(tool({path, "revive", list.out.substr(0, list.out.find(' '))}).status == 0);
+        CHECK(tool({path, "revive", "a"}).status == 1);
+        const larder::SqliteJournal<std::string, std::string, Raw> journal{path};
+        CHECK(journal.pending(key));
+    }
     SECTION("that is not there, and is not made") {
         const Ran ran = tool({path, "list"});
         CHECK(ran.status == 1);
@@ -172,6 +186,7 @@ TEST_CASE("the journal tool on a server", "[tool]") {
         larder::RedisJournalOptions options;
         larder::RedisStoreOptions of_store;
         options.schema = of_store.schema = schema ? 3 : 0;
+        options.partitions = of_store.partitions = GENERATE(0U, 8U);
         bury_three(larder::RedisJournal<int, std::string, Raw>{client, "orders", options});
         larder::RedisStore<int, std::string, Raw> copies{client, "orders", of_store};
         copies.put(1, "old", {1h});
