@@ -16,6 +16,7 @@
 #include <latch>
 #include <map>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -284,18 +285,27 @@ TEST_CASE("a read that passes near by leaves nothing older there", "[tiered]") {
     auto cache = fleet.cache(fleet.here);
     (void)cache.get(1);
     fleet.far.channel(0).delay();
-    const bool loads = GENERATE(true, false);
+    const int how = GENERATE(0, 1, 2);
     std::optional<larder::detail::Ticket> ticket;
     fleet.far.on_ask([&](bool answered) {
         if (answered) {
             fleet.far.on_ask({});
             fleet.rows[1] = "new";
-            if (loads) {  // past a write that is under way
+            if (how == 0) {  // past a write that is under way
                 ticket = fleet.there.begin_write(1, 30s);
                 CHECK(cache.get(1, {.from = From::far}) == "new");
-            } else {
-                fleet.there.put(1, "new", hour);
+                return;
+            }
+            fleet.there.put(1, "new", hour);
+            if (how == 1) {
                 CHECK(cache.get(1, {.from = From::far}) == "new");
+            } else {
+                std::vector<Tiered::Query> queries(2);
+                queries[0].ask.skip = queries[1].ask.skip = true;
+                const auto see = [](std::size_t i, const std::string* row, auto&&...) {
+                    CHECK((i == 1 || *row == "new"));
+                };
+                fleet.here.peek_many(std::vector{1, 2}, see, std::span{queries});
             }
         }
     });
@@ -360,6 +370,34 @@ TEST_CASE("reads that come at once ask far once", "[tiered]") {
     CHECK(right == 5);
     CHECK(fleet.far.asked() == before + 2);  // for each key once
     CHECK(cache.fetch(1).source == Source::near_hit);
+    CHECK(fleet.here.in_hand() == InHand{});
+}
+
+// Rule N5.
+TEST_CASE("a read that comes when another has made a copy is served that", "[tiered]") {
+    Fleet fleet;
+    auto cache = fleet.cache(fleet.here);
+    fleet.warm_near(cache, 1);
+    fleet.warm_near(cache, 2);
+    const std::size_t before = fleet.far.asked();
+    const auto nothing = [](auto&&...) {};
+    SECTION("one") {
+        Tiered::Query query;  // near was looked at, and was empty
+        CHECK(fleet.here.peek_past(1, nothing, query));
+        CHECK(query.served);
+        fleet.far.channel(0).notice();
+        CHECK(fleet.here.peek_past(1, nothing, query));
+        CHECK_FALSE(query.served);
+        CHECK(fleet.far.asked() == before + 1);
+    }
+    SECTION("unless that has no tags where they are needed") {
+        Tiered::Query query;
+        query.ask.tagged = true;
+        CHECK(fleet.here.peek_past(1, nothing, query));
+        CHECK_FALSE(query.served);
+        CHECK(fleet.far.asked() == before + 1);
+    }
+    CHECK(cache.fetch(2).source != Source::loaded);
     CHECK(fleet.here.in_hand() == InHand{});
 }
 

@@ -76,6 +76,9 @@ public:
     /// It is this thread's, as far as that knows.
     [[nodiscard]] bool held() const noexcept { return opening_.slot == Slot::lead; }
 
+    /// There is none to have: another thread has made a copy since near was looked at.
+    [[nodiscard]] bool found() const noexcept { return opening_.slot == Slot::hit; }
+
     /// Another thread has it, and what that brings may be waited for: nothing was told since it was taken.
     [[nodiscard]] bool joined() const { return opening_.flight != nullptr && copies_.reliable(); }
 

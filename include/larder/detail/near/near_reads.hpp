@@ -29,7 +29,7 @@ namespace detail {
 /// The reads of one store. A thin view: make one where it is needed.
 ///
 /// A read that near does not serve takes the near lease, if it is free, and asks far. If another thread
-/// has the lease, it waits for what far tells that one, once; that asks for nothing but far, and so waits
+/// has made a copy by then, it is served; if another has the lease, it waits for what far tells that one, once; that asks for nothing but far, and so waits
 /// for no load. What was asked of far and does not go into near drops what near has. So no read goes back
 /// behind one that has ended, and many that come at once ask far once. Rules N3 and N5.
 template <class Near, class Far>
@@ -50,7 +50,7 @@ public:
         NearLease<Near> lease{copies_, key};
         if (!query.ask.skip) {
             lease.take();
-            if (lease.joined() && wait(lease, see, query)) {
+            if (lease.found() ? look(key, see, query) : lease.joined() && wait(lease, see, query)) {
                 return true;
             }
         }
@@ -93,7 +93,11 @@ public:
             } else if (!look(keys[i], at(i, see), query)) {
                 Part& part = parts.emplace_back(copies_, keys[i], i);
                 part.lease.take();
-                (part.lease.joined() ? joined : asked).push_back(&part);
+                if (part.lease.found() && look(keys[i], at(i, see), query)) {
+                    part.drop.dismiss();
+                } else {
+                    (part.lease.joined() ? joined : asked).push_back(&part);
+                }
             }
         }
         ask_far(keys, see, queries, asked);
