@@ -73,8 +73,7 @@ class BasicTrackingFeed;
 ///
 /// A cheap handle: copies share everything, the queue of missed invalidations too.
 ///
-/// Thread safety: all members may run concurrently; operations on one key are atomic and
-/// linearizable across processes.
+/// Thread safety: all members may run concurrently; operations on one key are linearizable across processes.
 /// @throws StoreError  the server cannot be reached, answers too late, or refuses: redis/error.hpp
 ///
 /// @tparam C  a Codec; JsonCodec is in <larder/json.hpp>
@@ -290,6 +289,9 @@ public:
                 });
         } catch (const StoreError&) {
             state_->failed();
+            for (Query& query : queries) {
+                query.failure = std::current_exception();
+            }
         }
     }
     /// The same, for whoever does not open afterwards.

@@ -7,7 +7,7 @@
 #define LARDER_STORE_TIERED_HPP
 
 #include <larder/detail/near/requires_tiers.hpp>
-#include <larder/detail/near/tiered_slots.hpp>
+#include <larder/detail/near/tiered_copies.hpp>
 #include <larder/fwd.hpp>
 #include <larder/store/tiered_options.hpp>
 #include <larder/version.hpp>
@@ -42,8 +42,8 @@ LARDER_NS_BEGIN
 /// @tparam Near  a MemoryStore
 /// @tparam Far   a CoherentStore that tells what has changed: a RedisStore
 template <class Near, class Far>
-class TieredStore : detail::RequiresTiers<Near, Far>, public detail::TieredSlotsOf<Near, Far> {
-    using Base = detail::TieredSlotsOf<Near, Far>;
+class TieredStore : detail::RequiresTiers<Near, Far>, public detail::TieredCopiesOf<Near, Far> {
+    using Base = detail::TieredCopiesOf<Near, Far>;
 
 public:
     /// Near copies in `near`, which is empty and nobody else's, of what is in `far`.

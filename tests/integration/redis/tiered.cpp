@@ -96,6 +96,44 @@ TEST_CASE("a tag reaches near copies everywhere, and a hit with tags asks no ser
     CHECK(eventually([&] { return there.get(7) == 2; }));
 }
 
+TEST_CASE("puts with one tag leave near copies that carry it alone", "[redis][tiered]") {
+    const RedisServer server;
+    std::atomic<int> row{1};
+    const auto tags_of = [](int) { return larder::Tags{"shelf"}; };
+    larder::Tagged here{larder::CacheAside{tiers(server), Counted{&row}, {.ttl = 1h}}, tags_of};
+    larder::Tagged there{
+        larder::CacheAside{
+            tiers(server, {.ttl = 1h, .silence = 1h}), Counted{&row}, {.ttl = 1h, .jitter = 0.3}},
+        tags_of};
+    REQUIRE(eventually([&] { return there.fetch(7).source == Source::near_hit; }));
+    const auto told = [&] { return there.stats().near_invalidations; };
+    const auto before = told();
+    constexpr int puts = 1'000;
+    for (int key = 100; key < 100 + puts; ++key) {
+        here.put(key, 1);
+    }
+    CHECK(eventually([&] { return told() >= before + 2 * puts; }));
+    CHECK(told() <= before + 2 * puts + 2);  // the tags' versions are written when there are none
+    CHECK(there.fetch(7).source == Source::near_hit);
+}
+
+TEST_CASE("a bare store makes near copies of many at once, and says what failed",
+          "[redis][tiered]") {
+    RedisServer server;
+    const Tiered store = tiers(server, {.ttl = 1h, .silence = 1h});
+    Tiered other = tiers(server);
+    other.put(1, 10, {1h});
+    other.put(2, 20, {1h});
+    const std::array keys{1, 2, 3};
+    REQUIRE(eventually([&] {
+        CHECK(store.find_many(keys)[1]->value == 20);
+        return store.stats().entries == 2;
+    }));
+    server.kill();
+    CHECK_THROWS_AS(store.find_many(keys), larder::StoreError);
+    CHECK_THROWS_AS(store.find(3), larder::StoreError);
+}
+
 TEST_CASE("near copies may live as long as nothing happens to them", "[redis][tiered]") {
     const RedisServer server;
     std::atomic<int> row{1};

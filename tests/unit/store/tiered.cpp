@@ -401,6 +401,28 @@ TEST_CASE("a read that comes when another has made a copy is served that", "[tie
     CHECK(fleet.here.in_hand() == InHand{});
 }
 
+TEST_CASE("what a bare store is asked for leaves near copies, one or many", "[tiered]") {
+    Fleet fleet;
+    fleet.far.put(1, "one", hour);
+    fleet.far.put(2, "two", hour);
+    fleet.far.put(3, std::nullopt, {7s});
+    const std::vector keys{1, 2, 1, 3, 4};
+    const auto found = fleet.here.find_many(keys);
+    CHECK(found[0]->value == "one");
+    CHECK(found[1]->value == "two");
+    CHECK(found[2]->value == "one");
+    REQUIRE(found[3]);
+    CHECK(found[3]->value == std::nullopt);
+    CHECK(found[3]->remaining == 7s);
+    CHECK_FALSE(found[4]);
+    CHECK(fleet.here.stats().entries == 3);
+    const std::size_t before = fleet.far.asked();
+    CHECK(fleet.here.find(1)->value == "one");
+    CHECK(fleet.here.find_many(keys)[3]->remaining == 7s);
+    CHECK(fleet.far.asked() == before + 1);  // for the fourth
+    CHECK(fleet.here.in_hand() == InHand{});
+}
+
 TEST_CASE("who waits for others keeps nobody waiting for what far lacks", "[tiered]") {
     Fleet fleet;
     std::latch go{1};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 /// @file
-/// What a TieredStore does, as a Store and as policies ask it.
+/// The slot protocol of a TieredStore, as policies ask it.
 
 #ifndef LARDER_DETAIL_NEAR_TIERED_SLOTS_HPP
 #define LARDER_DETAIL_NEAR_TIERED_SLOTS_HPP
@@ -65,15 +65,13 @@ struct Tiers {
     NearCopies<Near> copies;
 };
 
-/// The members of a TieredStore. What is said of a handle holds for it.
+/// The members of a TieredStore that policies ask for. What is said of a handle holds for it.
 ///
 /// Thread safety: all members may run concurrently.
 template <class Near, class Far>
 class TieredSlots : public FarJournal<Far>, public FarAtOnce<Far> {
     using Reads = NearReads<Near, Far>;
     using FarQuery = typename Far::Query;
-    template <class Row>
-    using Drop = NearDrop<Near, Row>;
 
 public:
     using key_type = typename Far::key_type;
@@ -88,132 +86,8 @@ public:
     static constexpr bool fallible = Far::fallible;
     static constexpr bool shared = Far::shared;
 
-    // ---- the plain Store ----
-
-    /// The copy, fresh or stale within its grace.
-    template <class Q = key_type>
-    [[nodiscard]] std::optional<Entry<value_type>> find(const Q& key) const {
-        std::optional<Entry<value_type>> entry;
-        Query query = whole_query();
-        peek(
-            key,
-            [&](const value_type* value, Remaining remaining, Ttl, bool) {
-                entry.emplace();
-                if (value != nullptr) {
-                    entry->value.emplace(*value);
-                }
-                entry->remaining = whole(remaining);
-            },
-            query);
-        if constexpr (requires { query.failure; }) {
-            if (!entry && query.failure) {
-                std::rethrow_exception(query.failure);
-            }
-        }
-        return entry;
-    }
-
-    /// Stores in far, unless a write of the key is in flight; a life of zero or less erases.
-    void put(const key_type& key, std::optional<value_type> value, Lifetime life) {
-        const Drop<key_type> drop{copies(), key};
-        behind().put(key, std::move(value), life);
-    }
-
-    /// Drops the copies, far and near; true if far had one.
-    template <class Q = key_type>
-    bool erase(const Q& key) {
-        const key_type& mine = as_key<key_type>(key);
-        const Drop<key_type> drop{copies(), mine};
-        return behind().erase(mine);
-    }
-
-    /// Their copies, in the order of the keys: far is asked, in one round trip, for what near lacks.
-    [[nodiscard]] std::vector<std::optional<Entry<value_type>>> find_many(
-        std::span<const key_type> keys) const {
-        std::vector<std::optional<Entry<value_type>>> entries(keys.size());
-        std::vector<key_type> missing;
-        std::vector<std::size_t> places;
-        for (std::size_t i = 0; i < keys.size(); ++i) {
-            NearAsk ask{.exact = true};
-            const auto see = [&](const value_type* value, Remaining remaining, Ttl, bool) {
-                entries[i] = {value != nullptr ? std::optional{*value} : std::nullopt,
-                              whole(remaining)};
-            };
-            if (!copies().look(keys[i], see, ask)) {
-                missing.push_back(keys[i]);
-                places.push_back(i);
-            }
-        }
-        if (!missing.empty()) {
-            const Drop<key_type> drop{copies(), std::span<const key_type>{missing}};
-            std::vector<std::optional<Entry<value_type>>> found = behind().find_many(missing);
-            for (std::size_t i = 0; i < found.size(); ++i) {
-                entries[places[i]] = std::move(found[i]);
-            }
-        }
-        return entries;
-    }
-
-    /// As `put`, in one round trip; not atomic.
-    void put_many(std::span<const std::pair<key_type, std::optional<value_type>>> pairs,
-                  Lifetime life) {
-        const NearDrop drop{copies(), pairs,
-                            [](const auto& pair) -> const auto& { return pair.first; }};
-        behind().put_many(pairs, life);
-    }
-
-    /// As `erase`, in one round trip; how many copies far had.
-    std::size_t erase_many(std::span<const key_type> keys) {
-        const Drop<key_type> drop{copies(), keys};
-        return behind().erase_many(keys);
-    }
-
-    // ---- beyond the plain Store ----
-
-    /// Erases every key that far has, and every near copy.
-    void clear() {
-        struct DropAll {
-            NearCopies<Near>& copies;
-            ~DropAll() { copies.drop_all(); }
-        } const drop{copies()};
-        behind().clear();
-    }
-
-    /// Makes every copy that carries one of these tags a miss: far and near here before it returns, and
-    /// near elsewhere as it is told.
-    void invalidate_tags(std::span<const std::string> tags)
-        requires Far::keeps_tags
-    {
-        struct DropTags {
-            NearCopies<Near>& copies;
-            std::span<const std::string> tags;
-            ~DropTags() { copies.drop_tags(tags); }
-        } const drop{copies(), tags};
-        behind().invalidate_tags(tags);
-    }
-
-    /// The store behind the near copies.
-    [[nodiscard]] const Far& far() const noexcept { return tiers_->far; }
-
     /// By which lives and waits are measured.
     [[nodiscard]] const clock_type& clock() const noexcept { return behind().clock(); }
-
-    /// What far has counted; what near copies were told, how, and why all were dropped; entries, weight
-    /// and capacity of near, and what left it.
-    [[nodiscard]] Stats stats() const {
-        Stats stats = behind().stats();
-        copies().add_to(stats);
-        return stats;
-    }
-
-    /// The journal beside far.
-    [[nodiscard]] auto journal() const
-        requires requires { typename Far::journal_type; }
-    {
-        return behind().journal();
-    }
-
-    // ---- the slot protocol, for policies ----
 
     /// A whole write of far in one step with another. Rule W11.
     template <class Record>
@@ -389,10 +263,12 @@ public:
     }
 
 protected:
+    template <class Row>
+    using Drop = NearDrop<Near, Row>;
+
     TieredSlots(Near near, Far far, const TieredStoreOptions& options)
         : tiers_{std::make_shared<Tiers<Near, Far>>(std::move(near), std::move(far), options)} {}
 
-private:
     // Asks for all that there is to know.
     [[nodiscard]] static Query whole_query() {
         Query query{};
@@ -405,23 +281,12 @@ private:
 
     [[nodiscard]] Far& behind() const noexcept { return tiers_->far; }
     [[nodiscard]] NearCopies<Near>& copies() const noexcept { return tiers_->copies; }
+
+private:
     [[nodiscard]] Reads reads() const noexcept { return Reads{tiers_->copies, tiers_->far}; }
 
     std::shared_ptr<Tiers<Near, Far>> tiers_;
 };
-
-/// The members, or none where the tiers lack something.
-template <class Near, class Far>
-struct ChosenTiers {
-    using type = NoTiers;
-};
-template <class Near, class Far>
-    requires tiers_ok<Near, Far>
-struct ChosenTiers<Near, Far> {
-    using type = TieredSlots<Near, Far>;
-};
-template <class Near, class Far>
-using TieredSlotsOf = typename ChosenTiers<Near, Far>::type;
 
 }  // namespace detail
 
