@@ -10,6 +10,9 @@
 #include "support/redis_front.hpp"
 #include "support/redis_server.hpp"
 
+#include <larder/redis/detail/client/command_bytes.hpp>
+#include <larder/redis/detail/client/command_keys.hpp>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -30,11 +33,20 @@ enum class ExchangeFault {
     request_late,    ///< the server carries it out once the client has given up
     reply_cut,       ///< it is carried out, and the connection breaks ahead of the reply
     reply_silent,    ///< it is carried out, and the client waits in vain
+    moved,           ///< a node of a cluster does not carry it out, and says that another would
+    ask,             ///< the same, this once
+    try_again,       ///< the same, and that it is to be sent again
+    down,            ///< the same, and that nobody would
 };
 
 inline constexpr std::array every_exchange_fault{
     ExchangeFault::request_cut, ExchangeFault::request_silent, ExchangeFault::request_late,
     ExchangeFault::reply_cut, ExchangeFault::reply_silent};
+
+/// On a cluster: lost before and after a node has carried it out, and each answer of one that does not.
+inline constexpr std::array every_node_fault{ExchangeFault::request_cut, ExchangeFault::reply_cut,
+                                             ExchangeFault::moved,       ExchangeFault::ask,
+                                             ExchangeFault::try_again,   ExchangeFault::down};
 
 [[nodiscard]] constexpr std::string_view to_string(ExchangeFault fault) noexcept {
     switch (fault) {
@@ -43,12 +55,17 @@ inline constexpr std::array every_exchange_fault{
         case ExchangeFault::request_late: return "request late";
         case ExchangeFault::reply_cut: return "reply cut";
         case ExchangeFault::reply_silent: return "reply silent";
+        case ExchangeFault::moved: return "MOVED";
+        case ExchangeFault::ask: return "ASK";
+        case ExchangeFault::try_again: return "TRYAGAIN";
+        case ExchangeFault::down: return "CLUSTERDOWN";
     }
     return "none";
 }
 
 /// Counts exchanges, over all connections, from when it is armed. What goes wrong depends on that
-/// count alone. A request that is larger than 64 KiB counts as several.
+/// count alone. A request that is larger than 64 KiB counts as several, and one without keys, which all
+/// nodes carry out, as none where a node is to refuse it.
 ///
 /// ```cpp
 /// RedisFaults faults{server};                  // a client's options: .path = faults.path()
@@ -109,14 +126,21 @@ private:
     using Link = std::pair<std::size_t, std::size_t>;  // of which front
 
     RedisFront::Pass pass(std::size_t front) {
-        return [this, front](std::size_t number, RedisFront::Way way, std::string&) {
+        return [this, front](std::size_t number, RedisFront::Way way, std::string& bytes) {
             const Link link{front, number};
-            return way == RedisFront::Way::request ? request(link) : reply(link);
+            return way == RedisFront::Way::request ? request(link, bytes) : reply(link);
         };
     }
 
-    Fate request(const Link& link) {
+    Fate request(const Link& link, std::string& bytes) {
         const std::scoped_lock lock{mutex_};
+        std::string refusals;
+        if (n_ > 0 && fault_ >= ExchangeFault::moved) {
+            refusals = refuse(link.first, bytes);
+            if (refusals.empty()) {
+                return Fate::pass;
+            }
+        }
         ++exchanges_;
         const bool hit = n_ > 0 && (from_then_on_ ? exchanges_ >= n_ : exchanges_ == n_);
         if (!hit) {
@@ -130,9 +154,38 @@ private:
             case ExchangeFault::request_late: return Fate::hold;
             case ExchangeFault::reply_cut: doomed_[link] = Fate::cut; break;
             case ExchangeFault::reply_silent: doomed_[link] = Fate::swallow; break;
+            case ExchangeFault::moved:
+            case ExchangeFault::ask:
+            case ExchangeFault::try_again:
+            case ExchangeFault::down: bytes.swap(refusals); return Fate::answer;
         }
         return Fate::pass;
     }
+
+    // What a node says that carries out none of these commands; empty if all would carry out one of them.
+    [[nodiscard]] std::string refuse(std::size_t front, std::string_view commands) const {
+        std::string replies;
+        for (std::size_t at = 0; at < commands.size();) {
+            const auto route = larder::redis::detail::route_command(commands, at);
+            larder::redis::detail::CommandReader words{commands, at};
+            at = route.end;
+            if (words.next() == "ASKING") {
+                replies += "+OK\r\n";
+                continue;
+            }
+            if (!route.slot) {
+                return {};
+            }
+            replies += '-' + std::string{to_string(fault_)};
+            if (fault_ <= ExchangeFault::ask) {
+                replies += ' ' + std::to_string(*route.slot) +
+                           " 127.0.0.1:" + std::to_string(port((front + 1) % fronts_.size()));
+            }
+            replies += "\r\n";
+        }
+        return replies;
+    }
+
     Fate reply(const Link& link) {
         const std::scoped_lock lock{mutex_};
         const auto at = doomed_.find(link);

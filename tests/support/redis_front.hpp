@@ -41,6 +41,7 @@ public:
         cut,      ///< it is lost, and the connection cut
         swallow,  ///< it is lost, and the connection stays
         hold,     ///< a request: it goes on once the client has given the connection up
+        answer,   ///< a request: what it was changed into is its reply
     };
 
     /// Is shown what passes, and over which connection (they are counted from 0), from one thread,
@@ -165,6 +166,7 @@ private:
             case Fate::cut: return false;
             case Fate::swallow: return true;
             case Fate::hold: link.held += text; return true;
+            case Fate::answer: return send(link.client, text);
         }
         return false;
     }

@@ -5,6 +5,7 @@
 // nothing is left in hand.
 
 #include "support/catch.hpp"
+#include "support/faulty_redis.hpp"
 #include "support/redis_faults.hpp"
 #include "support/redis_pair.hpp"
 #include "support/redis_server.hpp"
@@ -33,7 +34,7 @@ using larder::WriteBehind;
 using larder::redis::Client;
 using larder::redis::ClientOptions;
 using larder_test::ExchangeFault;
-using larder_test::RedisFaults;
+using larder_test::FaultyRedis;
 using larder_test::RedisServer;
 using larder_test::Rows;
 using larder_test::until;
@@ -107,32 +108,34 @@ void make_letter(Cache& cache, Rows& rows) {
 }
 
 // One verb, one fault. False: the verb makes fewer exchanges.
-bool step(const RedisServer& server, RedisFaults& faults, const Verb& verb, ExchangeFault fault,
-          std::size_t n, std::uint32_t partitions = 0) {
+bool step(FaultyRedis& redis, const Verb& verb, ExchangeFault fault, std::size_t n,
+          std::uint32_t partitions = 0) {
     INFO(verb.name << ", exchange " << n << ": " << to_string(fault));
     const std::string name = next_name();
     Rows rows;
     for (int key = 1; key < 4; ++key) {
         rows.rows[key] = {10 * key, 1};
     }
-    Cache other{Store{Client{server.unix_url()}, name, {.partitions = partitions}},
+    Cache other{Store{Client{redis.plain()}, name, {.partitions = partitions}},
                 std::ref(rows),
                 patient,
                 {.delay = 1h, .attempts = 1, .claim = 300ms, .drain = 0ms}};
     make_letter(other, rows);
     Values before{{1, 10}, {2, 20}, {3, 30}, {4, 40}, {5, std::nullopt}, {7, std::nullopt}};
-    Cache cache{Store{Client{hasty(faults.path())}, name, {.partitions = partitions}},
-                std::ref(rows), patient, lazy};
+    Cache cache{Store{Client{redis.hasty()}, name, {.partitions = partitions}}, std::ref(rows),
+                patient, lazy};
     other.put(4, 40);
     (void)cache.get_many({1, 3});
-    faults.arm(fault, n);
+    redis.faults().arm(fault, n);
     bool threw = false;
     try {
         verb.run(cache);
     } catch (const larder::Error&) {
         threw = true;
     }
-    const bool hit = faults.disarm() > 0;
+    const bool hit = redis.faults().disarm() > 0;
+    // A node that does not carry out a command has only sent it on.
+    CHECK_FALSE((threw && fault >= ExchangeFault::moved));
     Values read = before;
     until([&] {  // what is late has come, and the breaker is closed
         bool agree = true;
@@ -167,12 +170,11 @@ bool step(const RedisServer& server, RedisFaults& faults, const Verb& verb, Exch
 }  // namespace
 
 TEST_CASE("each exchange of each verb of a write-behind fails once", "[redis][faults]") {
-    const RedisServer server;
-    RedisFaults faults{server};
+    FaultyRedis redis;
     for (const Verb& verb : verbs()) {
-        for (const ExchangeFault fault : larder_test::every_exchange_fault) {
+        for (const ExchangeFault fault : redis.every_fault()) {
             // The flusher makes exchanges, too.
-            for (std::size_t n = 1; n < 8 && step(server, faults, verb, fault, n); ++n) {}
+            for (std::size_t n = 1; n < 8 && step(redis, verb, fault, n); ++n) {}
         }
     }
 }
@@ -214,13 +216,27 @@ TEST_CASE("write-behind whose Redis is away fails clearly, and has lost nothing 
 }
 
 TEST_CASE("each exchange of a write-behind over four partitions fails once", "[redis][faults]") {
-    const RedisServer server;
-    RedisFaults faults{server};
+    FaultyRedis redis;
     for (const Verb& verb : verbs()) {
         if (verb.name == "put" || verb.name == "put_many" || verb.name == "flush") {
-            for (const ExchangeFault fault : larder_test::every_exchange_fault) {
-                for (std::size_t n = 1; n < 8 && step(server, faults, verb, fault, n, 4); ++n) {}
+            for (const ExchangeFault fault : redis.every_fault()) {
+                for (std::size_t n = 1; n < 8 && step(redis, verb, fault, n, 4); ++n) {}
             }
+        }
+    }
+}
+
+// Rule R11.
+TEST_CASE("each exchange of each verb of a write-behind fails once, with each node of a cluster",
+          "[redis][cluster][faults]") {
+    FaultyRedis redis{FaultyRedis::Kind::cluster};
+    for (const Verb& verb : verbs()) {
+        if (verb.name == "put of a new key" || verb.name == "peek" || verb.name == "invalidate" ||
+            verb.name == "refresh" || verb.name == "get") {
+            continue;  // the exchanges of others, or of a store
+        }
+        for (const ExchangeFault fault : redis.every_fault()) {
+            for (std::size_t n = 1; n < 8 && step(redis, verb, fault, n, 4); ++n) {}
         }
     }
 }

@@ -5,10 +5,10 @@
 // no key stays hidden.
 
 #include "support/catch.hpp"
+#include "support/faulty_redis.hpp"
 #include "support/redis_faults.hpp"
 #include "support/redis_pair.hpp"
 #include "support/redis_server.hpp"
-#include "support/redis_time.hpp"
 #include "support/table.hpp"
 
 #include <larder/json.hpp>
@@ -36,6 +36,7 @@ using larder::WriteThrough;
 using larder::redis::Client;
 using larder::redis::ClientOptions;
 using larder_test::ExchangeFault;
+using larder_test::FaultyRedis;
 using larder_test::RedisFaults;
 using larder_test::RedisServer;
 using larder_test::until;
@@ -223,15 +224,16 @@ std::vector<Verb<Cache>> tags() {
 class EveryStep {
 public:
     /// @param absences  are remembered
-    explicit EveryStep(bool absences = true, std::uint32_t partitions = 0)
-        : absences_{absences}, partitions_{partitions} {}
+    explicit EveryStep(bool absences = true, std::uint32_t partitions = 0,
+                       FaultyRedis::Kind kind = FaultyRedis::Kind::server)
+        : redis_{kind}, absences_{absences}, partitions_{partitions} {}
 
     template <class Make, class Cache>
     void run(Make&& make, const std::vector<Verb<Cache>>& verbs) {
         for (const Verb<Cache>& verb : verbs) {
-            for (const ExchangeFault fault : larder_test::every_exchange_fault) {
+            for (const ExchangeFault fault : redis_.every_fault()) {
                 for (std::size_t n = 1; step(make, verb, fault, n, false); ++n) {}
-                if (!verb.name.starts_with("invalidate")) {
+                if (!verb.name.starts_with("invalidate") && !redis_.clustered()) {
                     step(make, verb, fault, 1, true);
                 }
             }
@@ -245,24 +247,26 @@ private:
               bool from_then_on) {
         INFO(verb.name << ": exchange " << n << (from_then_on ? " and all after it: " : ": ")
                        << to_string(fault));
-        server_.run("FLUSHALL");
+        redis_.flush();
         Table table;
         for (int key = 1; key < 10; ++key) {
             table.set(key, 10 * key);
         }
-        Store here{Client{hasty(faults_.path())}, "n", {.lease = 300ms, .partitions = partitions_}};
-        Store there{Client{server_.unix_url()}, "n", {.partitions = partitions_}};
+        Store here{Client{redis_.hasty()},
+                   "n",
+                   {.lease = redis_.clustered() ? 100ms : 300ms, .partitions = partitions_}};
+        Store there{Client{redis_.plain()}, "n", {.partitions = partitions_}};
         Cache cache = make(here, table);
         Cache other = make(there, table);
         (void)cache.get_many({1, 2, 3});
         if (verb.stale) {
-            larder_test::pass_time(server_, patient.ttl + 1s);
+            redis_.pass_time(patient.ttl + 1s);
         }
-        faults_.arm(fault, n, from_then_on);
+        redis_.faults().arm(fault, n, from_then_on);
         const auto began = std::chrono::steady_clock::now();
         verb.run(cache, table);
         CHECK(std::chrono::steady_clock::now() - began < 10s);
-        const std::size_t hits = faults_.disarm();
+        const std::size_t hits = redis_.faults().disarm();
         for (const int key : {1, 2, 5, 404}) {
             CHECK(cache.get(key) == table.row(key));
         }
@@ -289,8 +293,7 @@ private:
         return hits > 0;
     }
 
-    RedisServer server_{};
-    RedisFaults faults_{server_};
+    FaultyRedis redis_;
     bool absences_;
     std::uint32_t partitions_;
     std::size_t failures_ = 0;
@@ -350,6 +353,17 @@ TEST_CASE("each exchange of a policy over four partitions fails once", "[redis][
     };
     using Cache = decltype(make(std::declval<Store&>(), std::declval<Table&>()));
     EveryStep{true, 4}.run(make, tags<Cache>());
+}
+
+// Rules S13 and R11.
+TEST_CASE("each exchange of a policy with tags fails once, with each node of a cluster",
+          "[redis][cluster][faults]") {
+    const auto make = [](Store& s, Table& t) {
+        return Tagged{WriteThrough{s, Rows{t}, patient}, [](int) { return larder::Tags{"t"}; },
+                      [](int) { return larder::Tags{"t"}; }};
+    };
+    using Cache = decltype(make(std::declval<Store&>(), std::declval<Table&>()));
+    EveryStep{true, 0, FaultyRedis::Kind::cluster}.run(make, tags<Cache>());
 }
 
 TEST_CASE("a write of unknown outcome hides its key though the server was away when it began",
