@@ -61,6 +61,12 @@ struct JournalBeside<S> {
 template <class S>
 concept shared_between_processes = requires { requires Coherent<S>::shared; };
 
+/// Of what is no store: any, so that the policy says what is missing.
+template <class J, class S>
+concept journals =
+    !store_ok<S> || (std::same_as<typename J::key_type, typename Unwrapped<S>::key_type> &&
+                     std::same_as<typename J::value_type, typename Unwrapped<S>::value_type>);
+
 template <class J>
 concept is_unshared = requires { requires J::unshared; };
 
@@ -105,6 +111,8 @@ class WriteBehind : detail::RequiresStore<S>,
     using Base =
         detail::PolicyBaseOf<S, detail::JournaledRepository<J, R>, detail::AfterWrite::replace>;
     using Plain = detail::Unwrapped<S>;
+    static_assert(detail::journals<J, S>,
+                  "larder: a journal has the key_type and the value_type of the store beside it");
     static_assert(RepositoryFor<R, Plain> || VersionedRepositoryFor<R, Plain>,
                   "larder: WriteBehind needs a repository: save(key, value) and remove(key)");
     static_assert(
