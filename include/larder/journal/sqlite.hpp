@@ -96,7 +96,7 @@ public:
     ///
     /// @throws StoreError             it cannot be opened or written, is damaged or something else, or
     ///                                another process has it
-    /// @throws std::invalid_argument  an option makes no sense
+    /// @throws std::invalid_argument  the path has a zero byte, or an option makes no sense
     explicit SqliteJournal(std::string path, SqliteJournalOptions options = {}, C codec = {},
                            T clock = {})
         : shared_{std::make_shared<Shared>(std::move(path), std::move(codec))} {

@@ -116,6 +116,11 @@ TEST_CASE("what is no journal is not opened, and left as it is", "[journal]") {
     SECTION("a folder") {
         CHECK(says(why_not(folder.path()), "unable to open database file"));
     }
+    SECTION("a name with a zero byte, which is not cut there") {
+        const std::string cut = (folder.path() / "cut").string();
+        CHECK_THROWS_AS(Bytes{cut + std::string(1, '\0') + "off"}, std::invalid_argument);
+        CHECK_FALSE(std::filesystem::exists(cut));
+    }
     SECTION("nothing that outlives the process") {
         CHECK(says(why_not(":memory:"), "its journal_mode is memory"));
     }

@@ -15,6 +15,8 @@
 #include <larder/journal/detail/sqlite_steps.hpp>
 #include <larder/journal/journal.hpp>
 #include <larder/journal/sqlite_options.hpp>
+#include <larder/options.hpp>
+#include <larder/options.hpp>
 #include <larder/version.hpp>
 
 #include <algorithm>
@@ -59,10 +61,14 @@ public:
     /// Opens the file, or makes it, and reads what is pending.
     ///
     /// @throws StoreError  it cannot be opened, is no journal, or another has it
+    /// @throws std::invalid_argument  the path or an option makes no sense
     SqliteCore(std::string path, const SqliteJournalOptions& options, Now now)
         : path_{std::move(path)},
           memory_{.clock = {std::move(now)}},
           rows_{named("it cannot be opened", [&] {
+              if (path_.find('\0') != std::string::npos) {  // SQLite would open another file
+                  refuse_option("SqliteJournal::path", "without a zero byte", "not");
+              }
               validate(options);
               return SqliteRows{path_, options.wait};
           })} {
