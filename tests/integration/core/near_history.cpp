@@ -422,7 +422,9 @@ void crowd(std::vector<std::jthread>& all, Cache& cache, Table& table, Judge& ju
     };
     const auto reader = [&cache, &judge, process, any] {
         const int key = any(keys);
-        judge.read(process, key, false, [&] { return cache.fetch(key); });
+        do {
+            judge.read(process, key, false, [&] { return cache.fetch(key); });
+        } while (chance(2));
     };
     many(reader);
     many(reader);
@@ -441,10 +443,12 @@ void crowd(std::vector<std::jthread>& all, Cache& cache, Table& table, Judge& ju
             return first;
         });
     });
-    many([&cache, &table, &judge, process, any] {
+    const auto writer = [&cache, &table, &judge, process, any] {
         const int key = any(written);
         judge.write(process, key, [&] { return table.put(cache, key); });
-    });
+    };
+    many(writer);
+    many(writer);
     many([&cache, &table, &judge, process, any] {
         const int key = any(bypassed + 1);
         const int version = key == bypassed ? table.change(key) : 0;

@@ -523,6 +523,26 @@ TEST_CASE("near is served while it is known to be good", "[tiered]") {
     CHECK(fleet.here.in_hand() == InHand{});
 }
 
+// Rule N4.
+TEST_CASE("after a new subscription near is emptied before it is served", "[tiered]") {
+    larder::ManualClock clock;
+    Far far{Memory{{}, clock}};
+    int too_early = 0;
+    int gone = 0;
+    const auto look = [&](int, const std::string&, larder::RemovalCause) {
+        too_early += far.channel(0).reliable(clock.now()) ? 1 : 0;
+        ++gone;
+    };
+    const Tiered store{Memory{{.on_removal = look}, clock}, far, {.silence = 1h}};
+    far.put(1, "one", hour);
+    (void)store.find(1);
+    far.channel(0).notice();
+    far.channel(0).subscribe(NearFlush::cut);
+    CHECK(gone == 1);
+    CHECK(too_early == 0);
+    CHECK(far.channel(0).reliable(clock.now()));
+}
+
 TEST_CASE("one invalidation of a tag reaches near copies everywhere", "[tiered]") {
     Fleet fleet;
     const auto tags_of = [](const std::string&) { return larder::Tags{"shelf"}; };
@@ -564,4 +584,53 @@ TEST_CASE("a TieredStore refuses what makes no sense", "[tiered]") {
     const Memory near;
     CHECK_THROWS_AS((Tiered{near, Far{Memory{}}, {.ttl = 0ms}}), std::invalid_argument);
     CHECK_THROWS_AS((Tiered{near, Far{Memory{}}, {.silence = -1ms}}), std::invalid_argument);
+}
+
+TEST_CASE("a near store that can keep nothing does no harm", "[tiered]") {
+    larder::ManualClock clock;
+    const Far far{Memory{{}, clock}};
+    const bool throws = GENERATE(true, false);
+    const auto weigh = [throws](int, const std::string&) {
+        return throws ? throw std::runtime_error{"how heavy?"} : std::size_t{2};
+    };
+    Tiered store{Memory{{.max_weight = 1, .weigh = weigh}, clock}, far, {.silence = 1h}};
+    store.put(1, "", hour);
+    store.put(2, "two", hour);
+    for (int i = 0; i < 3; ++i) {
+        CHECK(store.find(1)->value == "");
+        CHECK(store.find_many(std::vector{2, 1, 2})[2]->value == "two");
+    }
+    CHECK(store.stats().entries == 0);
+    CHECK(store.in_hand() == InHand{});
+}
+
+TEST_CASE("near copies may live for ever, and for a moment", "[tiered]") {
+    larder::ManualClock clock;
+    Far far{Memory{{}, clock}};
+    const auto served = [](const Tiered& store) { return store.look(1, [](auto&&...) {}, {}); };
+    SECTION("for ever") {
+        constexpr auto endless = (larder::Ttl::max)();
+        const Tiered store{Memory{{}, clock}, far, {.ttl = endless, .silence = endless}};
+        far.put(1, "one", {endless, endless});
+        CHECK(store.find(1)->remaining == far.find(1)->remaining);
+        CHECK(served(store));
+        CHECK(store.find(1)->remaining == far.find(1)->remaining);
+        clock.advance(24h * 365 * 50);
+        CHECK(served(store));
+        clock.advance((std::chrono::steady_clock::duration::max)());
+        CHECK_FALSE(served(store));
+        (void)store.find(1);
+        CHECK(store.in_hand() == InHand{});
+    }
+    SECTION("for a moment") {
+        const Tiered store{Memory{{}, clock}, far, {.ttl = 1ms, .silence = 1ms}};
+        far.put(1, "one", hour);
+        (void)store.find(1);
+        clock.advance(999us);
+        CHECK(served(store));
+        clock.advance(1us);
+        CHECK_FALSE(served(store));
+        far.channel(0).beat();
+        CHECK_FALSE(served(store));
+    }
 }
