@@ -156,10 +156,10 @@ public:
     [[nodiscard]] std::vector<std::optional<Entry<V>>> find_many(std::span<const K> keys) const {
         std::vector<std::optional<Entry<V>>> entries(keys.size());
         std::vector<Query> queries(keys.size(), Query{.remaining = true});
-        values().read_many(slots().trusted(keys), queries,
-                           [&](std::size_t i, const FoundCopy& copy, std::optional<V>& value) {
-                               entries[i] = Values::entry_of(copy, value);
-                           });
+        values().read_all(slots().trusted(keys), queries,
+                          [&](std::size_t i, const FoundCopy& copy, std::optional<V>& value) {
+                              entries[i] = Values::entry_of(copy, value);
+                          });
         return entries;
     }
 
@@ -273,7 +273,7 @@ public:
         Query query{.remaining = true};
         return peek(key, std::forward<See>(see), query);
     }
-    /// The same for many: `see(i, value or null, remaining, life, refreshing)`.
+    /// The same for many: `see(i, value or null, remaining, life, refreshing)`; of those that answer.
     ///
     /// @param queries  one a key, as `open_many` takes them; all ask the same
     template <class See>

@@ -19,6 +19,7 @@
 #include <larder/stats.hpp>
 #include <larder/version.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <exception>
 #include <span>
@@ -61,6 +62,15 @@ public:
             core_.count(Count::store_errors);
             core_.report(EventKind::store_failed, keys_.front(), std::current_exception());
             throw;
+        }
+        const auto failed =
+            std::find_if(openings.begin(), openings.end(),
+                         [](const Opening<Value>& opening) { return opening.failure != nullptr; });
+        if (failed != openings.end()) {
+            core_.count(Count::store_errors);
+            core_.report(EventKind::store_failed,
+                         keys_[static_cast<std::size_t>(failed - openings.begin())],
+                         failed->failure);
         }
         for (std::size_t i = 0; i < openings.size(); ++i) {
             if (openings[i].slot == Slot::lead) {

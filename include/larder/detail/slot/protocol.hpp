@@ -128,6 +128,9 @@ struct Opening {
 
     /// `bypass`: a write is in flight. Else the store has failed, or the slot is not ours to touch.
     bool writing = false;
+
+    /// `bypass`, of many: why the store has failed at this one. Stores throw it where they fail at all.
+    std::exception_ptr failure{};
 };
 
 /// The answer of `fill`.

@@ -347,6 +347,9 @@ private:
             unit.elsewhere < most_elsewhere && left() > RedirectionSteps::duration::zero();
         NodePtr next = may ? instead_of(part, unit) : nullptr;
         if (!next) {
+            for (Reply& reply : replies_.subspan(unit.first, unit.count)) {
+                reply = {};  // those of an earlier try fit to none of the others any more
+            }
             unit.pending = false;
             part.failed = true;
             return;

@@ -80,6 +80,7 @@ public:
     }
 
     /// The same for many: what is asked of each slot, by what is known of it, goes in one round trip.
+    /// One whose server did not answer when it was looked into has failed alone.
     /// The answer of slot i goes to `openings[places[i]]`. All leases are given back if it throws.
     ///
     /// @param queries  by the places, and all as dated as the first
@@ -98,7 +99,8 @@ public:
         }
         Pipeline pipeline;
         ClockReading clock{state_, asks.empty() ? Dated::no : queries[places[asks[0]]].dated,
-                           pipeline, slots};
+                           pipeline, asks.size(),
+                           [&](std::size_t j) -> const std::string& { return slots[asks[j]]; }};
         for (std::size_t j = 0; j < asks.size(); ++j) {
             add_step(pipeline, state_, slots[asks[j]], queries[places[asks[j]]], asked[j].lease.id);
         }
@@ -125,7 +127,7 @@ public:
                 Query& query = queries[places[i]];
                 values_.turn_to(places[i]);
                 if (j == asks.size() || asks[j] != i) {
-                    openings[places[i]] = open(slots[i], query);
+                    openings[places[i]] = open_apart(slots[i], query);
                     continue;
                 }
                 const Epoch epoch =
@@ -191,6 +193,16 @@ private:
     };
 
     static const SlotScripts& scripts() { return SlotScripts::instance(); }
+
+    // One of many that is not asked with the others.
+    Opening open_apart(const std::string& slot, Query& query) {
+        if (query.seen != Query::Seen::failure) {
+            return open(slot, query);
+        }
+        Opening failed;
+        failed.failure = query.failure;
+        return failed;
+    }
 
     // ---- asking for leases ----
 

@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <exception>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,7 +26,8 @@ LARDER_NS_BEGIN
 namespace redis::detail {
 
 /// What many keys hold, read in one round trip: by an MGET for each home, and so that no reply is larger
-/// than the client takes, if the values are no larger than they may be.
+/// than the client takes, if the values are no larger than they may be. Of a cluster those keys are read
+/// whose nodes answer.
 ///
 /// A template so that whoever includes it and has no store does not compile it.
 template <class = void>
@@ -35,7 +37,7 @@ public:
     BasicMultiGet() = default;
 
     /// @param homes  one a key
-    /// @throws StoreError  the server cannot be asked
+    /// @throws StoreError  no server can be asked
     BasicMultiGet(const StoreState& state, std::span<const std::string> keys,
                   std::span<const std::string_view> homes) {
         const std::size_t most =
@@ -62,8 +64,10 @@ public:
             ends.push_back(end);
         }
         PipelineAccess::take_torn(pipeline);
-        replies_ = state.send(pipeline);
+        replies_.resize(pipeline.size());
+        failure_ = state.send_partly(pipeline, replies_);
         all_.resize(keys.size(), ReplyView{nullptr});
+        unread_.resize(failure_ ? keys.size() : 0);
         std::vector<std::size_t> torn;
         for (std::size_t i = 0, begin = 0; i < ends.size(); begin = ends[i], ++i) {
             if (is_torn(replies_[i])) {
@@ -73,6 +77,12 @@ public:
             }
             if (replies_[i].is_error()) {
                 state.throw_error(pipeline, i, replies_[i]);
+            }
+            if (failure_ && !replies_[i].is_array()) {
+                for (std::size_t at = begin; at < ends[i]; ++at) {
+                    unread_[order[at]] = true;
+                }
+                continue;
             }
             if (replies_[i].size() != ends[i] - begin) {
                 throw StoreError{"MGET was answered for another number of keys"};
@@ -86,8 +96,14 @@ public:
         }
     }
 
-    /// What the i-th key holds.
+    /// What the i-th key holds; nil, too, if it could not be read.
     [[nodiscard]] ReplyView operator[](std::size_t i) const noexcept { return all_[i]; }
+
+    /// Why some could not be read; null: all were.
+    [[nodiscard]] const std::exception_ptr& failure() const noexcept { return failure_; }
+
+    /// Whether the i-th is one of them.
+    [[nodiscard]] bool unread(std::size_t i) const noexcept { return failure_ && unread_[i]; }
 
 private:
     // While a slot moves a command with several of its keys is refused as long as one of them has not
@@ -107,6 +123,8 @@ private:
     std::vector<Reply> replies_{};
     std::vector<Reply> single_{};
     std::vector<ReplyView> all_{};
+    std::exception_ptr failure_{};
+    std::vector<bool> unread_{};  // by the keys, if some are
 };
 
 using MultiGet = BasicMultiGet<>;

@@ -31,6 +31,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <span>
@@ -66,12 +67,13 @@ public:
         return reading;
     }
 
-    /// The same for many, in one round trip.
+    /// The same for many, in one round trip. One whose server does not answer is said to have failed by its
+    /// query, as long as others do.
     ///
     /// @param places   where the values of the slots go
     /// @param queries  by the places; all ask the same, and are told what was seen
     /// @return the copy in each slot, if it has one
-    /// @throws StoreError  the server cannot be asked
+    /// @throws StoreError  no server can be asked
     [[nodiscard]] std::vector<std::optional<FoundCopy>> read_many(
         std::span<const std::string> slots, std::span<const std::size_t> places,
         std::span<Query> queries) const {
@@ -82,6 +84,7 @@ public:
         MultiGet values;  // what is seen looks into it, or into these
         std::vector<Reply> replies;
         std::vector<View> all;
+        std::exception_ptr failure;
         all.reserve(slots.size());
         if (!query.remaining) {
             std::vector<std::string_view> homes;
@@ -90,21 +93,28 @@ public:
                 homes.push_back(state_.names.home(slot));
             }
             values = MultiGet{state_, slots, homes};
+            failure = values.failure();
             for (std::size_t i = 0; i < slots.size(); ++i) {
                 values_.turn_to(places[i]);
-                all.push_back(judge(slots[i], values[i], std::nullopt, query));
+                all.push_back(values.unread(i) ? unread()
+                                               : judge(slots[i], values[i], std::nullopt, query));
             }
         }
         if (query.remaining ||
             std::any_of(all.begin(), all.end(), [](const View& view) { return view.needs_time; })) {
             all.clear();
-            read_many_with_time(slots, places, query, replies, all);
+            failure = read_many_with_time(slots, places, query, replies, all);
         }
-        judge_tags(all);
+        if (auto untold = judge_tags(all)) {
+            failure = std::move(untold);
+        }
         std::vector<std::optional<FoundCopy>> copies;
         copies.reserve(all.size());
         for (std::size_t i = 0; i < all.size(); ++i) {
             note(all[i], queries[places[i]]);
+            if (all[i].kind == View::Kind::unread) {
+                queries[places[i]].failure = failure;
+            }
             copies.push_back(all[i].copy);
         }
         return copies;
@@ -145,7 +155,9 @@ public:
 
     /// A copy is one only while none of its tags has a version that is newer, or none at all.
     /// Rule T4.
-    void judge_tags(std::span<View> all) const {
+    ///
+    /// @return why it is not known of some, which are unread then; null: it is
+    std::exception_ptr judge_tags(std::span<View> all) const {
         struct Tag {
             std::string_view home{};
             std::string_view name{};
@@ -158,7 +170,7 @@ public:
             }
         }
         if (tags.empty()) {
-            return;
+            return nullptr;
         }
         std::sort(tags.begin(), tags.end());
         tags.erase(std::unique(tags.begin(), tags.end()), tags.end());
@@ -172,19 +184,22 @@ public:
         }
         const MultiGet versions{state_, names, homes};
         for (View& view : all) {
+            bool known = true;
             const bool stands =
                 std::all_of(view.tags.begin(), view.tags.end(), [&](std::string_view tag) {
                     const auto at = std::lower_bound(tags.begin(), tags.end(), Tag{view.home, tag});
                     const auto place = static_cast<std::size_t>(at - tags.begin());
                     const auto version = to_epoch(versions[place].text());
+                    known = known && !versions.unread(place);
                     return version && version->era == view.epoch.era &&
                            version->tick <= view.epoch.tick;
                 });
             if (!stands) {
-                view.kind = View::Kind::junk;
+                view.kind = known ? View::Kind::junk : View::Kind::unread;
                 view.copy.reset();
             }
         }
+        return versions.failure();
     }
 
     /// What the next step of the same read need not ask again.
@@ -208,6 +223,7 @@ public:
                 break;
             case View::Kind::writing: query.seen = Seen::writing; break;
             case View::Kind::untouchable: query.seen = Seen::bypass; break;
+            case View::Kind::unread: query.seen = Seen::failure; break;
         }
     }
 
@@ -306,19 +322,28 @@ private:
         }
         return view;
     }
-    void read_many_with_time(std::span<const std::string> slots,
-                             std::span<const std::size_t> places, const Query& query,
-                             std::vector<Reply>& replies, std::vector<View>& all) const {
+    std::exception_ptr read_many_with_time(std::span<const std::string> slots,
+                                           std::span<const std::size_t> places, const Query& query,
+                                           std::vector<Reply>& replies,
+                                           std::vector<View>& all) const {
         Pipeline pipeline;
         for (const std::string& slot : slots) {
             add_time_read(pipeline, slot);
         }
-        replies = state_.send(pipeline);
+        replies.resize(pipeline.size());
+        std::exception_ptr failure = state_.send_partly(pipeline, replies);
         for (std::size_t i = 0; i < slots.size(); ++i) {
             values_.turn_to(places[i]);
-            all.push_back(judge_with_time(
-                slots[i], std::span{replies}.subspan(time_reads * i, time_reads), query));
+            const std::span<const Reply> mine =
+                std::span{replies}.subspan(time_reads * i, time_reads);
+            all.push_back(mine[0].is_nil() ? unread() : judge_with_time(slots[i], mine, query));
         }
+        return failure;
+    }
+    [[nodiscard]] static View unread() {
+        View view;
+        view.kind = View::Kind::unread;
+        return view;
     }
     [[nodiscard]] std::int64_t time_left(const Reply& reply) const {
         if (reply.is_error()) {

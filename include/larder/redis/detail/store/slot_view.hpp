@@ -29,7 +29,8 @@ using SlotOpening = larder::detail::Opening<Elsewhere>;
 
 /// A slot as it was read. Views into the reply.
 struct SlotView {
-    enum class Kind : std::uint8_t { absent, copy, junk, loading, writing, untouchable };
+    /// `unread`: its server has not answered.
+    enum class Kind : std::uint8_t { absent, copy, junk, loading, writing, untouchable, unread };
 
     Kind kind = Kind::absent;
     std::optional<FoundCopy> copy{};

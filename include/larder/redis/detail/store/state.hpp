@@ -23,6 +23,7 @@
 #include <larder/redis/detail/store/slot_names.hpp>
 #include <larder/redis/detail/store/values.hpp>
 #include <larder/redis/endpoint.hpp>
+#include <larder/redis/error.hpp>
 #include <larder/redis/pipeline.hpp>
 #include <larder/redis/reply.hpp>
 #include <larder/redis/script.hpp>
@@ -30,6 +31,7 @@
 #include <larder/stats.hpp>
 #include <larder/version.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -74,6 +76,26 @@ struct BasicStoreState {
     void send(const Pipeline& pipeline, std::span<Reply> replies) const {
         partition_check.require();
         client.run(pipeline, replies);
+    }
+
+    /// The same of what is asked of each key by itself: the nodes of a cluster that answer serve theirs,
+    /// though another is away, whose replies are nil.
+    ///
+    /// @return why there are not all replies; null: there are
+    /// @throws StoreError  there are none, or as `send`
+    [[nodiscard]] std::exception_ptr send_partly(const Pipeline& pipeline,
+                                                 std::span<Reply> replies) const {
+        try {
+            send(pipeline, replies);
+        } catch (const NoReply&) {
+            if (!client.clustered() ||
+                std::all_of(replies.begin(), replies.end(),
+                            [](const Reply& reply) { return reply.is_nil(); })) {
+                throw;
+            }
+            return std::current_exception();
+        }
+        return nullptr;
     }
 
     /// Carries out commands of which none may fail, but for the first `unchecked`.

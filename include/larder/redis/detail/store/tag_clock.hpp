@@ -57,12 +57,19 @@ public:
     /// @param slots  outlive it
     ClockReading(const StoreState& state, larder::detail::Dated dated, Pipeline& pipeline,
                  std::span<const std::string> slots)
+        : ClockReading{state, dated, pipeline, slots.size(),
+                       [slots](std::size_t i) -> const std::string& { return slots[i]; }} {}
+
+    /// The same of so many slots: `slot_at(i)`, which outlives it.
+    template <class SlotAt>
+    ClockReading(const StoreState& state, larder::detail::Dated dated, Pipeline& pipeline,
+                 std::size_t slots, const SlotAt& slot_at)
         : state_{state} {
         if (dated == larder::detail::Dated::no) {
             return;
         }
-        for (const std::string& slot : slots) {
-            homes_.push_back({state.names.home(slot)});
+        for (std::size_t i = 0; i < slots; ++i) {
+            homes_.push_back({state.names.home(slot_at(i))});
             if (state.names.partitions().count() == 1) {
                 break;
             }

@@ -21,9 +21,11 @@
 #include <larder/redis/store_options.hpp>
 #include <larder/version.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <span>
@@ -71,7 +73,8 @@ public:
 
     /// The same for many, in one round trip: `found(place, copy, value)`.
     ///
-    /// @param queries  one a key
+    /// @param queries  one a key; those tell of whose servers do not answer while others do
+    /// @throws StoreError  no server can be asked
     template <class Found>
     void read_many(const TrustedSlots& some, std::span<Query> queries, Found&& found) const {
         std::vector<std::optional<V>> values(queries.size());
@@ -81,6 +84,19 @@ public:
             if (copies[i]) {
                 found(some.places[i], *copies[i], values[some.places[i]]);
             }
+        }
+        if (failed(queries) != queries.end()) {
+            state_.failed();
+        }
+    }
+    /// The same of all or of none.
+    ///
+    /// @throws StoreError  a server cannot be asked
+    template <class Found>
+    void read_all(const TrustedSlots& some, std::span<Query> queries, Found&& found) const {
+        read_many(some, queries, std::forward<Found>(found));
+        if (const auto first = failed(queries); first != queries.end()) {
+            std::rethrow_exception(first->failure);
         }
     }
 
@@ -165,6 +181,11 @@ public:
     }
 
 private:
+    [[nodiscard]] static auto failed(std::span<Query> queries) noexcept {
+        return std::find_if(queries.begin(), queries.end(),
+                            [](const Query& query) { return query.seen == Query::Seen::failure; });
+    }
+
     enum class Opens : std::uint8_t { miss, refresh, forced };
 
     Opening open_as(const std::string& slot, Opens what, Query& query) {
@@ -190,13 +211,14 @@ private:
                    std::span<Opening> openings) {
         try {
             for (const std::size_t at : places) {
-                auto& [slot, copy, lease, lead, flight, writing] = opened[at];
+                auto& [slot, copy, lease, lead, flight, writing, failure] = opened[at];
                 Opening& opening = openings[at];
                 opening.slot = slot;
                 opening.lease = lease;
                 opening.lead = std::move(lead);
                 opening.flight = std::move(flight);
                 opening.writing = writing;
+                opening.failure = std::move(failure);
                 if (copy) {
                     opening.copy.emplace(larder::detail::Copy<V>{entry_of(*copy, values[at]),
                                                                  copy->fresh, copy->refreshing});
