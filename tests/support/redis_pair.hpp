@@ -55,18 +55,21 @@ struct SeasonedPair : RedisPair {
     explicit SeasonedPair(const RedisServer& server) : RedisPair{(server.run("FLUSHALL"), server)} {
         const auto& all = larder::redis::detail::SlotScripts::instance();
         for (const larder::redis::Script* script :
-             {&all.replace, &all.open_beside, &all.force, &all.fill, &all.fill_tagged,
-              &all.fill_beside, &all.fill_beside_tagged, &all.finish_write,
-              &all.finish_write_tagged, &all.release, &all.release_beside, &all.lease_left,
-              &all.begin_write, &all.erase, &all.put, &all.adopt, &all.ensure_clock,
-              &all.invalidate_tags}) {
+             {&all.replace, &all.open_beside, &all.force, &all.release, &all.release_beside,
+              &all.lease_left, &all.ensure_clock}) {
             server.run("SCRIPT", "LOAD", script->body());
         }
         const auto& journal = larder::redis::detail::JournalScripts::instance();
+        for (const auto* change :
+             {&all.fill, &all.fill_tagged, &all.fill_beside, &all.fill_beside_tagged,
+              &all.finish_write, &all.finish_write_tagged, &all.begin_write, &all.erase, &all.put,
+              &all.adopt, &all.invalidate_tags, &journal.record_and_put,
+              &journal.record_and_put_tagged}) {
+            server.run("SCRIPT", "LOAD", change->on("").body());
+        }
         for (const larder::redis::Script* script :
-             {&journal.record, &journal.record_and_put, &journal.record_and_put_tagged,
-              &journal.claim, &journal.renew, &journal.settle, &journal.defer, &journal.bury,
-              &journal.revive, &journal.discard}) {
+             {&journal.record, &journal.claim, &journal.renew, &journal.settle, &journal.defer,
+              &journal.bury, &journal.revive, &journal.discard}) {
             server.run("SCRIPT", "LOAD", script->body());
         }
         server.run("SET", "~clock:n", "0123456789abcdef1");

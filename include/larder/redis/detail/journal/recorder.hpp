@@ -121,9 +121,12 @@ private:
             keys.insert(keys.end(), put->tags.begin(), put->tags.end());
         }
         args.insert(args.end(), {request.key, request.signed_value, most});
+        if (put != nullptr && !put->channel.empty()) {
+            args.push_back(put->channel);
+        }
         const Script& script = put == nullptr      ? scripts.record
-                               : put->tags.empty() ? scripts.record_and_put
-                                                   : scripts.record_and_put_tagged;
+                               : put->tags.empty() ? scripts.record_and_put.on(put->channel)
+                                                   : scripts.record_and_put_tagged.on(put->channel);
         if (!by_hand) {
             pipeline.script(script, keys, args);
             return;

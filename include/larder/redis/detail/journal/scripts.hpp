@@ -7,6 +7,7 @@
 #define LARDER_REDIS_DETAIL_JOURNAL_SCRIPTS_HPP
 
 #include <larder/redis/detail/journal/script_parts.hpp>
+#include <larder/redis/detail/store/change_script.hpp>
 #include <larder/redis/detail/store/scripts.hpp>
 #include <larder/redis/script.hpp>
 #include <larder/version.hpp>
@@ -28,16 +29,17 @@ struct JournalScripts : private JournalScriptParts {
 
     /// The same in one step with the copy. Slot, the journal's keys; era, life ms (0: leaves nothing),
     /// value, nothing, key, sign and value, the most. Rule W11.
-    Script record_and_put{record_step(1, 4) + R"(
+    ChangeScript record_and_put{record_step(1, 4) + R"(
 local mine = true
 if redis.pcall('GETRANGE', KEYS[1], 0, 0) == '\1' then
-)" + SlotScripts::reading() +
-                          slot_step() + "end\n" + put_step()};
+)" + SlotScripts::reading() + slot_step() +
+                                "end\n" + put_step()};
 
     /// The same with tags, whose moment is this one. Slot, the journal's keys, clock, tags; as above.
-    Script record_and_put_tagged{record_step(1, 4) + SlotScripts::prelude() +
-                                 "local mine, clock_at, stand = true, 8, true\n" + slot_step() +
-                                 this_moment() + SlotScripts::tags() + put_step()};
+    ChangeScript record_and_put_tagged{record_step(1, 4) + SlotScripts::prelude() +
+                                       "local mine, clock_at, stand = true, 8, true\n" +
+                                       slot_step() + this_moment() + SlotScripts::tags() +
+                                       put_step()};
 
     /// Takes what is due, what has been for longest first: key and change of each, then the tries of all,
     /// one a line; nothing instead if there were none. The most, life ms, age ms, the first twelve digits of

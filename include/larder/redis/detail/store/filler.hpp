@@ -146,25 +146,27 @@ private:
                 keys.push_back(SlotNames::side(slot));
             }
             SlotNames::append_tags(keys, state_.names.home(slot), terms.tags);
-            add_script(pipeline, lease.beside ? scripts.fill_beside_tagged : scripts.fill_tagged,
-                       keys, {loading, life, value, moment, id});
-        } else if (lease.beside) {
-            add_script(pipeline, scripts.fill_beside, {slot, SlotNames::side(slot)},
+            add_script(pipeline, *state_.channel,
+                       lease.beside ? scripts.fill_beside_tagged : scripts.fill_tagged, keys,
                        {loading, life, value, moment, id});
+        } else if (lease.beside) {
+            add_script(pipeline, *state_.channel, scripts.fill_beside,
+                       {slot, SlotNames::side(slot)}, {loading, life, value, moment, id});
         } else {
-            add_script(pipeline, scripts.fill, {slot}, {loading, life, value});
+            add_script(pipeline, *state_.channel, scripts.fill, {slot}, {loading, life, value});
         }
     }
 
     // A fill of several keys was refused: those of one can leave nothing, and do. Rules R3 and S6.
-    static void add_drop(Pipeline& pipeline, const std::string& slot, const Lease& lease) {
+    void add_drop(Pipeline& pipeline, const std::string& slot, const Lease& lease) const {
         const SlotScripts& scripts = SlotScripts::instance();
         pipeline.repeatable();
         if (lease.beside) {
-            add_script(pipeline, scripts.erase, {slot}, {});
+            add_script(pipeline, *state_.channel, scripts.erase, {slot}, {});
             add_script(pipeline, scripts.release_beside, {SlotNames::side(slot)}, {hex(lease.id)});
         } else {
-            add_script(pipeline, scripts.fill, {slot}, {loading_bytes(lease.id), "0", ""});
+            add_script(pipeline, *state_.channel, scripts.fill, {slot},
+                       {loading_bytes(lease.id), "0", ""});
         }
     }
     Filled dropped(const std::string& slot, const Lease& lease, const CopyTerms& terms) {

@@ -6,6 +6,8 @@
 #ifndef LARDER_REDIS_DETAIL_STORE_SCRIPT_CALLS_HPP
 #define LARDER_REDIS_DETAIL_STORE_SCRIPT_CALLS_HPP
 
+#include <larder/redis/detail/store/change_channel.hpp>
+#include <larder/redis/detail/store/change_script.hpp>
 #include <larder/redis/detail/store/scripts.hpp>
 #include <larder/redis/detail/store/slot_format.hpp>
 #include <larder/redis/detail/store/slot_names.hpp>
@@ -38,6 +40,31 @@ inline void add_script(Pipeline& pipeline, const Script& script, std::span<const
     pipeline.script(script, names, std::span{args.begin(), args.size()});
 }
 
+/// Adds a script that changes a slot, and tells of it where that channel is used.
+inline void add_script(Pipeline& pipeline, const ChangeChannel& channel, const ChangeScript& script,
+                       std::span<const std::string_view> keys,
+                       std::initializer_list<std::string_view> args) {
+    const std::string_view used = channel.used();
+    if (used.empty()) {
+        pipeline.script(script.on(used), keys, std::span{args.begin(), args.size()});
+        return;
+    }
+    std::vector<std::string_view> all{args};
+    all.push_back(used);
+    pipeline.script(script.on(used), keys, all);
+}
+inline void add_script(Pipeline& pipeline, const ChangeChannel& channel, const ChangeScript& script,
+                       std::initializer_list<std::string_view> keys,
+                       std::initializer_list<std::string_view> args) {
+    add_script(pipeline, channel, script, std::span{keys.begin(), keys.size()}, args);
+}
+inline void add_script(Pipeline& pipeline, const ChangeChannel& channel, const ChangeScript& script,
+                       std::span<const std::string> keys,
+                       std::initializer_list<std::string_view> args) {
+    add_script(pipeline, channel, script, std::vector<std::string_view>{keys.begin(), keys.end()},
+               args);
+}
+
 /// A script of several keys was refused for as long as the client has tried: their hash slot is on its
 /// way to another node, which has some of them, or may get them. One of a single key is carried out all
 /// the while. Rule R3.
@@ -57,9 +84,10 @@ inline void add_release(Pipeline& pipeline, const std::string& slot, std::uint64
 }
 
 /// A write ends, and leaves nothing.
-inline void add_finish_with_nothing(Pipeline& pipeline, const std::string& slot,
-                                    std::uint64_t ticket) {
-    add_script(pipeline, SlotScripts::instance().finish_write, {slot}, {hex(ticket), "0", ""});
+inline void add_finish_with_nothing(Pipeline& pipeline, const ChangeChannel& channel,
+                                    const std::string& slot, std::uint64_t ticket) {
+    add_script(pipeline, channel, SlotScripts::instance().finish_write, {slot},
+               {hex(ticket), "0", ""});
 }
 
 }  // namespace redis::detail

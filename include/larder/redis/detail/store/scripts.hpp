@@ -8,6 +8,7 @@
 #ifndef LARDER_REDIS_DETAIL_STORE_SCRIPTS_HPP
 #define LARDER_REDIS_DETAIL_STORE_SCRIPTS_HPP
 
+#include <larder/redis/detail/store/change_script.hpp>
 #include <larder/redis/script.hpp>
 #include <larder/redis/store_options.hpp>
 #include <larder/version.hpp>
@@ -61,18 +62,19 @@ return 'L')"};
     /// Fills: {lease found, kept, tags stand}. What is not kept (life 0, no room, tags that do not
     /// stand) leaves nothing: no older value may hide what the source has said.
     /// Slot; loading bytes, life ms, value.
-    Script fill{prelude() + consume_lease() + store()};
+    ChangeScript fill{prelude() + consume_lease() + store()};
     /// Slot, clock, tags; loading bytes, life ms, value, moment.
-    Script fill_tagged{prelude() + consume_lease() + tags() + store()};
+    ChangeScript fill_tagged{prelude() + consume_lease() + tags() + store()};
     /// The same beside a value. Slot, side; loading bytes, life ms, value, nothing, lease.
-    Script fill_beside{prelude() + beside() + consume_lease_beside() + store()};
+    ChangeScript fill_beside{prelude() + beside() + consume_lease_beside() + store()};
     /// Slot, side, clock, tags; loading bytes, life ms, value, moment, lease.
-    Script fill_beside_tagged{prelude() + beside() + consume_lease_beside() + tags() + store()};
+    ChangeScript fill_beside_tagged{prelude() + beside() + consume_lease_beside() + tags() +
+                                    store()};
 
     /// A write ends: {ticket found, stored}. Slot; ticket, life ms (0: leaves nothing), value.
-    Script finish_write{prelude() + consume_ticket() + store()};
+    ChangeScript finish_write{prelude() + consume_ticket() + store()};
     /// Slot, clock, tags; ticket, life ms, value, moment.
-    Script finish_write_tagged{prelude() + consume_ticket() + tags() + store()};
+    ChangeScript finish_write_tagged{prelude() + consume_ticket() + tags() + store()};
 
     /// Slot; loading bytes.
     Script release{R"(
@@ -105,7 +107,7 @@ return -1)"};
 
     /// A write begins. Slot; ticket, ticket ms, the attempt that this one replaces.
     /// Rules S3 and S9.
-    Script begin_write{prelude() + R"(
+    ChangeScript begin_write{prelude() + R"(
 local v, kind = inspect(KEYS[1])
 local now = time()
 local deadline = now + tonumber(ARGV[2])
@@ -127,21 +129,21 @@ return 1)"};
 
     /// An invalidation: 1 if there was a copy. Slot. It deletes what is not there, too: a server that takes
     /// no writes must say so, since one that was demoted may lack what its primary has. Rules S4 and R8.
-    Script erase{prelude() + R"(
+    ChangeScript erase{prelude() + R"(
 local v, kind = inspect(KEYS[1])
 if kind == 'W' then overlap(v) return 0 end
 redis.call('DEL', KEYS[1])
 return kind == 'V' and 1 or 0)"};
 
     /// A value from outside of the protocol. Slot; life ms, value.
-    Script put{prelude() + R"(
+    ChangeScript put{prelude() + R"(
 local v, kind = inspect(KEYS[1])
 if kind == 'W' then overlap(v) return 0 end
 put(KEYS[1], ARGV[2], ARGV[1])
 return 1)"};
 
     /// Gives a value that another program wrote for ever a life. Slot; life ms.
-    Script adopt{prelude() + R"(
+    ChangeScript adopt{prelude() + R"(
 local v, kind = inspect(KEYS[1])
 if kind ~= 'V' or redis.call('PTTL', KEYS[1]) ~= -1 then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[1]))"};
@@ -157,7 +159,7 @@ return clock)"};
 
     /// Moves the clock, and the version of every tag that some entry may carry. Clock, tags; era.
     /// Rule T2.
-    Script invalidate_tags{prelude() + R"(
+    ChangeScript invalidate_tags{prelude() + R"(
 local clock = version(KEYS[1])
 local now = ARGV[1] .. '1'
 if clock then
@@ -168,7 +170,11 @@ for i = 2, #KEYS do
   local left = redis.call('PTTL', KEYS[i])
   if left ~= -2 then put(KEYS[i], now, left) end
 end
-return now)"};
+return now)",
+                                 ChangeScript::of_tags};
+
+    /// Makes a miss of what carries a tag. Tag.
+    ChangeScript forget_tag{"return redis.call('DEL', KEYS[1])"};
 
     /// They are never destroyed: what lives until the program ends uses them still.
     [[nodiscard]] static const SlotScripts& instance() {

@@ -105,6 +105,11 @@ public:
         return std::string{"~tag:"}.append(home).append(":").append(tag);
     }
 
+    /// The channel of a namespace, whose slots begin with this. No key has its name.
+    [[nodiscard]] static std::string channel(std::string_view slots) {
+        return std::string{"~changes:"}.append(slots.substr(0, slots.size() - 1));
+    }
+
     /// Appends what a step that touches tags names beside its slot: the clock, and the versions.
     static void append_tags(std::vector<std::string>& keys, std::string_view home,
                             std::span<const std::string> tags) {

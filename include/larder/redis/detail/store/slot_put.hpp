@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 LARDER_NS_BEGIN
@@ -25,6 +26,9 @@ struct SlotPut {
     /// Where the slot is.
     const Client* client = nullptr;
     std::string slot{};
+
+    /// Where it tells of the change; empty: nowhere.
+    std::string_view channel{};
 
     /// Of the slot's namespace; 0: its names are plain.
     std::size_t partitions = 0;

@@ -15,6 +15,8 @@
 #include <larder/redis/client.hpp>
 #include <larder/redis/detail/client/command_bytes.hpp>
 #include <larder/redis/detail/client/namespaces.hpp>
+#include <larder/redis/detail/store/change_channel.hpp>
+#include <larder/redis/detail/store/change_script.hpp>
 #include <larder/redis/detail/store/lease_renewer.hpp>
 #include <larder/redis/detail/store/partition_check.hpp>
 #include <larder/redis/detail/store/script_calls.hpp>
@@ -37,6 +39,7 @@
 #include <cstdint>
 #include <exception>
 #include <initializer_list>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -152,6 +155,12 @@ struct BasicStoreState {
         add_script(pipeline, script, keys, args);
         return run_step(pipeline);
     }
+    Reply step(const ChangeScript& script, std::initializer_list<std::string_view> keys,
+               std::initializer_list<std::string_view> args) const {
+        Pipeline pipeline;
+        add_script(pipeline, *channel, script, keys, args);
+        return run_step(pipeline);
+    }
     Reply run_step(Pipeline& pipeline) const {
         pipeline.repeatable();
         Reply reply;
@@ -196,7 +205,7 @@ struct BasicStoreState {
         Pipeline pipeline;
         pipeline.repeatable();
         for (const std::string& slot : slots) {
-            add_script(pipeline, SlotScripts::instance().erase, {slot}, {});
+            add_script(pipeline, *channel, SlotScripts::instance().erase, {slot}, {});
         }
         return erase(pipeline, slots);
     }
@@ -249,6 +258,8 @@ struct BasicStoreState {
     const std::string space;  ///< without its schema
     const SlotNames names;
     const Namespaces::Registration registration;
+    const std::shared_ptr<ChangeChannel> channel{
+        std::make_shared<ChangeChannel>(SlotNames::channel(names.slots()))};
     const PartitionCheck partition_check;
     const SteadyClock clock{};
     mutable std::atomic<std::uint64_t> failures{0};
@@ -313,9 +324,9 @@ private:
         slots.reserve(some.size());
         for (const auto& one : some) {
             for (const larder::detail::Ticket& ticket : one.tickets) {
-                add_finish_with_nothing(pipeline, one.key, ticket.id);
+                add_finish_with_nothing(pipeline, *channel, one.key, ticket.id);
             }
-            add_script(pipeline, SlotScripts::instance().erase, {one.key}, {});
+            add_script(pipeline, *channel, SlotScripts::instance().erase, {one.key}, {});
             slots.push_back(one.key);
         }
         erase(pipeline, slots);

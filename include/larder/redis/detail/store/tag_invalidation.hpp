@@ -53,7 +53,8 @@ public:
         for (std::size_t i = 0; i < state_.names.partitions().count(); ++i) {
             keys.clear();
             SlotNames::append_tags(keys, state_.names.home_of(i), distinct);
-            add_script(pipeline, SlotScripts::instance().invalidate_tags, keys, {era});
+            add_script(pipeline, *state_.channel, SlotScripts::instance().invalidate_tags, keys,
+                       {era});
         }
         const std::vector<Reply> replies = state_.send(pipeline);
         for (std::size_t i = 0; i < replies.size(); ++i) {
@@ -76,7 +77,8 @@ private:
         Pipeline pipeline;
         pipeline.repeatable();
         for (const std::string& tag : tags) {
-            pipeline.command("DEL", SlotNames::tag(home, tag));
+            add_script(pipeline, *state_.channel, SlotScripts::instance().forget_tag,
+                       {SlotNames::tag(home, tag)}, {});
         }
         static_cast<void>(state_.run(pipeline));
     }

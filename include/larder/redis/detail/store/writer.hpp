@@ -192,10 +192,10 @@ public:
         const std::optional<std::string> bytes =
             life.fresh > Ttl::zero() ? encoder_.encode(value, {life, {}}, {}) : std::nullopt;
         if (bytes) {
-            add_script(pipeline, SlotScripts::instance().put, {slot},
+            add_script(pipeline, *state_.channel, SlotScripts::instance().put, {slot},
                        {SlotEncoder::milliseconds(life), *bytes});
         } else {
-            add_script(pipeline, SlotScripts::instance().erase, {slot}, {});
+            add_script(pipeline, *state_.channel, SlotScripts::instance().erase, {slot}, {});
         }
     }
 
@@ -229,7 +229,7 @@ private:
         std::vector<std::size_t> torn;
         for (std::size_t i = 0; i < replies.size(); ++i) {
             if (is_torn(replies[i])) {
-                add_finish_with_nothing(pipeline, *slots[i], tickets[i]->id);
+                add_finish_with_nothing(pipeline, *state_.channel, *slots[i], tickets[i]->id);
                 torn.push_back(i);
             }
         }
@@ -248,6 +248,7 @@ private:
         const Partitions& parts = state_.names.partitions();
         SlotPut put{.client = &state_.client,
                     .slot = slot,
+                    .channel = state_.channel->used(),
                     .partitions = parts.plain() ? 0 : parts.count()};
         // The moment of its tags is told to its bytes by the script.
         std::optional<std::string> bytes =
@@ -273,14 +274,14 @@ private:
                     const CopyTerms& terms, const std::optional<std::string>& bytes) const {
         const SlotScripts& scripts = SlotScripts::instance();
         if (!bytes) {
-            add_finish_with_nothing(pipeline, slot, ticket.id);
+            add_finish_with_nothing(pipeline, *state_.channel, slot, ticket.id);
         } else if (terms.tags.empty()) {
-            add_script(pipeline, scripts.finish_write, {slot},
+            add_script(pipeline, *state_.channel, scripts.finish_write, {slot},
                        {hex(ticket.id), SlotEncoder::milliseconds(terms.life), *bytes});
         } else {
             std::vector<std::string> keys{slot};
             SlotNames::append_tags(keys, state_.names.home(slot), terms.tags);
-            add_script(pipeline, scripts.finish_write_tagged, keys,
+            add_script(pipeline, *state_.channel, scripts.finish_write_tagged, keys,
                        {hex(ticket.id), SlotEncoder::milliseconds(terms.life), *bytes,
                         to_text(ticket.epoch)});
         }
@@ -297,7 +298,7 @@ private:
         ClockReading clock{state_, dated, pipeline, slots};
         for (std::size_t i = 0; i < slots.size(); ++i) {
             const bool had = i < replaced.size() && replaced[i];
-            add_script(pipeline, SlotScripts::instance().begin_write, {slots[i]},
+            add_script(pipeline, *state_.channel, SlotScripts::instance().begin_write, {slots[i]},
                        {hex(tickets[i].id), length, had ? hex(replaced[i].id) : std::string{}});
         }
         const auto before = state_.leases.now();
@@ -348,7 +349,7 @@ private:
             Pipeline pipeline;
             pipeline.repeatable();
             each([&](const std::string& slot, const Ticket& ticket) {
-                add_finish_with_nothing(pipeline, slot, ticket.id);
+                add_finish_with_nothing(pipeline, *state_.channel, slot, ticket.id);
             });
             static_cast<void>(state_.run(pipeline));
         } catch (...) {
