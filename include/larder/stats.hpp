@@ -61,6 +61,7 @@ enum class NearMode : std::uint8_t {
     none,      ///< they do not, as yet, and are not served; or there are none
     tracking,  ///< the server tells of each
     ttl,       ///< nobody tells: a near copy is as old as its ttl at most
+    channel,   ///< those who have near copies tell each other of what they change
 };
 
 /// Why all near copies were dropped at once.
@@ -135,6 +136,7 @@ struct Stats {
         case NearMode::none: return "none";
         case NearMode::tracking: return "tracking";
         case NearMode::ttl: return "ttl";
+        case NearMode::channel: return "channel";
     }
     return "unknown";
 }
@@ -262,7 +264,8 @@ public:
         for (const Named& cache : caches_) {
             sample("breaker", cache, std::to_string(static_cast<int>(cache.stats.breaker)));
         }
-        describe("near_mode", "How near copies hear of changes: 0 not, 1 tracking, 2 by ttl alone.",
+        describe("near_mode",
+                 "How near copies hear of changes: 0 not, 1 tracking, 2 by ttl alone, 3 a channel.",
                  "gauge");
         for (const Named& cache : caches_) {
             sample("near_mode", cache, std::to_string(static_cast<int>(cache.stats.near_mode)));

@@ -32,7 +32,7 @@ TEST_CASE("enumerators have names", "[names]") {
     named<larder::Source>({"hit", "near_hit", "stale", "pending", "loaded", "joined", "bypassed"});
     named<larder::From>({"any", "far", "source"});
     named<larder::Breaker>({"closed", "open", "half_open"});
-    named<larder::NearMode>({"none", "tracking", "ttl"});
+    named<larder::NearMode>({"none", "tracking", "ttl", "channel"});
     named<larder::NearFlush>({"start", "cut", "silence", "server_flush", "topology", "overflow"});
     named<larder::EventKind>({"load_failed", "refresh_failed", "store_failed", "fill_failed",
                               "invalidation_queued", "lost_ticket", "buried", "not_drained"});

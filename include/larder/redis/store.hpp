@@ -221,7 +221,7 @@ public:
     [[nodiscard]] std::shared_ptr<detail::NearFeed> watch(detail::NearListener& listener,
                                                           Ttl silence) const {
         return std::make_shared<redis::detail::BasicTrackingFeed<Tag>>(
-            state_->client, state_->names, listener, silence);
+            state_->client, state_->names, state_->channel, listener, silence);
     }
 
     // ---- the slot protocol, for policies ----

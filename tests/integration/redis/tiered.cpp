@@ -40,10 +40,13 @@ struct Counted {
     void remove(int) const {}
 };
 
-Tiered tiers(const RedisServer& server, larder::TieredStoreOptions options = {}) {
-    const larder::redis::Client redis{server.unix_url()};
+Tiered tiers(const std::string& url, larder::TieredStoreOptions options) {
+    const larder::redis::Client redis{url};
     return Tiered{larder::MemoryStore<int, int>{{.capacity = 10'000}},
                   larder::RedisStore<int, int>{redis, "row"}, options};
+}
+Tiered tiers(const RedisServer& server, larder::TieredStoreOptions options = {}) {
+    return tiers(server.unix_url(), options);
 }
 
 void warm_near(const larder::CacheAside<Tiered, Counted>& cache, int key) {
@@ -132,6 +135,49 @@ TEST_CASE("a bare store makes near copies of many at once, and says what failed"
     server.kill();
     CHECK_THROWS_AS(store.find_many(keys), larder::StoreError);
     CHECK_THROWS_AS(store.find(3), larder::StoreError);
+}
+
+TEST_CASE("near copies of a server that tracks nothing are dropped by who writes elsewhere",
+          "[redis][tiered]") {
+    const RedisServer server;
+    server.run("ACL", "SETUSER", "shop", "on", ">secret", "+@all", "~*", "&*", "-client|tracking");
+    const std::string url = "redis://shop:secret@127.0.0.1:" + std::to_string(server.port());
+    std::atomic<int> row{1};
+    const auto tags_of = [](int) { return larder::Tags{"shelf"}; };
+    const auto begin = steady::now();
+    constexpr auto ttl = 10min;
+    larder::Tagged here{larder::CacheAside{tiers(url, {.ttl = ttl}), Counted{&row}, {.ttl = 1h}},
+                        tags_of};
+    larder::Tagged there{larder::CacheAside{tiers(url, {.ttl = ttl}), Counted{&row}, {.ttl = 1h}},
+                         tags_of};
+    CHECK(here.stats().near_mode == larder::NearMode::channel);
+    CHECK(there.stats().near_mode == larder::NearMode::channel);
+    const auto warm = [](const auto& cache) {
+        REQUIRE(eventually([&] { return cache.fetch(7).source == Source::near_hit; }));
+    };
+    warm(there);
+    here.put(7, 2);
+    CHECK(eventually([&] { return there.get(7) == 2; }));
+    warm(there);
+    row = 3;
+    here.invalidate(7);
+    CHECK(eventually([&] { return there.get(7) == 3; }));
+    warm(there);
+    row = 4;
+    here.invalidate_tag("shelf");
+    CHECK(eventually([&] { return there.get(7) == 4; }));
+    warm(there);
+    row = 5;
+    CHECK(here.refresh(7) == 5);
+    CHECK(eventually([&] { return there.get(7) == 5; }));
+    warm(there);
+    row = 6;
+    server.run("DEL", "row:7");  // by another program: it is not told
+    CHECK(there.get(7) == 5);
+    here.invalidate(7);  // there is no far copy, and yet a near one
+    CHECK(eventually([&] { return there.get(7) == 6; }));
+    CHECK(there.stats().near_invalidations > 0);
+    CHECK(steady::now() - begin < ttl);
 }
 
 TEST_CASE("near copies may live as long as nothing happens to them", "[redis][tiered]") {

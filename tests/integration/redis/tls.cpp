@@ -530,7 +530,8 @@ TEST_CASE("a child has encrypted connections of its own", "[tls]") {
     CHECK(client.command("SET", "a", "parent").text() == "OK");
     NearEar ear;
     const larder::redis::detail::SlotNames names{"product", 0};
-    larder::redis::detail::TrackingFeed feed{client, names, ear, 2s};
+    const auto channel = std::make_shared<larder::redis::detail::ChangeChannel>("~changes:product");
+    larder::redis::detail::TrackingFeed feed{client, names, channel, ear, 2s};
     CHECK(feed.mode() == larder::NearMode::tracking);
     std::filesystem::remove(w.certificates.ca());  // a child may have given up the right to read it
     CHECK(larder_test::in_child([&]() -> const char* {

@@ -13,6 +13,7 @@
 
 #include <larder/detail/near/near_feed.hpp>
 #include <larder/json.hpp>
+#include <larder/larder.hpp>
 #include <larder/redis.hpp>
 #include <larder/redis/detail/client/hash_slot.hpp>
 
@@ -82,7 +83,11 @@ struct Told {
     /// What was told by the time that a word written now has been.
     std::vector<std::string> so_far(const RedisServer& server) {
         const std::string last = "last" + std::to_string(++words_);
-        server.run("SET", "product:" + last, "");
+        if (feed->mode() == NearMode::channel) {
+            server.run("PUBLISH", "~changes:product", "product:" + last);
+        } else {
+            server.run("SET", "product:" + last, "");
+        }
         REQUIRE(eventually([&] { return ear.heard("key " + last); }));
         auto words = ear.take();
         words.erase(
@@ -505,24 +510,267 @@ TEST_CASE("a feed ends at once, whatever it is about", "[redis]") {
     }
 }
 
+namespace {
+
+/// A server whose user `shop` may do what these rules say; the user's URL.
+std::string user(const RedisServer& server, const std::string& rules) {
+    Words words{"ACL", "SETUSER", "shop", "reset", "on", ">secret"};
+    std::istringstream in{rules};
+    for (std::string rule; in >> rule;) {
+        words.push_back(rule);
+    }
+    REQUIRE(server.run_words(words) == "OK");
+    return "redis://shop:secret@127.0.0.1:" + std::to_string(server.port());
+}
+
+/// As a server without tracking.
+constexpr auto untracked = "+@all ~* &* -client|tracking";
+
+/// Two stores on one server that tracks nothing, each with near copies.
+struct Pair {
+    Pair()
+        : url{user(server, untracked)},
+          store{larder::redis::Client{url}, "product"},
+          feed{store.watch(ear, 2s)},
+          there{url} {
+        REQUIRE(feed->mode() == NearMode::channel);
+        REQUIRE(there.feed->mode() == NearMode::channel);
+        REQUIRE(said() == Words{"all start"});
+    }
+
+    /// What is told there of all that was done here.
+    Words said() { return there.so_far(server); }
+    Words said_of(const std::function<void()>& change) {
+        change();
+        return said();
+    }
+
+    RedisServer server{};
+    std::string url;
+    Store store;
+    NearEar ear{};
+    std::shared_ptr<NearFeed> feed;
+    Told there;
+};
+
+/// A row for write-behind.
+struct Nowhere {
+    static std::optional<std::string> load(int) { return std::nullopt; }
+    static bool save(int, const std::string&, std::uint64_t) { return true; }
+    static bool remove(int, std::uint64_t) { return true; }
+};
+
+}  // namespace
+
+TEST_CASE("where a server does not track, stores tell each other of all that they change",
+          "[redis]") {
+    Pair pair;
+    Store& store = pair.store;
+    larder::detail::CopyTerms terms;
+    terms.life = {1min};
+    larder::detail::CopyTerms tagged = terms;
+    tagged.tags = {"red"};
+    const std::vector<int> keys{1, 2};
+    const Words one{"key 1"};
+    const Words both{"key 1", "key 2"};
+    const std::optional<std::string> value{"x"};
+    SECTION("the plain store") {
+        CHECK(pair.said_of([&] { store.put(1, "x", {1min}); }) == one);
+        CHECK(pair.said_of([&] { store.put(1, "x", {0min}); }) == one);
+        CHECK(pair.said_of([&] { store.erase(1); }) ==
+              one);  // there may be near copies all the same
+        const std::vector<std::pair<int, std::optional<std::string>>> pairs{{1, "x"}, {2, "y"}};
+        CHECK(pair.said_of([&] { store.put_many(pairs, {1min}); }) == both);
+        Words cleared = pair.said_of([&] { store.clear(); });
+        std::sort(cleared.begin(), cleared.end());
+        CHECK(cleared == both);
+        CHECK(pair.said_of([&] { store.erase_many(keys); }) == both);
+        pair.server.run("SET", "product:1", R"("x")");
+        CHECK(pair.said().empty());  // by another program
+        const auto look = [&] {
+            Store::Query query{.remaining = true, .usual = 1min};
+            CHECK(store.peek(
+                1, [](auto&&...) {}, query));
+        };
+        CHECK(pair.said_of(look) == one);  // it has an end now
+        CHECK(pair.said_of(look).empty());
+    }
+    SECTION("a load, and its end") {
+        auto first = store.open(1);
+        CHECK(pair.said_of([&] { store.release(1, first.lease); }).empty());
+        first = store.open(1);
+        CHECK(pair.said_of([&] { store.withdraw(1, first.lease); }) == one);
+        first = store.open(1);
+        const auto second = store.open(2);
+        CHECK(pair.said().empty());
+        CHECK(pair.said_of([&] { CHECK(store.fill(1, first.lease, value, tagged).kept); }) == one);
+        const std::vector<larder::detail::FillRequest<int, std::string>> rows{
+            {&keys[1], second.lease, &value, &terms}};
+        CHECK(pair.said_of([&] { CHECK(store.fill_many(rows).front().kept); }) == Words{"key 2"});
+    }
+    SECTION("a reload beside a copy, and its renewals") {
+        store.put(1, "x", {1min});
+        static_cast<void>(pair.said());
+        for (const bool force : {false, true}) {
+            for (const auto& kept : {terms, tagged}) {
+                const auto opening = store.open_refresh(1, force);
+                REQUIRE(opening.lease.beside);
+                CHECK(pair.said().empty());
+                CHECK(pair.said_of(
+                          [&] { CHECK(store.fill(1, opening.lease, value, kept).kept); }) == one);
+            }
+        }
+        const auto opening = store.open_refresh(1, false);
+        REQUIRE(eventually([&] {
+            return pair.server.run("INFO", "commandstats").find("cmdstat_pexpire:") !=
+                   std::string::npos;
+        }));
+        CHECK(pair.said().empty());
+        CHECK(pair.said_of([&] { store.withdraw(1, opening.lease); }) == one);
+    }
+    SECTION("a write, and its end") {
+        using larder::detail::Finish;
+        for (const auto& end : {std::pair{Finish::value, terms}, std::pair{Finish::value, tagged},
+                                std::pair{Finish::nothing, terms}}) {
+            larder::detail::Ticket ticket;
+            CHECK(pair.said_of([&] { ticket = store.begin_write(1, 1min); }) == one);
+            CHECK(pair.said_of([&] {
+                CHECK(store.finish_write(1, ticket, end.first, value, end.second));
+            }) == one);
+        }
+        std::vector<larder::detail::Ticket> tickets;
+        CHECK(pair.said_of([&] { tickets = store.begin_write_many(keys, 1min); }) == both);
+        const std::vector<larder::detail::FinishRequest<int, std::string>> ends{
+            {&keys[0], tickets[0], Finish::value, value, terms},
+            {&keys[1], tickets[1], Finish::nothing, {}, terms}};
+        CHECK(pair.said_of([&] { static_cast<void>(store.finish_write_many(ends)); }) == both);
+    }
+    SECTION("a write that the server missed") {
+        CHECK(store.queue_invalidation(1, 10, {}));
+        CHECK(eventually([&] { return pair.there.ear.heard("key 1"); }));
+    }
+    SECTION("a tag, whether or not an entry is known to carry it") {
+        const std::vector<std::string> tags{"blue", "red"};
+        CHECK(pair.said_of([&] { store.invalidate_tags(tags); }) == Words{"tag blue", "tag red"});
+    }
+    SECTION("a tag, while its hash slot moves") {
+        const std::string several{"\r\n2\r\n$14\r\n~clock:product"};
+        const std::string torn =
+            "*3\r\n$4\r\nEVAL\r\n$44\r\nreturn redis.error_reply('TRYAGAIN for now')\r\n$1\r\n0\r\n";
+        const RedisFront front{pair.server, [&](std::size_t, RedisFront::Way, std::string& bytes) {
+                                   if (bytes.find(several) != std::string::npos) {
+                                       bytes = torn;
+                                   }
+                                   return RedisFront::Fate::pass;
+                               }};
+        larder::redis::ClientOptions moving;
+        moving.path = front.path();
+        moving.user = "shop";
+        moving.password = "secret";
+        Store behind{larder::redis::Client{moving}, "product"};
+        NearEar near;
+        const auto heard = behind.watch(near, 2s);
+        REQUIRE(heard->mode() == NearMode::channel);
+        CHECK(pair.said_of([&] { behind.invalidate_tags(std::vector<std::string>{"red"}); }) ==
+              Words{"tag red"});
+    }
+    SECTION("a change in a journal, with its copy") {
+        larder::WriteBehindOptions lazy;
+        lazy.delay = 1h;
+        lazy.drain = 0ms;
+        larder::WriteBehind cache{store, Nowhere{}, {.ttl = 1h}, lazy};
+        CHECK(pair.said_of([&] { cache.put(1, "x"); }) == one);
+        CHECK(pair.said_of([&] { cache.remove(1); }) == one);
+        const std::vector<std::pair<int, std::string>> pairs{{1, "x"}, {2, "y"}};
+        CHECK(pair.said_of([&] { cache.put_many(pairs); }) == both);
+        CHECK(pair.said_of([&] { CHECK(cache.flush(30s) == 0); }).empty());
+        larder::Tagged carrying{std::move(cache),
+                                [](const std::string&) { return larder::Tags{"red"}; }};
+        CHECK(pair.said_of([&] { carrying.put(1, "x"); }) == one);
+    }
+    CHECK(reliable(*pair.there.feed));
+    CHECK(pair.server.run("ACL", "LOG").find("publish") == std::string::npos);
+}
+
+TEST_CASE("a store publishes only while near copies of it hear by the channel", "[redis]") {
+    Pair pair;
+    const auto published = [&] {
+        const std::string all = pair.server.run("INFO", "commandstats");
+        const auto at = all.find("cmdstat_publish:calls=");
+        return at == std::string::npos ? 0 : std::stoi(all.substr(at + 22));
+    };
+    const auto quiet = [&](Store& store) {
+        const int before = published();
+        store.put(1, "x", {1min});
+        store.invalidate_tags(std::vector<std::string>{"red"});
+        return published() == before;
+    };
+    CHECK_FALSE(quiet(pair.store));
+    Store without{larder::redis::Client{pair.url}, "product"};
+    CHECK(quiet(without));
+    NearEar another;
+    pair.feed = pair.store.watch(another, 2s);
+    CHECK_FALSE(quiet(pair.store));
+    pair.feed.reset();
+    CHECK(quiet(pair.store));
+    Told tracked{pair.server.unix_url()};
+    CHECK(tracked.feed->mode() == NearMode::tracking);
+    CHECK(quiet(tracked.store));
+    pair.there.feed.reset();  // it would try what it may not do any more
+    user(pair.server, "+@all ~* -client|tracking resetchannels");
+    Told alone{pair.url};
+    CHECK(alone.feed->mode() == NearMode::ttl);
+    pair.server.run("ACL", "LOG", "RESET");
+    CHECK(quiet(alone.store));
+    CHECK(pair.server.run("ACL", "LOG").empty());  // it does not even try
+    // As long as nobody knows.
+    user(pair.server, "+@all ~* &*");
+    const RedisFront front{pair.server, [](std::size_t, RedisFront::Way, std::string& bytes) {
+                               return bytes.find("CLIENT") != std::string::npos
+                                          ? RedisFront::Fate::cut
+                                          : RedisFront::Fate::pass;
+                           }};
+    Told unsure{"unix://" + front.path()};
+    CHECK(unsure.feed->mode() == NearMode::none);
+    CHECK_FALSE(quiet(unsure.store));
+}
+
+TEST_CASE("a channel that is cut is opened anew, then near is emptied, then served", "[redis]") {
+    Pair pair;
+    SECTION("somebody kills it") {
+        kill_trackers(pair.server);
+    }
+    SECTION("what comes makes no sense") {
+        pair.server.run("EVAL", "redis.call('PUBLISH', '~changes:product', '')", "0");
+        CHECK(pair.said().empty());  // it is no key of theirs
+        pair.server.run("CLIENT", "KILL", "TYPE", "pubsub", "USER", "shop");
+    }
+    REQUIRE(eventually([&] { return pair.there.ear.heard("all cut"); }));
+    REQUIRE(eventually([&] { return reliable(*pair.there.feed) && reliable(*pair.feed); }));
+    CHECK(pair.there.feed->mode() == NearMode::channel);
+    static_cast<void>(pair.said());
+    CHECK(pair.said_of([&] { pair.store.put(1, "x", {1min}); }) == Words{"key 1"});
+    // Who may do more by the time that he comes again is told by the server.
+    user(pair.server, "+@all ~* &*");
+    kill_trackers(pair.server);
+    CHECK(eventually([&] { return pair.there.feed->mode() == NearMode::tracking; }));
+    // And who may do less is told nothing.
+    user(pair.server, "+@all ~* resetchannels");
+    kill_trackers(pair.server);
+    CHECK(eventually([&] { return pair.there.feed->mode() == NearMode::ttl; }));
+    CHECK(reliable(*pair.there.feed));
+}
+
 TEST_CASE("where a server does not tell of changes, near copies live by their ttl", "[redis]") {
     RedisServer server;
     const std::string allow = "~product:* ~~clock:product ~~tag:product:* ~~refresh:product:*";
-    const auto user = [&](const std::string& rules) {
-        Words words{"ACL", "SETUSER", "shop", "reset", "on", ">secret"};
-        std::istringstream in{rules};
-        for (std::string rule; in >> rule;) {
-            words.push_back(rule);
-        }
-        REQUIRE(server.run_words(words) == "OK");
-        return "redis://shop:secret@127.0.0.1:" + std::to_string(server.port());
-    };
+    const auto user = [&](const std::string& rules) { return ::user(server, rules); };
     const std::string channel = " &__redis__:invalidate";
     const std::string all = "+@all -@admin -@dangerous ";
     const auto mode = [&](const std::string& url) {
         Told told{url};
         CHECK(reliable(*told.feed));
-        if (told.feed->mode() == NearMode::tracking) {
+        if (told.feed->mode() != NearMode::ttl) {
             CHECK(told.so_far(server) == Words{"all start"});
         } else {
             CHECK(told.feed->reliable(Clock::now() + 24h));
@@ -544,6 +792,13 @@ TEST_CASE("where a server does not tell of changes, near copies live by their tt
         mode(user(
             "~~near:product:* -@all +client|id +client|tracking +multi +exec +set +del +subscribe +ping" +
             channel)) == NearMode::tracking);
+    // What stores tell each other.
+    const std::string own = " &~changes:product";
+    CHECK(mode(user("-@all +subscribe +publish +ping" + own)) == NearMode::channel);
+    CHECK(mode(user(all + "~* -client|tracking" + own)) == NearMode::channel);
+    CHECK(mode(user(all + "~*" + own)) == NearMode::channel);
+    CHECK(mode(user(all + "~* -client|tracking -publish" + own)) == NearMode::ttl);
+    CHECK(mode(user(all + "~* -client|tracking &~changes:other")) == NearMode::ttl);
     server.run("CONFIG", "SET", "maxmemory", "1");
     server.run("CONFIG", "SET", "maxmemory-policy", "noeviction");
     Told told{server.unix_url()};
@@ -562,6 +817,8 @@ TEST_CASE("a proxy that says OK and tells nothing is found out", "[redis]") {
                            }};
     Told told{"unix://" + front.path()};
     CHECK(told.feed->mode() == NearMode::ttl);
+    told.store.put(1, "x", {1min});
+    CHECK(server.run("INFO", "commandstats").find("cmdstat_publish:calls=1,") != std::string::npos);
 }
 
 TEST_CASE("each primary of a cluster tells near copies of its own keys", "[redis][cluster]") {
@@ -615,6 +872,44 @@ TEST_CASE("each primary of a cluster tells near copies of its own keys", "[redis
         return reliable(*feed);
     }));
     CHECK(ear.heard("all cut"));
+    told_of_all();
+}
+
+TEST_CASE("the stores of a cluster tell each other, through whichever primary they write to",
+          "[redis][cluster]") {
+    larder_test::RedisCluster cluster{3};
+    for (std::size_t i = 0; i < 3; ++i) {
+        user(cluster.node(i), untracked);
+    }
+    const std::string url = "redis+cluster://shop:secret@" + cluster.url().substr(16);
+    Store store{larder::redis::Client{url}, "product"};
+    Store there{larder::redis::Client{url}, "product"};
+    NearEar here;
+    NearEar ear;
+    const auto feed = store.watch(here, 1s);
+    const auto heard = there.watch(ear, 1s);
+    REQUIRE(feed->mode() == NearMode::channel);
+    REQUIRE(heard->mode() == NearMode::channel);
+    const auto told_of_all = [&] {
+        static_cast<void>(ear.take());
+        for (int key = 0; key < 50; ++key) {
+            store.put(key, "x", {1min});
+        }
+        store.invalidate_tags(std::vector<std::string>{"red"});
+        for (int key = 0; key < 50; ++key) {
+            REQUIRE(eventually([&] { return ear.heard("key " + std::to_string(key)); }));
+        }
+        REQUIRE(eventually([&] { return ear.heard("tag red"); }));
+    };
+    told_of_all();
+    cluster.move_slot(
+        cluster.owner_of("{1}") == 0 ? larder::redis::detail::hash_slot("1") : std::size_t{0}, 1);
+    told_of_all();
+    CHECK(ear.count("all topology") == 0);
+    // One of three connections is lost: the way stays the same.
+    kill_trackers(cluster.node(1));
+    REQUIRE(eventually([&] { return ear.heard("all cut") && reliable(*heard); }));
+    CHECK(heard->mode() == NearMode::channel);
     told_of_all();
 }
 

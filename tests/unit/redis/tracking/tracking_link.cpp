@@ -15,12 +15,14 @@
 #include <larder/redis/detail/tracking/tracking_link.hpp>
 #include <larder/redis/detail/tracking/tracking_message.hpp>
 #include <larder/redis/options.hpp>
+#include <larder/stats.hpp>
 
 #include <array>
 #include <chrono>
 #include <cstddef>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -33,6 +35,7 @@
 #include <unistd.h>
 
 using namespace std::chrono_literals;
+using larder::NearMode;
 using larder::redis::ClientOptions;
 using larder::redis::detail::Connection;
 using larder::redis::detail::ConnectionFailure;
@@ -58,8 +61,12 @@ std::string array(const Words& parts) {
     }
     return all;
 }
-std::string message(const std::string& keys) {
-    return array({bulk("message"), bulk("__redis__:invalidate"), keys});
+std::string message(const std::string& keys, std::string_view channel = "__redis__:invalidate") {
+    return array({bulk("message"), bulk(channel), keys});
+}
+/// Of a store, about one key.
+std::string published(std::string_view key) {
+    return message(bulk(key), "~changes:product");
 }
 std::string change_of(const Words& keys) {
     Words all;
@@ -78,10 +85,28 @@ struct Script {
     std::string node{};           // of a cluster: its ranges
 };
 
+/// What one connection has published, for another.
+class Board {
+public:
+    void put(std::string text) {
+        const std::scoped_lock lock{mutex_};
+        text_ = std::move(text);
+    }
+    [[nodiscard]] std::string take() {
+        const std::scoped_lock lock{mutex_};
+        return std::exchange(text_, {});
+    }
+
+private:
+    std::mutex mutex_{};
+    std::string text_{};
+};
+
 /// A connection of a server that tracks.
 class Tracking {
 public:
-    Tracking(const FakeServer::Peer& peer, const Script& script) : peer_{peer}, script_{script} {}
+    Tracking(const FakeServer::Peer& peer, const Script& script, Board& board)
+        : peer_{peer}, script_{script}, board_{board} {}
 
     void serve() {
         for (std::string bytes = peer_.read(); !bytes.empty(); bytes = peer_.read()) {
@@ -145,8 +170,7 @@ private:
         } else if (name == "SET" || name == "DEL") {
             say("+QUEUED\r\n");
         } else if (name == "SUBSCRIBE") {
-            const std::string subscribed =
-                array({bulk("subscribe"), bulk("__redis__:invalidate"), ":1\r\n"});
+            const std::string subscribed = array({bulk("subscribe"), bulk(command[1]), ":1\r\n"});
             say(in_multi_ ? "+QUEUED\r\n" : subscribed);
         } else if (name == "MULTI") {
             in_multi_ = true;
@@ -157,7 +181,14 @@ private:
             if (!script_.instead.contains("mute")) {
                 say(change_of({"product:before", probe_}));
             }
+        } else if (name == "PUBLISH") {
+            board_.put(command[2]);
+            say(":1\r\n");
         } else if (name == "PING") {
+            const std::string text = board_.take();
+            if (!text.empty() && !script_.instead.contains("mute")) {
+                say(published(text));
+            }
             if (++pings_ == 2) {
                 say(script_.then);
             }
@@ -174,6 +205,7 @@ private:
 
     const FakeServer::Peer& peer_;
     const Script& script_;
+    Board& board_;
     std::string waiting_{};
     std::string probe_{};
     bool in_multi_ = false;
@@ -182,10 +214,11 @@ private:
 
 /// A server that goes by a script, and a link to it.
 struct Linked {
-    explicit Linked(Script of, bool clustered = false, larder::Ttl limit = 5s)
+    explicit Linked(Script of, bool clustered = false, larder::Ttl limit = 5s,
+                    NearMode way = NearMode::tracking)
         : script{std::move(of)} {
         options.port = server.port();
-        link.emplace(options, nullptr, names, clustered, Connection::Greet::nothing,
+        link.emplace(options, nullptr, names, clustered, Connection::Greet::nothing, way,
                      Clock::now() + limit);
     }
 
@@ -199,9 +232,7 @@ struct Linked {
                     if (one.kind == TrackingMessage::Kind::everything) {
                         words.emplace_back("everything");
                     }
-                    for (std::size_t i = 0; i < one.keys.size(); ++i) {
-                        words.emplace_back(one.keys[i].text());
-                    }
+                    one.each_key([&](std::string_view key) { words.emplace_back(key); });
                 });
                 if (!came) {
                     pollfd polled{link->descriptor(), POLLIN, 0};
@@ -217,7 +248,10 @@ struct Linked {
     Script script;
     TrackedNames names{"product:", false};
     ClientOptions options{};
-    FakeServer server{[this](const FakeServer::Peer& peer) { Tracking{peer, script}.serve(); }};
+    Board board{};
+    FakeServer server{[this](const FakeServer::Peer& peer) {
+        Tracking{peer, script, board}.serve();
+    }};
     std::optional<TrackingLink> link{};
 };
 
@@ -265,6 +299,7 @@ TEST_CASE("what makes no sense ends a link", "[redis]") {
         as<std::string>{}, "+OK\r\n", ":1\r\n", "$-1\r\n", "*0\r\n", "-ERR what\r\n", "!!!\r\n",
         "*2\r\n$4\r\npong\r\n$1\r\nx\r\n", "*3\r\n$7\r\nmessage\r\n$5\r\nother\r\n$1\r\nx\r\n",
         "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n:1\r\n",
+        "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n$1\r\nx\r\n",
         "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*1\r\n:1\r\n",
         "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*1\r\n$-1\r\n",
         "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*9999999\r\n",
@@ -275,6 +310,22 @@ TEST_CASE("what makes no sense ends a link", "[redis]") {
     script.then = change_of({"product:1"}) + last;
     Linked linked{script};
     CHECK(linked.told(2) == Words{"product:1", "failed"});
+}
+
+TEST_CASE("a link of a channel tells of one key at a time, and of nothing else", "[redis]") {
+    const auto told = [](const std::string& then) {
+        Linked linked{{.then = published("product:1") + published("~tag:product:red") + then},
+                      false,
+                      5s,
+                      NearMode::channel};
+        return linked.told(3);
+    };
+    CHECK(told(published("")) == Words{"product:1", "~tag:product:red", ""});
+    for (const std::string& what :
+         {change_of({"product:1"}), message("$-1\r\n"), message(":1\r\n", "~changes:product"),
+          message(bulk("product:1"), "~changes:other")}) {
+        CHECK(told(what) == Words{"product:1", "~tag:product:red", "failed"});
+    }
 }
 
 TEST_CASE("half a message is none, and the end of a connection ends a link", "[redis]") {
@@ -304,9 +355,10 @@ TEST_CASE("half a message is none, and the end of a connection ends a link", "[r
 }
 
 TEST_CASE("a server that does not track, or may not, is told from one that fails", "[redis]") {
-    const auto outcome = [](const Script& script, bool clustered = false) -> std::string {
+    const auto outcome = [](const Script& script, bool clustered = false,
+                            NearMode way = NearMode::tracking) -> std::string {
         try {
-            const Linked linked{script, clustered};
+            const Linked linked{script, clustered, 5s, way};
             return "works";
         } catch (const TrackingRefused&) {
             return "refused";
@@ -348,6 +400,17 @@ TEST_CASE("a server that does not track, or may not, is told from one that fails
     CHECK(outcome({.instead = {{"mute", ""}}, .node = owner("me")}, true) == "refused");
     CHECK(outcome({.instead = {{"CLIENT TRACKINGINFO", "-ERR unknown\r\n"}}, .node = owner("x")},
                   true) == "refused");
+    // Stores tell.
+    const auto channel = [&](const std::map<std::string, std::string>& instead) {
+        return outcome({.instead = instead}, false, NearMode::channel);
+    };
+    CHECK(channel({{"CLIENT ID", no}, {"CLIENT TRACKING", no}, {"MULTI", no}}) == "works");
+    CHECK(channel({{"SUBSCRIBE", no}}) == "refused");
+    CHECK(channel({{"PUBLISH", no}}) == "refused");
+    CHECK(channel({{"PING", no}}) == "refused");
+    CHECK(channel({{"mute", ""}}) == "refused");
+    CHECK(channel({{"PUBLISH", "-LOADING wait\r\n"}}) == "failed");
+    CHECK(channel({{"SUBSCRIBE", "-LOADING wait\r\n"}}) == "failed");
 }
 
 TEST_CASE("a server that does not answer has its time and no more", "[redis]") {
@@ -357,6 +420,11 @@ TEST_CASE("a server that does not answer has its time and no more", "[redis]") {
         const auto begin = Clock::now();
         CHECK_THROWS_AS((Linked{script, false, 50ms}), ConnectionFailure);
         CHECK(Clock::now() - begin < 5s);
+    }
+    for (const std::string command : {"SUBSCRIBE", "PUBLISH", "PING"}) {
+        Script script;
+        script.instead[command] = "";
+        CHECK_THROWS_AS((Linked{script, false, 50ms, NearMode::channel}), ConnectionFailure);
     }
 }
 

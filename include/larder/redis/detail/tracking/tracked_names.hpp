@@ -6,6 +6,7 @@
 #ifndef LARDER_REDIS_DETAIL_TRACKING_TRACKED_NAMES_HPP
 #define LARDER_REDIS_DETAIL_TRACKING_TRACKED_NAMES_HPP
 
+#include <larder/redis/detail/store/slot_names.hpp>
 #include <larder/version.hpp>
 
 #include <string>
@@ -32,6 +33,9 @@ public:
     /// What the names of tags' versions begin with. Neither is the other's prefix, as a server demands: no
     /// namespace begins with `~`.
     [[nodiscard]] const std::string& tags() const noexcept { return tags_; }
+
+    /// Where stores tell of what they have changed.
+    [[nodiscard]] std::string channel() const { return SlotNames::channel(slots_); }
 
     /// A name of the same namespace that neither covers.
     ///

@@ -18,6 +18,7 @@
 #include <larder/redis/detail/tracking/tracking_link.hpp>
 #include <larder/redis/endpoint.hpp>
 #include <larder/redis/options.hpp>
+#include <larder/stats.hpp>
 #include <larder/version.hpp>
 
 #include <chrono>
@@ -77,9 +78,11 @@ public:
 
     /// A connection that one of them tells of changes.
     ///
+    /// @param way  tracking or channel
     /// @throws ConnectionFailure, TrackingRefused
     [[nodiscard]] std::unique_ptr<TrackingLink> connect(const Endpoint& at,
-                                                        const TrackedNames& names) const {
+                                                        const TrackedNames& names,
+                                                        NearMode way) const {
         ClientOptions there = options_;
         if (there.path.empty()) {
             there.host = at.host;
@@ -88,7 +91,7 @@ public:
         const auto greet =
             finder_ != nullptr ? Connection::Greet::role : Connection::Greet::nothing;
         return std::make_unique<TrackingLink>(
-            there, encryption_.get(), names, clustered(), greet,
+            there, encryption_.get(), names, clustered(), greet, way,
             std::chrono::steady_clock::now() + there.connect_timeout + there.command_timeout);
     }
 

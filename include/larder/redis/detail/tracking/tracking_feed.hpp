@@ -14,6 +14,8 @@
 #include <larder/redis/detail/client/connection_failure.hpp>
 #include <larder/redis/detail/client/encryption.hpp>
 #include <larder/redis/detail/client/interrupt.hpp>
+#include <larder/redis/detail/client/scoped_count.hpp>
+#include <larder/redis/detail/store/change_channel.hpp>
 #include <larder/redis/detail/store/slot_names.hpp>
 #include <larder/redis/detail/tracking/noted_descriptors.hpp>
 #include <larder/redis/detail/tracking/tracked_names.hpp>
@@ -52,8 +54,8 @@ namespace redis::detail {
 /// A connection that is lost, by an error, by silence, or because other servers own the keys now, ends it
 /// at once. All are connected anew, with pauses that grow; then near is emptied, and then it is served again:
 /// what was changed before the new subscription was told to nobody. Where a server refuses, or tells
-/// nothing although it says that it does, near copies live by their ttl alone, and it is tried again once a
-/// minute.
+/// nothing although it says that it does, this store and others like it publish what they change; where
+/// that is refused, too, near copies live by their ttl alone, and it is tried again once a minute.
 ///
 /// In a forked child it begins anew with `resume`. Rule N4.
 ///
@@ -65,13 +67,16 @@ class BasicTrackingFeed final : public larder::detail::NearFeed {
 public:
     /// Returns when it has been subscribed, or has failed to be once.
     ///
+    /// @param channel   on which the store of these names tells of its changes, if it is to
     /// @param listener  must outlive it
     /// @param silence   how long near is served without a word
-    BasicTrackingFeed(Client client, const SlotNames& names, larder::detail::NearListener& listener,
-                      Ttl silence)
+    BasicTrackingFeed(Client client, const SlotNames& names, std::shared_ptr<ChangeChannel> channel,
+                      larder::detail::NearListener& listener, Ttl silence)
         : NearFeed{listener, silence},
           client_{std::move(client)},
-          names_{names.slots(), !names.partitions().plain()} {
+          names_{names.slots(), !names.partitions().plain()},
+          channel_{std::move(channel)} {
+        publish(true);  // until it is known that nobody needs it
         resume();
         Worker& mine = worker_.get();
         std::unique_lock lock{mine.mutex};
@@ -198,23 +203,34 @@ private:
             if (!course.links) {
                 course.links.emplace(client_, encryption_.get(), names_, silence(), notes_);
             }
-            course.links->connect();
-            set_mode(NearMode::tracking);
+            work_by(course.links->connect());
             course.told = course.links->confirmed();
             subscribed(*course.why, course.told);
             course.why.reset();
             course.alone = false;
             course.pause = duration{0};
         } catch (const TrackingRefused&) {
-            course.links->drop_all();
             if (!std::exchange(course.alone, true)) {
-                set_mode(NearMode::ttl);
+                work_by(NearMode::ttl);
                 subscribed(*course.why, (Instant::max)());
                 course.why = NearFlush::start;
             }
             course.next = Clock::now() + refused_pause;
         } catch (const ConnectionFailure&) {
             back_off(course);
+        }
+    }
+
+    void work_by(NearMode mode) noexcept {
+        set_mode(mode);
+        publish(mode == NearMode::channel);
+    }
+
+    void publish(bool all) noexcept {
+        if (!all) {
+            publishing_.reset();
+        } else if (!publishing_) {
+            publishing_.emplace(channel_->users());
         }
     }
 
@@ -272,6 +288,8 @@ private:
     const Client client_;
     const std::unique_ptr<const Encryption> encryption_{Encryption::of(client_.options())};
     const TrackedNames names_;
+    const std::shared_ptr<ChangeChannel> channel_;
+    std::optional<ScopedCount> publishing_{};
     NotedDescriptors notes_{};
     larder::detail::ForkLocal<Worker> worker_{};
 };

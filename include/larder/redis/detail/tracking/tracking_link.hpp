@@ -17,6 +17,7 @@
 #include <larder/redis/detail/tracking/tracking_message.hpp>
 #include <larder/redis/options.hpp>
 #include <larder/redis/reply.hpp>
+#include <larder/stats.hpp>
 #include <larder/version.hpp>
 
 #include <algorithm>
@@ -55,6 +56,9 @@ struct TrackingRefused {
 /// or a proxy, that answers OK and tells nothing is found out.
 /// "Server-assisted client-side caching", two connections mode, redis.io.
 ///
+/// Or it is subscribed to the channel of its namespace, where stores tell of what they change, and it was
+/// told of what another connection of this user has published there.
+///
 /// Every member throws ConnectionFailure; after that it must not be used any more.
 ///
 /// A template so that whoever includes it and has no near copies does not compile it.
@@ -63,10 +67,24 @@ class BasicTrackingLink {
 public:
     /// @param clustered  the server owns a part of the hash slots
     /// @param greet      what it is asked first: whether it is a primary
+    /// @param way        tracking or channel
     /// @throws TrackingRefused
     BasicTrackingLink(const ClientOptions& there, Encryption* encryption, const TrackedNames& names,
-                      bool clustered, Connection::Greet greet, time_point deadline)
-        : connection_{there, encryption, 0, deadline, greet} {
+                      bool clustered, Connection::Greet greet, NearMode way, time_point deadline)
+        : connection_{there, encryption, 0, deadline, greet},
+          channel_{way == NearMode::channel ? names.channel() : std::string{invalidation_channel}} {
+        if (way == NearMode::channel) {
+            probe_ = names.probe({}, std::to_string(larder::detail::random_bits()));
+            subscribe(deadline);
+            await(deadline, true);
+            Connection other{there, encryption, 0, deadline, greet};
+            std::string bytes;
+            append_command(bytes, Words{"PUBLISH", channel_, probe_});
+            require(other.ask(bytes, deadline));
+            ask_for_life(std::chrono::steady_clock::now());
+            await(deadline, false);
+            return;
+        }
         const Reply id = ask({"CLIENT", "ID"}, deadline);
         require(id);
         if (!id.is_integer()) {
@@ -86,7 +104,7 @@ public:
     template <class Tell>
     bool receive(Tell&& tell) {
         return connection_.take([&](const Reply& reply) {
-            const TrackingMessage message = read_tracking_message(reply);
+            const TrackingMessage message = read_tracking_message(reply, channel_);
             if (message.kind == TrackingMessage::Kind::answer) {
                 answered(message.text);
             } else if (message.kind != TrackingMessage::Kind::subscribed) {
@@ -226,7 +244,7 @@ private:
         const std::array<std::vector<std::string_view>, 4> commands{
             std::vector<std::string_view>{"SET", probe_, "", "PX", "1000"},
             std::vector<std::string_view>{"DEL", probe_},
-            std::vector<std::string_view>{"SUBSCRIBE", invalidation_channel},
+            std::vector<std::string_view>{"SUBSCRIBE", channel_},
             std::vector<std::string_view>{"EXEC"}};
         std::array<Reply, 4> replies;
         ask_all(commands, replies, deadline);
@@ -247,12 +265,21 @@ private:
             throw TrackingRefused{"it cannot be seen whether it tells of changes"};
         }
         if (!subscribed_) {
-            std::string bytes;
-            append_command(bytes, Words{"SUBSCRIBE", invalidation_channel});
-            send(bytes, deadline);
+            subscribe(deadline);
         }
         ask_for_life(std::chrono::steady_clock::now());
-        bool told = !probed;
+        await(deadline, !probed);
+    }
+
+    void subscribe(time_point deadline) {
+        std::string bytes;
+        append_command(bytes, Words{"SUBSCRIBE", channel_});
+        send(bytes, deadline);
+    }
+
+    // What it waits for is there: that it is subscribed, an answer that is due, and the word of the probe,
+    // unless that has been told, or is not to come.
+    void await(time_point deadline, bool told) {
         while (!subscribed_ || !told || is_due()) {
             if (connection_.take([&](const Reply& reply) { prove_by(reply, told); })) {
                 continue;
@@ -270,15 +297,13 @@ private:
 
     void prove_by(ReplyView reply, bool& told) {
         require(reply);
-        const TrackingMessage message = read_tracking_message(reply);
+        const TrackingMessage message = read_tracking_message(reply, channel_);
         switch (message.kind) {
             case TrackingMessage::Kind::answer: answered(message.text); break;
             case TrackingMessage::Kind::subscribed: subscribed_ = true; break;
             case TrackingMessage::Kind::everything: break;
             case TrackingMessage::Kind::keys:
-                for (std::size_t i = 0; i < message.keys.size(); ++i) {
-                    told = told || message.keys[i].text() == probe_;
-                }
+                message.each_key([&](std::string_view key) { told = told || key == probe_; });
         }
     }
 
@@ -291,6 +316,7 @@ private:
     }
 
     Connection connection_;
+    const std::string channel_;
     std::string probe_{};  // empty: none
     bool subscribed_ = false;
     std::uint64_t number_ = 0;

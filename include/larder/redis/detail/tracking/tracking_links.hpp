@@ -16,6 +16,7 @@
 #include <larder/redis/detail/tracking/tracking_link.hpp>
 #include <larder/redis/detail/tracking/tracking_message.hpp>
 #include <larder/redis/endpoint.hpp>
+#include <larder/stats.hpp>
 #include <larder/version.hpp>
 
 #include <algorithm>
@@ -23,6 +24,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -63,15 +65,26 @@ public:
     ~BasicTrackingLinks() { drop_all(); }
 
     /// Finds the servers, gives up those that are none any more, and connects to those that it has no
-    /// connection to.
+    /// connection to: to be told by them, or, where one refuses, by those who publish what they change. All
+    /// in the same way, which it gives.
     ///
-    /// @throws ConnectionFailure, TrackingRefused  in which case some connections may be there
-    void connect() {
+    /// @throws ConnectionFailure  in which case some connections may be there
+    /// @throws TrackingRefused    there is no way
+    NearMode connect() {
         adopt(servers_.find());
-        for (Tracked& one : all_) {
-            if (!one.link) {
-                one.link = servers_.connect(one.at, names_);
-                notes_.add(one.link->descriptor());
+        if (std::none_of(all_.begin(), all_.end(),
+                         [](const Tracked& one) { return one.link != nullptr; })) {
+            way_ = NearMode::tracking;
+        }
+        for (;;) {
+            try {
+                connect_missing();
+                return way_;
+            } catch (const TrackingRefused&) {
+                drop_all();
+                if (std::exchange(way_, NearMode::channel) == NearMode::channel) {
+                    throw;
+                }
             }
         }
     }
@@ -102,9 +115,7 @@ public:
             if (message.kind == TrackingMessage::Kind::everything) {
                 everything();
             }
-            for (std::size_t i = 0; i < message.keys.size(); ++i) {
-                names_.tell(message.keys[i].text(), slot, tag);
-            }
+            message.each_key([&](std::string_view key) { names_.tell(key, slot, tag); });
         };
         more_ = false;
         return each([&](TrackingLink& link) {
@@ -172,6 +183,15 @@ private:
     // Of one connection, before others have theirs.
     static constexpr unsigned most_turns = 16;
 
+    void connect_missing() {
+        for (Tracked& one : all_) {
+            if (!one.link) {
+                one.link = servers_.connect(one.at, names_, way_);
+                notes_.add(one.link->descriptor());
+            }
+        }
+    }
+
     template <class Step>
     LinkLoss each(Step&& step) {
         LinkLoss worst = LinkLoss::none;
@@ -221,6 +241,7 @@ private:
     NotedDescriptors& notes_;
     TrackedServers servers_;
     std::vector<Tracked> all_{};
+    NearMode way_ = NearMode::tracking;
     bool more_ = false;  // was left where it was
 };
 
