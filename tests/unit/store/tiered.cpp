@@ -445,6 +445,28 @@ TEST_CASE("who waits for others keeps nobody waiting for what far lacks", "[tier
     go.count_down();
 }
 
+// Rule N4.
+TEST_CASE("nobody waits for what another was told before the channel was lost", "[tiered]") {
+    Fleet fleet;
+    fleet.far.put(1, "one", hour);
+    std::latch go{1};
+    std::atomic<int> asks{0};
+    fleet.far.on_ask([&](bool answered) {
+        if (answered && asks++ == 0) {
+            go.wait();
+        }
+    });
+    std::jthread first{[&] { (void)fleet.here.find(1); }};
+    CHECK(eventually([&] { return asks == 1; }));
+    fleet.far.channel(0).cut();
+    fleet.far.channel(0).notice();
+    fleet.there.put(1, "new", hour);
+    std::atomic<bool> right{false};
+    std::jthread second{[&] { right = fleet.here.find(1)->value == "new"; }};
+    CHECK(eventually([&] { return right.load(); }));
+    go.count_down();
+}
+
 TEST_CASE("far is asked for what near lacks", "[tiered]") {
     Fleet fleet;
     auto cache = fleet.cache(fleet.here);

@@ -16,7 +16,6 @@
 #include <larder/journal/journal.hpp>
 #include <larder/journal/sqlite_options.hpp>
 #include <larder/options.hpp>
-#include <larder/options.hpp>
 #include <larder/version.hpp>
 
 #include <algorithm>
