@@ -21,6 +21,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -96,17 +97,18 @@ ClientOptions options_for(const std::vector<std::uint16_t>& sentinels) {
     return options;
 }
 
-// A primary, a replica of it, and three sentinels.
+// A primary, a replica of it, and three sentinels. One of these only votes: two that want to lead a
+// failover, and ask for its vote, never share the votes so that nobody leads it.
 class Watched {
 public:
     Watched() {
         for (int i = 0; i < 3; ++i) {
             const std::string monitor = "sentinel monitor mymaster 127.0.0.1 ";
             sentinels_.push_back(std::make_unique<RedisServer>(
-                std::vector<std::string>{},
-                monitor + std::to_string(primary_->port()) +
-                    " 2\nsentinel down-after-milliseconds mymaster 500\n"
-                    "sentinel failover-timeout mymaster 3000\n"));
+                std::vector<std::string>{}, monitor + std::to_string(primary_->port()) +
+                                                " 2\nsentinel down-after-milliseconds mymaster " +
+                                                (i < 2 ? "500" : "100000") +
+                                                "\nsentinel failover-timeout mymaster 3000\n"));
         }
         wait_until("the sentinels know each other and the replica", [&] {
             for (const auto& sentinel : sentinels_) {
@@ -388,15 +390,14 @@ TEST_CASE("a failover under load reaches no reader", "[sentinel]") {
     NearEar ear;
     const auto feed = store.watch(ear, 2s);
     CHECK(feed->reliable(steady::now()));
-    std::atomic<bool> done{false};
     std::atomic<int> reads{0};
     std::atomic<int> writes{0};
     std::atomic<int> failed{0};
     std::atomic<int> wrong{0};
     std::vector<std::jthread> threads;
     for (int thread = 0; thread < 4; ++thread) {
-        threads.emplace_back([&, thread] {
-            for (int i = 0; !done; ++i) {
+        threads.emplace_back([&, thread](const std::stop_token& done) {
+            for (int i = 0; !done.stop_requested(); ++i) {
                 const int key = (i * 7 + thread) % 50;
                 const std::string text = caught_text([&] {
                     if (thread == 0) {
@@ -420,7 +421,6 @@ TEST_CASE("a failover under load reaches no reader", "[sentinel]") {
         return reads > then + 1000 && w.replica().run("DBSIZE") != "0" &&
                client.breaker() == Breaker::closed;
     });
-    done = true;
     threads.clear();
     CHECK(failed == 0);
     CHECK(wrong == 0);
