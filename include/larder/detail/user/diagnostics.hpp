@@ -144,6 +144,9 @@ struct RequiresLoader {
         !std::same_as<L, MistakenOptions>,
         "larder: an argument after the loader is not of its type, or an option is misspelt "
         "(a time has a unit: {.ttl = 60s}): write larder::Options{...} to see which");
+    static_assert(!std::is_reference_v<L>,
+                  "larder: a policy keeps a loader or a repository itself, or a "
+                  "std::reference_wrapper<T>, which std::ref makes");
     static_assert(loads<L, S>(), "larder: a loader needs load(key) or operator()(key)");
     static_assert(loads_right<L, S>(),
                   "larder: a loader must give exactly std::optional<value_type>, "
