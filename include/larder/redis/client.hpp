@@ -208,7 +208,10 @@ public:
         if (text.starts_with("ERR unknown command")) {
             text.resize((std::min)(text.size(), text.find(", with args")));  // may be secrets
         }
-        const std::string what = about(command) + text;
+        std::string what = about(command) + text;
+        if (text.starts_with("MOVED ") && !clustered()) {
+            what += " (the server is of a cluster: redis+cluster://)";
+        }
         if (detail::about_credentials(text)) {
             throw AuthError{what, text};
         }

@@ -197,6 +197,9 @@ TEST_CASE("a client of a cluster", "[redis][cluster]") {
         CHECK(has(caught_text([&] { nobody.command("GET", "k"); }),
                   "cluster 127.0.0.1:1,127.0.0.1:2"));
         CHECK_THROWS_AS(nobody.primaries(), larder::redis::ConnectError);
+        const Client plain{"redis://127.0.0.1:" + std::to_string(cluster.node(1).port())};
+        CHECK(has(caught_text([&] { plain.command("GET", key_at(cluster, 0)); }),
+                  "(the server is of a cluster: redis+cluster://)"));
         const larder_test::RedisServer single;
         const Client no_cluster{"redis+cluster://127.0.0.1:" + std::to_string(single.port())};
         CHECK(
