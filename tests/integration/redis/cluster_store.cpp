@@ -318,6 +318,10 @@ TEST_CASE("a primary that is lost, and not replaced, costs its own keys alone",
         [](int) { return red; }};
     const std::vector<std::optional<int>> rows = plain.get_many(all);
     CHECK(tagged.get_many(all) == rows);
+    larder_test::Rows later;
+    WriteBehind behind{
+        Store{client, "behind"}, std::ref(later), {.ttl = 1h}, {.delay = 1h, .drain = 0s}};
+    behind.put(gone, 1);
     store.put(kept[0], 1, minute);
     CHECK(journal.record({gone, 1, 0}, most));
     cluster.node(lost).kill();
@@ -344,6 +348,23 @@ TEST_CASE("a primary that is lost, and not replaced, costs its own keys alone",
         return event.kind == larder::EventKind::store_failed;
     }));
     CHECK_THROWS_AS(Store(client, "plain").find_many(all), StoreError);
+    // A batch of changes says of each whether it is recorded, and those that are get written.
+    try {
+        std::vector<std::pair<int, int>> changes;
+        for (const int key : all) {
+            changes.emplace_back(key, 2 * key);
+        }
+        behind.put_many(changes);
+        FAIL("one cannot be recorded");
+    } catch (const larder::PartialWrite<int>& partial) {
+        for (const auto& [key, written] : partial.keys()) {
+            CHECK(written == (key == gone ? larder::Written::unknown : larder::Written::yes));
+        }
+    }
+    CHECK_THROWS_AS(behind.flush(200ms), StoreError);  // nobody knows what waits there
+    for (const int key : kept) {
+        CHECK(larder_test::eventually([&, at = key] { return later.load(at) == 2 * at; }));
+    }
     plain.put_many(std::vector<std::pair<int, int>>{{kept[0], -1}, {gone, -1}, {kept.back(), -1}});
     CHECK(plain.get_many(std::vector<int>{gone, kept[0], kept.back(), kept[1]}) ==
           std::vector<std::optional<int>>{-1, -1, -1, kept[1]});

@@ -70,8 +70,8 @@ public:
         bool counted = bound_.count(most, 1, false);
         for (;;) {
             request.most = bound_.of(partitions_.of(request.key), most);
-            const std::vector<Reply> replies = recorder_.record(std::span{&request, 1});
-            const auto version = version_in(request, replies[0]);
+            const RecordReplies recorded = recorder_.record(std::span{&request, 1});
+            const auto version = version_in(request, recorded.replies[0]);
             if (version || counted || !bound_.count(most, 1, true)) {
                 return version;
             }
@@ -94,8 +94,12 @@ public:
             for (RecordRequest& request : requests) {
                 request.most = bound_.of(partitions_.of(request.key), most);
             }
-            const std::vector<Reply> replies = recorder_.record(requests);
+            const auto [replies, untold] = recorder_.record(requests);
             for (std::size_t i = 0; i < requests.size(); ++i) {
+                if (untold && replies[i].is_nil()) {
+                    ends[i] = {Written::unknown, untold};
+                    continue;
+                }
                 try {
                     const bool recorded = version_in(requests[i], replies[i]).has_value();
                     ends[i].written = recorded ? Written::yes : Written::no;

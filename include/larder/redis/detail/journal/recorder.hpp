@@ -22,8 +22,10 @@
 #include <larder/redis/script.hpp>
 #include <larder/version.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,6 +44,14 @@ struct RecordRequest {
     std::size_t most = 0;          ///< keys that may wait in its partition
 };
 
+/// What became of changes.
+struct RecordReplies {
+    std::vector<Reply> replies{};  ///< to each: a version, nil if there is no room, or an error
+
+    /// Why a node of a cluster has not answered, whose replies are nil, while others have; null: all have.
+    std::exception_ptr failure{};
+};
+
 /// Records. What is sent is sent once: a change that was recorded and superseded must not come again.
 ///
 /// Thread safety: all members may run concurrently.
@@ -58,12 +68,12 @@ public:
 
     /// Records all of them, each by itself, in one round trip.
     ///
-    /// @return the reply to each: a version, nil if there is no room, or an error
-    /// @throws StoreError  the server cannot be asked, has not answered, is refused, or has not made
+    /// @throws StoreError  no server can be asked, has not answered, is refused, or has not made
     ///                     them durable in time: they may be recorded, or may yet be
-    [[nodiscard]] std::vector<Reply> record(std::span<const RecordRequest> requests) {
+    [[nodiscard]] RecordReplies record(std::span<const RecordRequest> requests) {
         const auto then = server_.require();
-        std::vector<Reply> replies;
+        RecordReplies all;
+        std::vector<Reply>& replies = all.replies;
         if (durability_.replicas() > 0 || server_.waits_for_disk()) {
             replies.resize(requests.size());
             std::vector<std::size_t> places;
@@ -80,10 +90,11 @@ public:
             for (const RecordRequest& request : requests) {
                 add(pipeline, request, false, false);
             }
-            replies = partitions_.ask(pipeline);
+            replies.resize(pipeline.size());
+            all.failure = ask(pipeline, replies);
         }
         confirm(then);
-        return replies;
+        return all;
     }
 
     /// Throws what an error reply to `record` stands for.
@@ -93,6 +104,21 @@ public:
     }
 
 private:
+    // What nodes have acknowledged is recorded, though another is away.
+    [[nodiscard]] std::exception_ptr ask(const Pipeline& pipeline, std::span<Reply> replies) const {
+        try {
+            partitions_.ask(pipeline, replies);
+        } catch (const NoReply&) {
+            if (!partitions_.client.clustered() ||
+                std::all_of(replies.begin(), replies.end(),
+                            [](const Reply& reply) { return reply.is_nil(); })) {
+                throw;
+            }
+            return std::current_exception();
+        }
+        return nullptr;
+    }
+
     // What was recorded in between may be on a server that is refused.
     void confirm(ServerCheck::Moment then) {
         try {
