@@ -531,8 +531,8 @@ struct Pair {
     Pair()
         : url{user(server, untracked)},
           store{larder::redis::Client{url}, "product"},
-          feed{store.watch(ear, 2s)},
-          there{url} {
+          feed{store.watch(ear, 1min)},
+          there{url, 1min} {
         REQUIRE(feed->mode() == NearMode::channel);
         REQUIRE(there.feed->mode() == NearMode::channel);
         REQUIRE(said() == Words{"all start"});
@@ -758,7 +758,7 @@ TEST_CASE("a channel that is cut is opened anew, then near is emptied, then serv
     user(pair.server, "+@all ~* resetchannels");
     kill_trackers(pair.server);
     CHECK(eventually([&] { return pair.there.feed->mode() == NearMode::ttl; }));
-    CHECK(reliable(*pair.there.feed));
+    CHECK(eventually([&] { return reliable(*pair.there.feed); }));
 }
 
 TEST_CASE("where a server does not tell of changes, near copies live by their ttl", "[redis]") {
