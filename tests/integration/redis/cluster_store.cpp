@@ -3,6 +3,7 @@
 // Stores and journals on a real cluster: while a slot moves, and when a primary is lost.
 
 #include "support/catch.hpp"
+#include "support/caught.hpp"
 #include "support/eventually.hpp"
 #include "support/redis_cluster.hpp"
 #include "support/table.hpp"
@@ -348,6 +349,12 @@ TEST_CASE("a primary that is lost, and not replaced, costs its own keys alone",
         return event.kind == larder::EventKind::store_failed;
     }));
     CHECK_THROWS_AS(Store(client, "plain").find_many(all), StoreError);
+    // Who comes anew cannot know the number of partitions.
+    const auto unknown =
+        larder_test::caught_text([&] { static_cast<void>(Store(client, "n").find(kept[0])); });
+    CHECK(unknown.find("~partitions:n") != std::string::npos);
+    larder::CacheAside late{Store{client, "n"}, std::ref(table), {.ttl = 1h}};
+    CHECK(late.fetch(kept[1]).source == larder::Source::bypassed);
     // A batch of changes says of each whether it is recorded, and those that are get written.
     try {
         std::vector<std::pair<int, int>> changes;
