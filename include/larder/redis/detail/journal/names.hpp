@@ -30,7 +30,7 @@ namespace redis::detail {
 /// | `letters` | hash   | what was buried: see JournalBytes                                        |
 /// | `later`   | sorted | keys in hand, or to be tried again, by the ms at which they are due      |
 /// | `held`    | sorted | the same keys, by the µs since which they wait                           |
-/// | `claims`  | hash   | of the same keys, behind a `:`: claim (16 hexadecimal digits, all 0: none), version, ms of the first failure (16 digits each), tries; `dead` of a key that has a letter; `counter`, the last version; and, behind a `!` and the name of a hand, its last 20 digits and its keys |
+/// | `claims`  | hash   | of the same keys, behind a `:`: claim (16 hexadecimal digits, all 0: none), version, ms of the first failure (16 digits each), tries; `dead` of a key that has a letter; `counter`, the last version; `over`, the last one that was recorded over a pending change; and, behind a `!` and the name of a hand, its last 20 digits, `over` as it was then (16), and its keys |
 /// | `hands`   | sorted | of changes that were claimed together and untried, which `later`, `held` and `claims` do not know one by one: 12 digits that their claims begin with, the µs since which the first of them waits (16), how many they are (4), by the ms at which they are due |
 ///
 /// They begin with `~`, which no namespace does, and have no life: `volatile-*` does not evict them.

@@ -51,6 +51,7 @@ local function push(list, ...)
   for i = 1, select('#', ...) do list[n + i] = (select(i, ...)) end
 end
 local function all_of(hash, keys, before, first, last)
+  if before == '' and last - first < 1000 then return redis.call('HMGET', hash, unpack(keys, first, last)) end
   local all = {}
   for from = first, last, 1000 do
     local fields, n = {}, #all
@@ -76,9 +77,13 @@ local function hand(name)
   local field = '!' .. name
   local kept = redis.call('HGET', claims, field)
   if not kept then return nil end
-  local whole, keys = pcall(cmsgpack.unpack, string.sub(kept, 21))
+  local whole, keys = pcall(cmsgpack.unpack, string.sub(kept, 37))
   if not whole or type(keys) ~= 'table' then keys = {} end
-  return {field = field, member = name .. string.sub(kept, 1, 20), keys = keys, left = tonumber(string.sub(kept, 17, 20)) or -1}
+  return {field = field, member = name .. string.sub(kept, 1, 20), keys = keys, left = tonumber(string.sub(kept, 17, 20)) or -1, over = string.sub(kept, 21, 36)}
+end
+-- The last version that was recorded over another.
+local function over()
+  return string.sub(none .. (redis.call('HGET', claims, 'over') or ''), -16)
 end
 local function whole_hand(name, count)
   local h = hand(name)
@@ -164,7 +169,7 @@ local function take(key, fresh, v, c)
     redis.call('ZREM', waiting, key)
     return forget(key)
   end
-  local _, head = string.find(v, '^1%d+[+-]')
+  local _, head = find(v, '^1%d+[+-]')
   if head ~= 18 then
     bury(key, none, '?', none, none, '0', 'larder: bytes that are no change', v)
     redis.call('ZREM', waiting, key)
@@ -173,31 +178,45 @@ local function take(key, fresh, v, c)
   room = room - #key - #v - 64
   if room < 0 and count > 0 then return end
   local tries = '0'
-  if fresh then taken[#taken + 1] = key end
+  count = count + 1
+  if fresh then
+    taken_ones = taken_ones + 1
+    taken[taken_ones] = key
+  end
   if fresh and not c then
-    mine[count + 1], begun, fresh_ones = key, begun or redis.call('ZSCORE', waiting, key), fresh_ones + 1
+    mine[count], begun, fresh_ones = key, begun or redis.call('ZSCORE', waiting, key), fresh_ones + 1
   else
-    mine[count + 1] = false
+    mine[count] = false
     local version, first = string.sub(v, 2, 17), none
     if c and string.sub(c, 17, 32) == version then first, tries = string.sub(c, 33, 48), string.sub(c, 49) end
     push(taken_later, ends, key)
-    push(taken_claims, ':' .. key, ARGV[4] .. string.format('%04x', count) .. version .. first .. tries)
+    push(taken_claims, ':' .. key, ARGV[4] .. string.format('%04x', count - 1) .. version .. first .. tries)
     if fresh then push(taken_held, redis.call('ZSCORE', waiting, key), key) end
   end
-  count = count + 1
-  out[2 * count - 1], out[2 * count], tries_of[count], tried = key, v, tries, tried or tries ~= '0'
+  out[2 * count - 1], out[2 * count] = key, v
+  if tries ~= '0' then tries_of[count] = tries end
 end
+)";
+    }
+
+    // The same of many, what is due again before what is fresh where it has waited for longer.
+    static std::string take_all() {
+        return R"(
 local function some(list, from, to, ...)
   return redis.call('ZRANGEBYSCORE', list, from, to, 'LIMIT', 0, most - count, ...)
 end
 local function take_all(again, fresh)
-  local keys, fresh_from, a, f = {}, {}, 1, 1
-  local step = again[1] and 2 or 1
-  while #keys < most - count and (again[a] or fresh[f]) do
-    if again[a] and (not fresh[f] or tonumber(again[a + 1]) <= fresh[f + 1] / 1000 + age) then
-      keys[#keys + 1], a = again[a], a + 2
-    else
-      keys[#keys + 1], fresh_from[#keys + 1], f = fresh[f], true, f + step
+  local keys, due_again = fresh, {}
+  if again[1] then
+    local a, f, n = 1, 1, 0
+    keys = {}
+    while n < most - count and (again[a] or fresh[f]) do
+      n = n + 1
+      if again[a] and (not fresh[f] or tonumber(again[a + 1]) <= fresh[f + 1] / 1000 + age) then
+        keys[n], due_again[n], a = again[a], true, a + 2
+      else
+        keys[n], f = fresh[f], f + 2
+      end
     end
   end
   local from, some = 1, 1
@@ -206,7 +225,7 @@ local function take_all(again, fresh)
     local vs = all_of(changes, keys, '', from, to)
     local cs = untried and {} or all_of(claims, keys, ':', from, to)
     for i = from, to do
-      if room > 0 then take(keys[i], fresh_from[i], vs[i - from + 1], cs[i - from + 1]) end
+      if room > 0 then take(keys[i], not due_again[i], vs[i - from + 1], cs[i - from + 1]) end
     end
     from, some = to + 1, math.max(1, math.min(8 * some, math.floor(to * room / (bytes - room + 1))))
   end

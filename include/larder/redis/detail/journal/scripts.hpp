@@ -48,14 +48,15 @@ if redis.pcall('GETRANGE', KEYS[1], 0, 0) == '\1' then
     Script claim{prelude() + when_full() + many() + deal() + forget() + letter() + R"(
 local out, count, most, age = {}, 0, tonumber(ARGV[1]), tonumber(ARGV[3])
 local bytes, room, ends = tonumber(ARGV[5]), tonumber(ARGV[5]), number(now + tonumber(ARGV[2]))
-local mine, begun, fresh_ones, tries_of, tried = {}, nil, 0, {}, false
-local taken_later, taken_claims, taken_held, taken = {}, {}, {}, {}
+local mine, begun, fresh_ones, tries_of, find = {}, nil, 0, {}, string.find
+local taken_later, taken_claims, taken_held, taken, taken_ones = {}, {}, {}, {}, 0
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', hands, '-inf', number(now), 'LIMIT', 0, 8)) do
   deal(string.sub(name, 1, 12))
   redis.call('ZREM', hands, name)
 end
-local untried = call('HLEN', claims) - call('HEXISTS', claims, 'counter') <= call('ZCARD', hands)
-)" + take() + R"(
+local untried = call('HLEN', claims) - call('HEXISTS', claims, 'counter') - call('HEXISTS', claims, 'over') <= call('ZCARD', hands)
+)" + take() + take_all() +
+                 R"(
 local again = some(later, '-inf', number(now), 'WITHSCORES')
 local old = number(micros - age * 1000)
 take_all(again, again[1] and some(waiting, '-inf', old, 'WITHSCORES') or some(waiting, '-inf', old))
@@ -66,12 +67,14 @@ each('ZADD', held, taken_held)
 if fresh_ones > 0 then
   local head = string.format('%016.0f%04d', begun, fresh_ones)
   redis.call('ZADD', hands, ends, ARGV[4] .. head)
-  redis.call('HSET', claims, '!' .. ARGV[4], head .. cmsgpack.pack(mine))
+  redis.call('HSET', claims, '!' .. ARGV[4], head .. over() .. cmsgpack.pack(mine))
 end
 each('ZREM', waiting, taken)
 )" + list_unlisted() +
                  R"(
-out[#out + 1] = tried and table.concat(tries_of, '\n') or ''
+local tried = next(tries_of)
+for i = 1, tried and count or 0 do tries_of[i] = tries_of[i] or '0' end
+out[2 * count + 1] = tried and table.concat(tries_of, '\n') or ''
 return out)"};
 
     /// The claims live on. Life ms; key and claim of each.
@@ -118,22 +121,31 @@ each('HDEL', claims, held_by)
 return out)"};
 
     /// The same of a hand: 1 if all were, nothing if it is not there as a whole. Name and number of its claims,
-    /// the versions in their order. Rule W6.
+    /// the versions in their order, which are not looked at, nor is any value, where nothing has been recorded
+    /// over a pending change since they were claimed. Rule W6.
     Script settle_hand{prelude() + when_full() + many() + hand() + R"(
 local h = whole_hand(ARGV[1], ARGV[2])
 if not h then return false end
-local out, gone, newer = {}, {}, {}
+if h.over == over() then
+  each('HDEL', changes, h.keys)
+  drop(h)
+  return 1
+end
+local out, gone, newer, settled, versions, sub, find = {}, {}, {}, 0, ARGV[3], string.sub, string.find
 local vs = all_of(changes, h.keys, '', 1, h.left)
 for i = 1, h.left do
   local v, key = vs[i], h.keys[i]
-  local newest = v and string.find(v, string.sub(ARGV[3], 16 * i - 15, 16 * i), 2, true) == 2
-  if newest then gone[#gone + 1] = key elseif v then push(newer, number(micros), key) end
+  local newest = v and find(v, sub(versions, 16 * i - 15, 16 * i), 2, true) == 2
+  if newest then
+    settled = settled + 1
+    gone[settled] = key
+  elseif v then push(newer, number(micros), key) end
   out[i] = newest and 1 or 0
 end
 each('HDEL', changes, gone)
 each('ZADD', waiting, newer)
 drop(h)
-return #gone == h.left and 1 or out)"};
+return settled == h.left and 1 or out)"};
 
     /// To be tried again. Key, version, claim, delay ms, tries.
     Script defer{prelude() + when_full() + many() + deal() + forget() + confirm() + R"(
@@ -197,7 +209,7 @@ end
 local stamp = string.format('%016.0f', math.max(last + 1, micros))
 call('HSET', claims, 'counter', stamp)
 local begins = call('HSET', changes, key, '1' .. stamp .. signed) == 1
-if begins then redis.pcall('ZADD', waiting, stamp, key) end
+if begins then redis.pcall('ZADD', waiting, stamp, key) else call('HSET', claims, 'over', stamp) end
 if known[2] then
   if known[2] == 'dead' then
     redis.pcall('HDEL', letters, key)
