@@ -232,7 +232,7 @@ TEST_CASE("what the journal has shown is not followed by an older copy", "[behin
     {
         const std::jthread writer{[&] {
             start.arrive_and_wait();
-            for (int value = 1; value <= rounds; ++value) {
+            for (int value = 1; value <= rounds || last_seen == 0; ++value) {
                 cache.put(1, value);
             }
             done = true;
@@ -245,8 +245,8 @@ TEST_CASE("what the journal has shown is not followed by an older copy", "[behin
                 const int copy = cache.get(1).value_or(-1);
                 backwards += pending < seen || copy < pending ? 1 : 0;
                 seen = (std::max)(pending, copy);
+                last_seen = seen;
             }
-            last_seen = seen;
         }};
         start.arrive_and_wait();
         while (!done) {
