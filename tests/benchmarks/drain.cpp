@@ -3,7 +3,7 @@
 // How fast a journal is drained into a database, beside the same batches written by hand: rows a second,
 // interleaved, medians, and the median of the ratios within a round. On a disk, synced, as databases are when
 // nothing is tuned; and in memory, where what a journal costs is seen.
-//   benchmark_drain [ROWS [ROUNDS]]
+//   benchmark_drain [ROWS [ROUNDS [DATABASE]]]    DATABASE: what its name begins with, `SQLite, on` say
 
 #include "support/behind/postgres_server.hpp"
 #include "support/fleet/folder.hpp"
@@ -310,10 +310,15 @@ int main(int argc, char** argv) try {
     const int rounds = argc > 2 ? std::atoi(argv[2]) : 5;
     for (const bool synced : {true, false}) {
         const std::string how = synced ? ", on a disk, synced" : ", in memory, not synced";
-        InSqlite sqlite{synced};
-        compare("SQLite" + how, sqlite, rows, rounds);
-        InPostgres postgres{synced};
-        compare("PostgreSQL" + how, postgres, rows, rounds);
+        const std::string wanted = argc > 3 ? argv[3] : "";
+        if (const std::string name = "SQLite" + how; name.rfind(wanted, 0) == 0) {
+            InSqlite table{synced};
+            compare(name, table, rows, rounds);
+        }
+        if (const std::string name = "PostgreSQL" + how; name.rfind(wanted, 0) == 0) {
+            InPostgres table{synced};
+            compare(name, table, rows, rounds);
+        }
     }
 } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
