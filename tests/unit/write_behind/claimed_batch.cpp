@@ -3,14 +3,18 @@
 #include "support/catch.hpp"
 #include "support/failing_steps.hpp"
 
+#include <larder/detail/write_behind/batches_under_way.hpp>
 #include <larder/detail/write_behind/claimed_batch.hpp>
 #include <larder/larder.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -130,4 +134,49 @@ TEST_CASE("a batch knows whether somebody will begin it", "[batches]") {
     CHECK(turn->begun());
     turn.reset();
     CHECK(batch.dropped());
+}
+
+TEST_CASE("batches and claims are as many as may be, and who waits, waits for the claims of before",
+          "[batches_under_way]") {
+    using Batch = larder::detail::ClaimedBatch<int, int>;
+    using Batches = larder::detail::BatchesUnderWay<Batch>;
+    constexpr auto never = (std::chrono::steady_clock::time_point::max)();
+    Batches all;
+    auto first = std::make_unique<Batches::Claiming>(all, 2);
+    auto second = std::make_unique<Batches::Claiming>(all, 2);
+    CHECK(first->begun());
+    CHECK(second->begun());
+    CHECK(all.size() == 2);
+    CHECK_FALSE(Batches::Claiming{all, 2}.begun());
+
+    SECTION("a claim that found nothing makes room") {
+        second.reset();
+        CHECK(all.size() == 1);
+        CHECK(Batches::Claiming{all, 2}.begun());
+    }
+    SECTION("a claim becomes a batch, which takes its room until it is removed") {
+        const auto batch = std::make_shared<Batch>();
+        CHECK(second->add(batch));
+        second.reset();
+        CHECK(all.size() == 2);
+        CHECK_FALSE(Batches::Claiming{all, 2}.begun());
+        all.remove(*batch);
+        CHECK(all.size() == 1);
+    }
+    SECTION("those that begin later are not waited for") {
+        second.reset();
+        std::atomic<bool> over{false};
+        std::jthread never_without{[&] {
+            while (!over) {
+                auto next = std::make_unique<Batches::Claiming>(all, 3);
+                first = std::move(next);
+            }
+        }};
+        all.wait_for_claims(never);
+        over = true;
+    }
+    SECTION("nobody waits beyond a time") {
+        all.wait_for_claims(std::chrono::steady_clock::now());
+        CHECK(all.size() == 2);
+    }
 }

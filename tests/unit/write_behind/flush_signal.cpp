@@ -61,10 +61,10 @@ TEST_CASE("whoever waits asks again when notified, and in the end not", "[flush_
     std::jthread other{[&] {
         asked.wait();
         done = true;
-        signal.notify_waiters();
+        signal.rest().notify();
     }};
     bool first = true;
-    CHECK(signal.wait(std::chrono::steady_clock::time_point::max(), [&] {
+    CHECK(signal.rest().wait(std::chrono::steady_clock::time_point::max(), [&] {
         if (first) {
             first = false;
             asked.count_down();
@@ -72,7 +72,7 @@ TEST_CASE("whoever waits asks again when notified, and in the end not", "[flush_
         }
         return done.load();
     }));
-    CHECK_FALSE(signal.wait(std::chrono::steady_clock::now(), [] { return false; }));
+    CHECK_FALSE(signal.rest().wait(std::chrono::steady_clock::now(), [] { return false; }));
 }
 
 TEST_CASE("a flusher hurries while somebody waits, or was not served", "[flush_requests]") {

@@ -66,7 +66,7 @@ public:
         const bool well = !stopped_ && write_next(batch, batch.left(), outage);
         if (batch.left() > 0) {
             give_back(batch, batch.left());
-            core_.loader.signal().notify_waiters();
+            core_.loader.signal().room().notify();
         }
         return well;
     }
@@ -191,7 +191,7 @@ private:
             }
             from = to;
         }
-        core_.loader.signal().notify_waiters();
+        core_.loader.signal().room().notify();
     }
 
     // Only now does the journal forget them. Rule W6.
@@ -231,7 +231,7 @@ private:
                 }
             });
         }
-        core_.loader.signal().notify_waiters();
+        core_.loader.signal().room().notify();
     }
     bool counts_against(const Key& key, Outage& outage) const noexcept {
         try {

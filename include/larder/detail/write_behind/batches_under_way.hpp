@@ -9,7 +9,10 @@
 #include <larder/version.hpp>
 
 #include <algorithm>
+#include <chrono>
+#include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -27,22 +30,64 @@ class BatchesUnderWay {
 public:
     using Shared = std::shared_ptr<B>;
 
+    /// A claim, which may become a batch. Its destruction ends it.
+    class Claiming {
+    public:
+        /// It has not begun if there are `most` batches and claims already.
+        Claiming(BatchesUnderWay& all, std::size_t most) : all_{all} {
+            const std::scoped_lock lock{all_.mutex_};
+            const std::size_t count = all_.all_.size() + all_.claims_.size();
+            if (count < most) {
+                all_.all_.reserve(count + 1);  // `add` needs no memory
+                all_.claims_.push_back(all_.last_claim_ + 1);
+                number_ = ++all_.last_claim_;
+            }
+        }
+        ~Claiming() {
+            if (begun()) {
+                const std::scoped_lock lock{all_.mutex_};
+                all_.end_claim(number_);
+            }
+        }
+        Claiming(const Claiming&) = delete;
+        Claiming& operator=(const Claiming&) = delete;
+
+        [[nodiscard]] bool begun() const noexcept { return number_ != 0; }
+
+        /// It is over: this is what was claimed.
+        ///
+        /// @return true if nobody renews claims: a keeper is to be called
+        [[nodiscard]] bool add(Shared batch) noexcept {
+            const std::scoped_lock lock{all_.mutex_};
+            all_.all_.push_back(std::move(batch));
+            all_.end_claim(std::exchange(number_, 0));
+            return !all_.kept_;
+        }
+
+    private:
+        BatchesUnderWay& all_;
+        std::uint64_t number_ = 0;
+    };
+
     [[nodiscard]] std::size_t size() {
         const std::scoped_lock lock{mutex_};
-        return all_.size();
+        return all_.size() + claims_.size();
+    }
+    /// Waits until the claims that are under way now have ended, but not beyond `until`.
+    void wait_for_claims(std::chrono::steady_clock::time_point until) {
+        std::unique_lock lock{mutex_};
+        // Not all that long at once: the end of time is no time that every system can wait for.
+        const std::uint64_t last = last_claim_;
+        const auto waits = [&] {
+            return std::any_of(claims_.begin(), claims_.end(),
+                               [&](std::uint64_t number) { return number <= last; });
+        };
+        for (auto now = std::chrono::steady_clock::now(); waits() && now < until;
+             now = std::chrono::steady_clock::now()) {
+            claimed_.wait_until(lock, (std::min)(until, now + std::chrono::hours{1}));
+        }
     }
 
-    /// Makes room: the next `add` needs no memory.
-    void reserve_one() {
-        const std::scoped_lock lock{mutex_};
-        all_.reserve(all_.size() + 1);
-    }
-    /// @return true if nobody renews claims: a keeper is to be called
-    [[nodiscard]] bool add(Shared batch) noexcept {
-        const std::scoped_lock lock{mutex_};
-        all_.push_back(std::move(batch));
-        return !kept_;
-    }
     /// It has ended.
     void remove(const B& batch) noexcept {
         Shared gone;  // destroyed without a lock
@@ -70,8 +115,17 @@ public:
     }
 
 private:
+    // Under the lock.
+    void end_claim(std::uint64_t number) noexcept {
+        claims_.erase(std::find(claims_.begin(), claims_.end(), number));
+        claimed_.notify_all();
+    }
+
     std::mutex mutex_{};
+    std::condition_variable claimed_{};
     std::vector<Shared> all_{};
+    std::vector<std::uint64_t> claims_{};
+    std::uint64_t last_claim_ = 0;
     bool kept_ = false;
 };
 

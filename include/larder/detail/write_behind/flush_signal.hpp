@@ -7,28 +7,22 @@
 #define LARDER_DETAIL_WRITE_BEHIND_FLUSH_SIGNAL_HPP
 
 #include <larder/detail/support/process.hpp>
+#include <larder/detail/write_behind/notices.hpp>
 #include <larder/version.hpp>
 
-#include <algorithm>
 #include <atomic>
-#include <chrono>
-#include <condition_variable>
-#include <cstdint>
 #include <functional>
-#include <mutex>
 #include <utility>
 
 LARDER_NS_BEGIN
 
 namespace detail {
 
-/// Writers raise it, and the flusher clears it; whoever waits for the journal to shrink is notified. In a
-/// forked child nobody has raised it yet.
+/// Writers raise it, and the flusher clears it; whoever waits for the flusher is notified. In a forked child
+/// nobody has raised it yet.
 ///
 /// Thread safety: all members may run concurrently, `connect` apart.
 class FlushSignal {
-    using Time = std::chrono::steady_clock;
-
 public:
     /// @param kick  called by whoever raises the signal while it is clear; false: in vain
     void connect(std::function<bool()> kick) { kick_ = std::move(kick); }
@@ -59,43 +53,16 @@ public:
         own.urgent = false;
     }
 
-    /// Whoever waits asks again whether it is done.
-    void notify_waiters() {
-        Own& own = own_.get();
-        {
-            const std::scoped_lock lock{own.mutex};
-            ++own.notices;
-        }
-        own.changed.notify_all();
-    }
-
-    /// Waits for `done()`, asked at each notice without a lock, but not beyond `until`.
-    template <class Done>
-    bool wait(Time::time_point until, Done&& done) {
-        Own& own = own_.get();
-        std::unique_lock lock{own.mutex};
-        for (;;) {
-            const std::uint64_t seen = own.notices;
-            lock.unlock();
-            if (done()) {
-                return true;
-            }
-            const auto now = Time::now();
-            if (now >= until) {
-                return false;
-            }
-            lock.lock();
-            // Not all that long at once: the end of time is no time that every system can wait for.
-            own.changed.wait_until(lock, (std::min)(until, now + std::chrono::hours{1}),
-                                   [&] { return own.notices != seen; });
-        }
-    }
+    /// Who waits for room in the journal: notified whenever there may be some.
+    [[nodiscard]] Notices& room() { return own_.get().room; }
+    /// Who waits for the flusher to have done its work, or to pause: notified now and then, not for each
+    /// batch, which would cost a good part of it.
+    [[nodiscard]] Notices& rest() { return own_.get().rest; }
 
 private:
     struct Own {
-        std::mutex mutex{};
-        std::condition_variable changed{};
-        std::uint64_t notices = 0;
+        Notices room{};
+        Notices rest{};
         std::atomic<bool> raised{false};
         std::atomic<bool> urgent{false};
     };

@@ -17,6 +17,7 @@
 #include <larder/detail/write_behind/flush_requests.hpp>
 #include <larder/detail/write_behind/flush_signal.hpp>
 #include <larder/detail/write_behind/outage.hpp>
+#include <larder/detail/write_behind/round_turn.hpp>
 #include <larder/entry.hpp>
 #include <larder/error.hpp>
 #include <larder/journal/journal.hpp>
@@ -77,7 +78,7 @@ public:
                 write(*own, *batch);  // gives it back
                 --own->busy;
             }
-            signal().wait((SteadyTime::time_point::max)(), [own] { return own->busy == 0; });
+            signal().rest().wait((SteadyTime::time_point::max)(), [own] { return own->busy == 0; });
         }
         keeper_.stop();
         report_left();
@@ -97,14 +98,14 @@ public:
             const auto done = [&] { return own.busy == 0 && (paused_ || is_empty()); };
             while (!ticker_.kick() && !done() && SteadyTime::now() < until) {
                 step();  // there can be no thread
-                signal().wait((std::min)(until, later(SteadyTime::now(), pulse)), done);
+                signal().rest().wait((std::min)(until, later(SteadyTime::now(), pulse)), done);
             }
-            if (signal().wait(until, done) && !paused_) {
+            if (signal().rest().wait(until, done) && !paused_) {
                 mine.served();
             }
         }
         // What is recorded after this waits for company again.
-        signal().wait(until, [&] { return !own.claiming; });
+        own.batches.wait_for_claims(until);
         return core_.loader.journal().size();
     }
 
@@ -112,8 +113,8 @@ public:
     void pause() {
         paused_ = true;
         Own& own = own_.get();
-        signal().wait((SteadyTime::time_point::max)(), [&] { return !own.claiming; });
-        signal().notify_waiters();
+        own.batches.wait_for_claims((SteadyTime::time_point::max)());
+        signal().rest().notify();
     }
     /// Goes on.
     void resume() {
@@ -141,32 +142,12 @@ private:
         std::atomic<std::size_t> busy{0};
         BatchSize size{};
         Outage outage{};
-        std::atomic<bool> claiming{false};
+        std::atomic<bool> may_be_crowded{true};
+        std::atomic<SteadyTime::time_point> begun{};
 
-        // Who claims: one at a time. Of whose turn it is:
+        // Rounds are made by one at a time. Of whose turn it is:
         std::atomic<bool> turn{false};
         bool gathering = false;  // changes that were signalled wait for company
-        bool may_be_crowded = true;
-        SteadyTime::time_point begun{};
-    };
-
-    // The turn to claim, or not.
-    class Turn {
-    public:
-        explicit Turn(Own& own) noexcept : turn_{own.turn}, mine_{!turn_.exchange(true)} {}
-        ~Turn() {
-            if (mine_) {
-                turn_ = false;
-            }
-        }
-        Turn(const Turn&) = delete;
-        Turn& operator=(const Turn&) = delete;
-
-        explicit operator bool() const noexcept { return mine_; }
-
-    private:
-        std::atomic<bool>& turn_;
-        const bool mine_;
     };
 
     [[nodiscard]] FlushSignal& signal() const noexcept { return core_.loader.signal(); }
@@ -194,8 +175,8 @@ private:
 
     // Claims all that is due, as far as there is room. What was signalled may wait for company before.
     Ttl round(Own& own) {
-        const Turn turn{own};
-        if (!turn) {
+        const RoundTurn turn{own.turn};
+        if (!turn.mine()) {
             return heartbeat;  // whoever has it calls again
         }
         while (const SharedBatch batch = unbegun(own)) {
@@ -212,17 +193,23 @@ private:
             return company;
         }
         own.gathering = false;
-        own.may_be_crowded = own.may_be_crowded || signal().raised() || signal().urgent();
+        if (signal().raised() || signal().urgent()) {
+            own.may_be_crowded = true;
+        }
         signal().clear();
         const std::uint64_t asked = own.requests.asked();
         Ttl wait = room(own);
         while (wait == Ttl::zero()) {
-            const SharedBatch batch = next_batch(own, false);
+            const std::optional<SharedBatch> next = next_batch(own, false);
+            if (!next) {
+                break;  // a task was quicker
+            }
+            const SharedBatch& batch = *next;
             if (batch == nullptr) {
                 if (own.busy == 0 && !paused_) {
                     own.requests.serve(asked);
                 }
-                signal().notify_waiters();
+                notify_all();
                 return own.requests.hurry() && own.busy == 0 ? pulse : heartbeat;
             }
             if (!hand_over(own, batch) && batch->turn()->begin()) {
@@ -231,63 +218,63 @@ private:
             }
             wait = room(own);
         }
-        signal().notify_waiters();
-        return (std::min)(wait, heartbeat);
+        notify_all();
+        return wait > Ttl::zero() ? (std::min)(wait, heartbeat) : heartbeat;
     }
 
-    // How long no further batch is to be begun; zero: one may be. While the database is down, one change
-    // at a time is tried.
+    void notify_all() {
+        signal().room().notify();
+        signal().rest().notify();
+    }
+
+    // While the database is down, one change at a time is tried.
+    std::size_t most_batches(Own& own) { return own.outage.down() ? 1 : options().parallel; }
+
+    // How long no further batch is to be begun; zero: one may be.
     Ttl room(Own& own) {
         const auto now = SteadyTime::now();
-        const std::size_t most = own.outage.down() ? 1 : options().parallel;
         const std::size_t count = own.batches.size();
-        if (writer_.stopped() || count >= most) {
+        if (writer_.stopped() || count >= most_batches(own)) {
             return heartbeat;
         }
         const Ttl rest = own.outage.rest(now);
-        return count > 0 && now - own.begun < brief ? (std::max)(rest, brief) : rest;
+        return count > 0 && now - own.begun.load() < brief ? (std::max)(rest, brief) : rest;
     }
 
-    // Null if nothing is due. Whose turn it is begins it at once, or hands it over.
-    SharedBatch next_batch(Own& own, bool begin) {
+    // Null if nothing is due; nothing if there is no room after all. Several may claim at once: a journal
+    // that is far answers them together. Who claims begins it at once, or hands it over.
+    std::optional<SharedBatch> next_batch(Own& own, bool begin) {
         auto batch = std::make_shared<Batch>();
-        own.batches.reserve_one();
+        typename BatchesUnderWay<Batch>::Claiming claiming{own.batches, most_batches(own)};
+        if (!claiming.begun()) {
+            return std::nullopt;
+        }
         if (!claim(own, *batch)) {
-            return nullptr;
+            return SharedBatch{};
         }
         if (begin) {
             static_cast<void>(batch->turn()->begin());
         }
         core_.loader.tally().began(batch->size());
         own.begun = batch->since();
-        if (own.batches.add(batch)) {
+        if (claiming.add(batch)) {
             keeper_.kick();
         }
         return batch;
     }
     // The same for a task that has time left.
     SharedBatch next_batch_of_task(Own& own) noexcept {
-        const Turn turn{own};
-        if (!turn || room(own) > Ttl::zero()) {
+        if (room(own) > Ttl::zero()) {
             return nullptr;
         }
         try {
-            return next_batch(own, true);
+            return next_batch(own, true).value_or(nullptr);
         } catch (...) {
             return nullptr;  // the flusher's own thread tries again, and tells
         }
     }
 
     bool claim(Own& own, Batch& batch) {
-        struct Claiming {
-            Own& own;
-            FlushSignal& signal;
-            Claiming(Own& of, FlushSignal& told) : own{of}, signal{told} { own.claiming = true; }
-            ~Claiming() {
-                own.claiming = false;
-                signal.notify_waiters();
-            }
-        } const claiming{own, signal()};
         if (paused_) {
             return false;
         }
@@ -314,7 +301,20 @@ private:
 
     // The journal, which may be far, is not asked again before this process has recorded something.
     bool is_crowded(Own& own) const {
-        return own.may_be_crowded && (own.may_be_crowded = core_.loader.crowded());
+        if (!own.may_be_crowded.exchange(false)) {
+            return false;
+        }
+        bool crowded = true;
+        try {
+            crowded = core_.loader.crowded();
+        } catch (...) {
+            own.may_be_crowded = true;
+            throw;
+        }
+        if (crowded) {
+            own.may_be_crowded = true;
+        }
+        return crowded;
     }
 
     // Where the keeper was kept from it, since the process stood still, say: or we would claim what we
@@ -369,7 +369,7 @@ private:
         }
         ticker_.kick();
         --own.busy;  // from here on the flusher may be gone
-        told.notify_waiters();
+        told.rest().notify();
     }
 
     // Of who has begun it.

@@ -265,7 +265,7 @@ private:
             signal().raise_urgent();
             const auto until = later(std::chrono::steady_clock::now(), options().block_for);
             if (options().when_full == WhenFull::reject ||
-                !signal().wait(until, [&] { return try_record(change); })) {
+                !signal().room().wait(until, [&] { return try_record(change); })) {
                 throw JournalFull{Errc::journal_full,
                                   std::to_string(options().max_pending) +
                                       " changes wait for the database; that of key " +
