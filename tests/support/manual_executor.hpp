@@ -40,6 +40,12 @@ public:
         const std::scoped_lock lock{state_->mutex};
         return state_->tasks.size();
     }
+    /// Destroys what is held.
+    void drop_all() {
+        std::deque<larder::Task> dropped;  // destroyed without a lock
+        const std::scoped_lock lock{state_->mutex};
+        dropped.swap(state_->tasks);
+    }
     /// Runs what is held, and what that submits.
     void run_all() {
         for (;;) {

@@ -14,12 +14,14 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <latch>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -109,6 +111,30 @@ TEST_CASE("whatever the flusher asks of a broken journal, nothing is lost", "[be
         w.store.clear();
     }
     CHECK(w.events.count(EventKind::store_failed) > 0);
+}
+
+TEST_CASE("a flush returns when all is written, though nothing can be claimed any more",
+          "[behind]") {
+    World w;
+    std::latch writing{1};
+    std::latch go{1};
+    w.rows.before_write = [&](int, const std::optional<int>&) {
+        w.broken.set({"claim"});
+        writing.count_down();
+        go.wait();
+    };
+    const WriteBehind cache{w.store,
+                            std::ref(w.rows),
+                            w.journal,
+                            {.executor = [](const larder::Task&) { return false; }},
+                            quick};
+    cache.put(1, 6);
+    writing.wait();
+    const std::jthread opener{[&] {
+        std::this_thread::sleep_for(50ms);  // the flush waits by now
+        go.count_down();
+    }};
+    CHECK(cache.flush(1h) == 0);
 }
 
 TEST_CASE("a journal whose size cannot be asked", "[behind]") {

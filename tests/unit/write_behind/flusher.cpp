@@ -5,6 +5,7 @@
 #include "support/behind_world.hpp"
 #include "support/catch.hpp"
 #include "support/eventually.hpp"
+#include "support/manual_executor.hpp"
 #include "support/versioned_table.hpp"
 
 #include <larder/larder.hpp>
@@ -320,6 +321,26 @@ TEST_CASE("while it is paused nothing new is written", "[behind]") {
         CHECK(cache.flush(1h) == 1);
         CHECK(w.rows.load(1) == 10);
         CHECK(w.rows.writes == 1);
+    }
+    SECTION("what the executor has dropped is written all the same, which a flush waits for") {
+        Gate gate;
+        w.rows.before_write = gate.hook();
+        larder_test::ManualExecutor executor;
+        {
+            WriteBehind cache{
+                w.store, std::ref(w.rows), w.journal, {.executor = executor.handle()}, behind};
+            cache.put(1, 10);
+            CHECK(eventually([&] { return executor.pending() == 1; }));
+            cache.pause();
+            executor.drop_all();
+            CHECK(gate.reached(1));
+            const std::jthread opener{[&] {
+                std::this_thread::sleep_for(50ms);  // the flush waits by now
+                gate.open();
+            }};
+            CHECK(cache.flush(1h) == 0);
+        }
+        CHECK(w.rows.load(1) == 10);
     }
     SECTION("what was claimed, and is in nobody's hands yet, is waited for, too") {
         behind.claim = 1h;

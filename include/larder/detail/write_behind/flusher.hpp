@@ -165,12 +165,14 @@ private:
     }
 
     Ticker::Next step() noexcept {
+        Ttl next = heartbeat;
         try {
-            return round(own_.get());
+            next = round(own_.get());
         } catch (...) {
             core_.report_all(EventKind::store_failed, std::current_exception());
-            return heartbeat;
         }
+        notify_all();  // whatever has come of it: the last batch may have been written
+        return next;
     }
 
     // Claims all that is due, as far as there is room. What was signalled may wait for company before.
@@ -209,7 +211,6 @@ private:
                 if (own.busy == 0 && !paused_) {
                     own.requests.serve(asked);
                 }
-                notify_all();
                 return own.requests.hurry() && own.busy == 0 ? pulse : heartbeat;
             }
             if (!hand_over(own, batch) && batch->turn()->begin()) {
@@ -218,13 +219,14 @@ private:
             }
             wait = room(own);
         }
-        notify_all();
         return wait > Ttl::zero() ? (std::min)(wait, heartbeat) : heartbeat;
     }
 
-    void notify_all() {
-        signal().room().notify();
-        signal().rest().notify();
+    void notify_all() noexcept {
+        try {
+            signal().room().notify();
+            signal().rest().notify();
+        } catch (...) {}  // a child without memory for them: nobody waits there
     }
 
     // While the database is down, one change at a time is tried.
