@@ -142,24 +142,24 @@ TEST_CASE("batches and claims are as many as may be, and who waits, waits for th
     using Batches = larder::detail::BatchesUnderWay<Batch>;
     constexpr auto never = (std::chrono::steady_clock::time_point::max)();
     Batches all;
-    auto first = std::make_unique<Batches::Claiming>(all, 2);
-    auto second = std::make_unique<Batches::Claiming>(all, 2);
+    auto first = std::make_unique<Batches::Claiming>(all, 2, 1h);
+    auto second = std::make_unique<Batches::Claiming>(all, 2, 1h);
     CHECK(first->begun());
     CHECK(second->begun());
     CHECK(all.size() == 2);
-    CHECK_FALSE(Batches::Claiming{all, 2}.begun());
+    CHECK_FALSE(Batches::Claiming{all, 2, 1h}.begun());
 
     SECTION("a claim that found nothing makes room") {
         second.reset();
         CHECK(all.size() == 1);
-        CHECK(Batches::Claiming{all, 2}.begun());
+        CHECK(Batches::Claiming{all, 2, 1h}.begun());
     }
     SECTION("a claim becomes a batch, which takes its room until it is removed") {
         const auto batch = std::make_shared<Batch>();
         CHECK(second->add(batch));
         second.reset();
         CHECK(all.size() == 2);
-        CHECK_FALSE(Batches::Claiming{all, 2}.begun());
+        CHECK_FALSE(Batches::Claiming{all, 2, 1h}.begun());
         all.remove(*batch);
         CHECK(all.size() == 1);
     }
@@ -168,12 +168,20 @@ TEST_CASE("batches and claims are as many as may be, and who waits, waits for th
         std::atomic<bool> over{false};
         std::jthread never_without{[&] {
             while (!over) {
-                auto next = std::make_unique<Batches::Claiming>(all, 3);
+                auto next = std::make_unique<Batches::Claiming>(all, 3, 1h);
                 first = std::move(next);
             }
         }};
         all.wait_for_claims(never);
         over = true;
+    }
+    SECTION("none begins beside one that has been under way for long, which nobody can renew") {
+        CHECK_FALSE(Batches::Claiming{all, 3, 0ms}.begun());
+        CHECK(Batches::Claiming{all, 3, 1h}.begun());
+        CHECK(first->add(std::make_shared<Batch>()));
+        CHECK_FALSE(Batches::Claiming{all, 3, 0ms}.begun());
+        second.reset();
+        CHECK(Batches::Claiming{all, 3, 0ms}.begun());
     }
     SECTION("nobody waits beyond a time") {
         all.wait_for_claims(std::chrono::steady_clock::now());

@@ -27,19 +27,25 @@ namespace detail {
 /// @tparam B  a ClaimedBatch
 template <class B>
 class BatchesUnderWay {
+    using Time = std::chrono::steady_clock;
+
 public:
     using Shared = std::shared_ptr<B>;
 
     /// A claim, which may become a batch. Its destruction ends it.
     class Claiming {
     public:
-        /// It has not begun if there are `most` batches and claims already.
-        Claiming(BatchesUnderWay& all, std::size_t most) : all_{all} {
+        /// It has not begun if there are `most` batches and claims already, nor if one of these claims has
+        /// been under way for as long as `late`: what it has cannot be renewed yet, and might be claimed
+        /// again, and the older change be written last.
+        Claiming(BatchesUnderWay& all, std::size_t most, Time::duration late) : all_{all} {
             const std::scoped_lock lock{all_.mutex_};
+            const auto now = Time::now();
             const std::size_t count = all_.all_.size() + all_.claims_.size();
-            if (count < most) {
+            const bool waits = !all_.claims_.empty() && now - all_.claims_.front().since >= late;
+            if (count < most && !waits) {
                 all_.all_.reserve(count + 1);  // `add` needs no memory
-                all_.claims_.push_back(all_.last_claim_ + 1);
+                all_.claims_.push_back({all_.last_claim_ + 1, now});
                 number_ = ++all_.last_claim_;
             }
         }
@@ -74,16 +80,15 @@ public:
         return all_.size() + claims_.size();
     }
     /// Waits until the claims that are under way now have ended, but not beyond `until`.
-    void wait_for_claims(std::chrono::steady_clock::time_point until) {
+    void wait_for_claims(Time::time_point until) {
         std::unique_lock lock{mutex_};
         // Not all that long at once: the end of time is no time that every system can wait for.
         const std::uint64_t last = last_claim_;
         const auto waits = [&] {
             return std::any_of(claims_.begin(), claims_.end(),
-                               [&](std::uint64_t number) { return number <= last; });
+                               [&](const UnderWay& claim) { return claim.number <= last; });
         };
-        for (auto now = std::chrono::steady_clock::now(); waits() && now < until;
-             now = std::chrono::steady_clock::now()) {
+        for (auto now = Time::now(); waits() && now < until; now = Time::now()) {
             claimed_.wait_until(lock, (std::min)(until, now + std::chrono::hours{1}));
         }
     }
@@ -115,16 +120,22 @@ public:
     }
 
 private:
+    struct UnderWay {
+        std::uint64_t number = 0;
+        Time::time_point since{};
+    };
+
     // Under the lock.
     void end_claim(std::uint64_t number) noexcept {
-        claims_.erase(std::find(claims_.begin(), claims_.end(), number));
+        claims_.erase(std::find_if(claims_.begin(), claims_.end(),
+                                   [&](const UnderWay& claim) { return claim.number == number; }));
         claimed_.notify_all();
     }
 
     std::mutex mutex_{};
     std::condition_variable claimed_{};
     std::vector<Shared> all_{};
-    std::vector<std::uint64_t> claims_{};
+    std::vector<UnderWay> claims_{};  // the oldest first
     std::uint64_t last_claim_ = 0;
     bool kept_ = false;
 };

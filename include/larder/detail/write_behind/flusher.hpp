@@ -247,7 +247,7 @@ private:
     // that is far answers them together. Who claims begins it at once, or hands it over.
     std::optional<SharedBatch> next_batch(Own& own, bool begin) {
         auto batch = std::make_shared<Batch>();
-        typename BatchesUnderWay<Batch>::Claiming claiming{own.batches, most_batches(own)};
+        typename BatchesUnderWay<Batch>::Claiming claiming{own.batches, most_batches(own), late()};
         if (!claiming.begun()) {
             return std::nullopt;
         }
@@ -322,14 +322,17 @@ private:
     // Where the keeper was kept from it, since the process stood still, say: or we would claim what we
     // are writing, and the older change could be written last.
     void renew_late(Own& own) {
-        const Ttl life = cut(options().claim);
         const auto now = SteadyTime::now();
-        const auto late = [&](const Batch& batch) {
-            return now - batch.renewed() >= life - life / 3;
-        };
-        while (const SharedBatch batch = own.batches.find(late)) {
+        const auto is_late = [&](const Batch& batch) { return now - batch.renewed() >= late(); };
+        while (const SharedBatch batch = own.batches.find(is_late)) {
             batch->renew(core_.loader.journal(), options().claim);
         }
+    }
+
+    // So old a claim may soon be another's.
+    [[nodiscard]] Ttl late() const noexcept {
+        const Ttl life = cut(options().claim);
+        return life - life / 3;
     }
 
     // The task may outlive the policy, and then finds nothing to do: it holds nothing of the user's.
