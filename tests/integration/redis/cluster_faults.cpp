@@ -8,7 +8,10 @@
 #include "support/eventually.hpp"
 #include "support/fake_server.hpp"
 
+#include <larder/json.hpp>
+#include <larder/larder.hpp>
 #include <larder/redis.hpp>
+#include <larder/redis/detail/store/slot_format.hpp>
 
 #include <algorithm>
 #include <array>
@@ -703,4 +706,38 @@ TEST_CASE("what comes too late behind another of its key has an error for a repl
     CHECK(replies[0].text().starts_with("CLUSTERDOWN"));
     CHECK(replies[1].integer() == 1);
     CHECK(asked == 2);
+}
+
+TEST_CASE("a copy of whose tags some are not told of is none, and its server has failed",
+          "[redis][cluster]") {
+    const larder::detail::Epoch moment{1, 1};
+    const auto bulk = [](const std::string& text) {
+        return '$' + std::to_string(text.size()) + "\r\n" + text + "\r\n";
+    };
+    const std::string copy = larder::redis::detail::write_slot("7", 1min, 0ms, moment, {"a", "b"});
+    FakeNode node{[&](const std::string& command) -> std::optional<std::string> {
+        if (command == "GET ~partitions:n") {
+            return bulk("format=1 partitions=1");
+        }
+        if (command.starts_with("PTTL")) {
+            return ":60000\r\n";
+        }
+        if (command.starts_with("GET n:")) {
+            return bulk(copy);
+        }
+        if (command.starts_with("MGET") && command.ends_with(":a")) {
+            return "*1\r\n" + bulk(larder::redis::detail::to_text(moment));
+        }
+        return std::nullopt;
+    }};
+    node.slots = [&] { return slots_at({{16383, node.port()}}); };
+    ClientOptions options = options_for(node);
+    options.max_reply_bytes = 1024;  // each version is asked for by itself
+    using Store = larder::RedisStore<int, int>;
+    const auto store = [&] { return Store{Client{options}, "n", {.partitions = 1}}; };
+    CHECK_THROWS_AS(store().find(1), NoReply);
+    Store one = store();
+    larder::CacheAside cache{one, [](int) { return std::optional{8}; }, {.ttl = 1h}};
+    CHECK(cache.get(1) == 8);
+    CHECK(one.in_hand().leases == 0);
 }

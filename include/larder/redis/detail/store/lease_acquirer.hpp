@@ -122,7 +122,9 @@ public:
                     beside[j] = view_beside(slots[asks[j]], of[j], query);
                 }
             }
-            reader_.judge_tags(beside);
+            if (const auto untold = reader_.judge_tags(beside)) {
+                std::rethrow_exception(untold);
+            }
             for (std::size_t i = 0, j = 0; i < slots.size(); ++i) {
                 Query& query = queries[places[i]];
                 values_.turn_to(places[i]);
@@ -150,7 +152,7 @@ public:
         const bool granted = is_granted(Query::Seen::stale, answer.replies[answer.clock.replies()]);
         mine.answered(granted);
         SlotView view = view_beside(slot, answer.reply(), query);
-        reader_.judge_tags(std::span{&view, 1});
+        reader_.judge_tags(view);
         return opened_beside(slot, query, wanted, std::move(mine), answer.reply(), view.copy,
                              granted && view.copy ? answer.epoch(slot) : Epoch{});
     }
@@ -356,7 +358,7 @@ private:
             reading = reader_.read(slot, query.again());
             seen = reading.slot;
         } else {
-            reader_.judge_tags(std::span{&seen, 1});
+            reader_.judge_tags(seen);
         }
         if (seen.kind == SlotView::Kind::copy && !seen.copy->stale()) {
             return {Slot::hit, seen.copy, {}, {}, nullptr};

@@ -63,7 +63,7 @@ public:
     /// @throws StoreError  the server cannot be asked
     [[nodiscard]] Reading read(const std::string& slot, const Query& query) const {
         Reading reading = query.remaining ? read_with_time(slot, query) : read_value(slot, query);
-        judge_tags(std::span{&reading.slot, 1});
+        judge_tags(reading.slot);
         return reading;
     }
 
@@ -157,7 +157,7 @@ public:
     /// Rule T4.
     ///
     /// @return why it is not known of some, which are unread then; null: it is
-    std::exception_ptr judge_tags(std::span<View> all) const {
+    [[nodiscard]] std::exception_ptr judge_tags(std::span<View> all) const {
         struct Tag {
             std::string_view home{};
             std::string_view name{};
@@ -200,6 +200,14 @@ public:
             }
         }
         return versions.failure();
+    }
+    /// The same of one slot.
+    ///
+    /// @throws StoreError  it is not known
+    void judge_tags(View& view) const {
+        if (const auto untold = judge_tags(std::span{&view, 1})) {
+            std::rethrow_exception(untold);
+        }
     }
 
     /// What the next step of the same read need not ask again.
