@@ -725,11 +725,20 @@ TEST_CASE("a store publishes only while near copies of it hear by the channel", 
     CHECK(pair.server.run("ACL", "LOG").empty());  // it does not even try
     // As long as nobody knows.
     user(pair.server, "+@all ~* &*");
-    const RedisFront front{pair.server, [](std::size_t, RedisFront::Way, std::string& bytes) {
-                               return bytes.find("CLIENT") != std::string::npos
+    std::atomic<bool> cuts{false};
+    const RedisFront front{pair.server, [&](std::size_t, RedisFront::Way, std::string& bytes) {
+                               return cuts && bytes.find("CLIENT") != std::string::npos
                                           ? RedisFront::Fate::cut
                                           : RedisFront::Fate::pass;
                            }};
+    Told lost{"unix://" + front.path()};
+    CHECK(lost.feed->mode() == NearMode::tracking);
+    CHECK(quiet(lost.store));
+    cuts = true;
+    kill_trackers(pair.server);
+    REQUIRE(eventually([&] { return !reliable(*lost.feed); }));
+    CHECK_FALSE(quiet(lost.store));
+    lost.feed.reset();
     Told unsure{"unix://" + front.path()};
     CHECK(unsure.feed->mode() == NearMode::none);
     CHECK_FALSE(quiet(unsure.store));

@@ -254,6 +254,7 @@ private:
 
     void lose(Course& course, NearFlush why) noexcept {
         if (!course.why) {
+            publish(true);  // others may come to the channel first
             doubt();
             course.why = why;
             course.next = Clock::now() + varied(first_pause, 0);
