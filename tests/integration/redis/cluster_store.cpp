@@ -375,6 +375,9 @@ TEST_CASE("a primary that is lost, and not replaced, costs its own keys alone",
     plain.put_many(std::vector<std::pair<int, int>>{{kept[0], -1}, {gone, -1}, {kept.back(), -1}});
     CHECK(plain.get_many(std::vector<int>{gone, kept[0], kept.back(), kept[1]}) ==
           std::vector<std::optional<int>>{-1, -1, -1, kept[1]});
+    for (const int key : {kept[0], kept.back()}) {
+        CHECK(plain.fetch(key).source == larder::Source::hit);  // it is not distrusted
+    }
     for (const int key : kept) {
         store.put(key, key, minute);
         CHECK(has(store, key, key));
@@ -382,6 +385,10 @@ TEST_CASE("a primary that is lost, and not replaced, costs its own keys alone",
         CHECK(journal.record({key, 2 * key, 0}, most));
         CHECK(journal.pending(key).has_value());
     }
+    // An invalidation that was missed is told as soon as its own node answers.
+    CHECK(store.queue_invalidation(gone, most, {}));
+    CHECK(store.queue_invalidation(kept[0], most, {}));
+    CHECK(larder_test::eventually([&] { return store.queued_invalidations() == 1; }));
     CHECK_THROWS_AS(store.put(gone, 1, minute), StoreError);
     CHECK_THROWS_AS(journal.record({gone, 1, 0}), StoreError);
     CHECK_THROWS_AS(static_cast<void>(journal.size()), StoreError);

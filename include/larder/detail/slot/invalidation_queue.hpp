@@ -127,6 +127,16 @@ public:
         }
     }
 
+    /// The store was told of these.
+    void forget(std::span<const Invalidation> missed, Instant now) {
+        const std::scoped_lock lock{mutex_};
+        for (const Invalidation& one : missed) {
+            if (const auto at = keys_.find(one.key); at != keys_.end()) {
+                told(at, now, one.moment);
+            }
+        }
+    }
+
     /// Tells the store of `most` invalidations at most, if a try is due: at once after a success, else after
     /// 10 ms, doubled up to `longest_wait`, from when the store has failed and not from when it was
     /// asked. A key leaves the queue only when it was told.
@@ -240,15 +250,6 @@ private:
             quiet_until_ = first;
         }
         return missed;
-    }
-
-    void forget(std::span<const Invalidation> missed, Instant now) {
-        const std::scoped_lock lock{mutex_};
-        for (const Invalidation& one : missed) {
-            if (const auto at = keys_.find(one.key); at != keys_.end()) {
-                told(at, now, one.moment);
-            }
-        }
     }
 
     void told(typename Keys::iterator at, Instant now, Moment moment) {

@@ -87,6 +87,9 @@ public:
         }
     }
 
+    /// The store was told of these, though not of others that went with them.
+    void told(std::span<const Invalidation> some) { queue_.forget(some, clock_.now()); }
+
     /// Tells the store of some, if a try is due: a caller is not held up by all that was missed.
     void help() {
         if (!empty()) {

@@ -316,20 +316,41 @@ private:
         static_cast<void>(send(pipeline));
     }
 
-    // What the server has missed: how writes ended, and that the copy goes.
+    // What the server has missed: how writes ended, and that the copy goes. The nodes of a cluster that
+    // answer are told, though another is away.
     void tell_of(std::span<const Replay::Invalidation> some) {
         Pipeline pipeline;
         pipeline.repeatable();
-        std::vector<std::string> slots;
-        slots.reserve(some.size());
         for (const auto& one : some) {
             for (const larder::detail::Ticket& ticket : one.tickets) {
                 add_finish_with_nothing(pipeline, *channel, one.key, ticket.id);
             }
             add_script(pipeline, *channel, SlotScripts::instance().erase, {one.key}, {});
-            slots.push_back(one.key);
         }
-        erase(pipeline, slots);
+        const auto before = leases.now();
+        std::vector<Reply> replies(pipeline.size());
+        std::exception_ptr failure = send_partly(pipeline, replies);
+        std::vector<Replay::Invalidation> told;
+        told.reserve(some.size());
+        std::size_t at = 0;
+        for (const auto& one : some) {
+            bool all = true;
+            for (const std::size_t end = at + one.tickets.size() + 1; at < end; ++at) {
+                const bool refused = replies[at].is_error();
+                all = all && !refused && !replies[at].is_nil();
+                if (refused && !failure) {
+                    failure = failure_of(pipeline, at, replies[at]);
+                }
+            }
+            if (all) {
+                leases.lose(one.key, before);
+                told.push_back(one);
+            }
+        }
+        if (failure) {
+            missed.told(told);
+            std::rethrow_exception(failure);
+        }
     }
 };
 

@@ -331,8 +331,8 @@ private:
         return replies;
     }
 
-    // Tickets that may have been written and will not be used, of both attempts. If the server cannot
-    // be told, it is when it is back: else they would hide their keys.
+    // Tickets that may have been written and will not be used, of both attempts. A server that cannot
+    // be told is when it is back: else they would hide their keys. Those of others are not distrusted.
     void undo(std::span<const std::string> slots, std::span<const Ticket> tickets,
               std::span<const Ticket> replaced) noexcept {
         const auto each = [&](auto&& f) {
@@ -345,18 +345,29 @@ private:
                 }
             }
         };
+        std::vector<Reply> replies;
         try {
             Pipeline pipeline;
             pipeline.repeatable();
             each([&](const std::string& slot, const Ticket& ticket) {
                 add_finish_with_nothing(pipeline, *state_.channel, slot, ticket.id);
             });
-            static_cast<void>(state_.run(pipeline));
+            replies.resize(pipeline.size());
+            static_cast<void>(state_.send_partly(pipeline, replies));
         } catch (...) {
-            state_.failed();
-            each([&](const std::string& slot, const Ticket& ticket) {
+            replies.clear();
+        }
+        std::size_t at = 0;
+        bool all = true;
+        each([&](const std::string& slot, const Ticket& ticket) {
+            if (at >= replies.size() || !replies[at].is_array()) {
+                all = false;
                 state_.missed.add(slot, 0, {.ticket = ticket, .force = true});
-            });
+            }
+            ++at;
+        });
+        if (!all) {
+            state_.failed();
         }
     }
 
