@@ -5,7 +5,9 @@
 // was at the moment the read began: then reads and writes are linearizable, in the order of commits.
 
 #include "support/catch.hpp"
+#include "support/dawdle.hpp"
 #include "support/flaky_store.hpp"
+#include "support/table.hpp"
 
 #include <larder/larder.hpp>
 
@@ -18,7 +20,6 @@
 #include <latch>
 #include <mutex>
 #include <optional>
-#include <random>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -28,6 +29,8 @@
 #include <vector>
 
 using namespace std::chrono_literals;
+using larder_test::chance;
+using larder_test::dawdle;
 
 namespace {
 
@@ -49,10 +52,7 @@ public:
     int save(int key, int) {
         dawdle();
         if (chance(16)) {
-            struct Refused : std::runtime_error, larder::NotWritten {
-                using std::runtime_error::runtime_error;
-            };
-            throw Refused{"refused"};
+            throw larder_test::Refused{"refused"};
         }
         const int version = rows_[static_cast<std::size_t>(key)].fetch_add(1) + 1;
         dawdle();
@@ -70,20 +70,7 @@ public:
 
     [[nodiscard]] int now(int key) const { return rows_[static_cast<std::size_t>(key)].load(); }
 
-    static bool chance(unsigned of) { return random()() % of == 0; }
-    static void dawdle() {
-        for (auto i = random()() % 32; i > 0; --i) {
-            std::this_thread::yield();
-        }
-    }
-
 private:
-    static std::mt19937& random() {
-        static std::atomic<unsigned> seeds{1};
-        thread_local std::mt19937 engine{seeds.fetch_add(1)};
-        return engine;
-    }
-
     unsigned lost_one_in_;
     std::array<std::atomic<int>, keys> rows_{};
 };
@@ -109,7 +96,7 @@ void torment(Cache& cache, Versions& table, Report& report, int rounds) {
         return [&, work] {
             for (int i = 0; i < rounds; ++i) {
                 work(i % static_cast<int>(keys));
-                Versions::dawdle();
+                dawdle();
             }
         };
     };
@@ -129,7 +116,7 @@ void torment(Cache& cache, Versions& table, Report& report, int rounds) {
     const auto refresher = many([&](int key) { read(key, [&] { return cache.refresh(key); }); });
     const auto invalidator = many([&](int key) {
         if constexpr (requires { cache.invalidate_all(); }) {
-            switch (Versions::chance(2) ? 0 : key + 1) {
+            switch (chance(2) ? 0 : key + 1) {
                 case 0: cache.invalidate_tag("row:" + std::to_string(key)); return;
                 case 1: cache.invalidate_all(); return;
                 default: break;
@@ -282,13 +269,13 @@ void bystanders(Cache& cache, Versions& table, Report& report, int rounds) {
         return [&, work] {
             for (int i = 0; i < rounds; ++i) {
                 work(i % static_cast<int>(keys));
-                Versions::dawdle();
+                dawdle();
             }
         };
     };
     const auto bystander = many([&](int key) {
         const int version = table.change(key);
-        Versions::dawdle();
+        dawdle();
         cache.invalidate_tag("row:" + std::to_string(key));
         acknowledge(key, version);
         ++report.writes;

@@ -9,8 +9,10 @@
 // - of a near copy: that the process did not know that it is told nothing, and that the far copy was alive.
 
 #include "support/catch.hpp"
+#include "support/dawdle.hpp"
 #include "support/history.hpp"
 #include "support/stress.hpp"
+#include "support/table.hpp"
 #include "support/watched_store.hpp"
 
 #include <larder/larder.hpp>
@@ -26,7 +28,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <random>
 #include <stdexcept>
 #include <stop_token>
 #include <string>
@@ -42,6 +43,9 @@ using larder::NearFlush;
 using larder::Source;
 using larder::Ttl;
 using larder::detail::NearListener;
+using larder_test::chance;
+using larder_test::dawdle;
+using larder_test::engine;
 using larder_test::History;
 
 namespace {
@@ -62,19 +66,6 @@ constexpr Ttl ticking_ttl{10};
 
 using PerKey = std::array<std::atomic<int>, keys>;
 
-std::mt19937& engine() {
-    static std::atomic<unsigned> seeds{1};
-    thread_local std::mt19937 random{seeds.fetch_add(1)};
-    return random;
-}
-bool chance(unsigned of) {
-    return engine()() % of == 0;
-}
-void dawdle(unsigned most = 16) {
-    for (auto i = engine()() % most; i > 0; --i) {
-        std::this_thread::yield();
-    }
-}
 void raise(std::atomic<int>& newest, int version) {
     for (int now = newest; now < version && !newest.compare_exchange_weak(now, version);) {}
 }
@@ -160,10 +151,7 @@ public:
     int save(int key, int) {
         dawdle();
         if (chance(16)) {
-            struct Refused : std::runtime_error, larder::NotWritten {
-                using std::runtime_error::runtime_error;
-            };
-            throw Refused{"refused"};
+            throw larder_test::Refused{"refused"};
         }
         last() = change(key);
         dawdle();

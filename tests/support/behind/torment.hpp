@@ -8,6 +8,7 @@
 #define LARDER_TESTS_SUPPORT_BEHIND_TORMENT_HPP
 
 #include "support/catch.hpp"
+#include "support/dawdle.hpp"
 #include "support/history.hpp"
 #include "support/versioned_table.hpp"
 
@@ -21,7 +22,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <random>
 #include <span>
 #include <string>
 #include <thread>
@@ -32,19 +32,6 @@
 namespace larder_test {
 
 inline constexpr int keys = 2;
-inline std::mt19937& engine() {
-    static std::atomic<unsigned> seeds{1};
-    thread_local std::mt19937 random{seeds.fetch_add(1)};
-    return random;
-}
-inline bool chance(unsigned of) {
-    return engine()() % of == 0;
-}
-inline void dawdle() {
-    for (auto i = engine()() % 32; i > 0; --i) {
-        std::this_thread::yield();
-    }
-}
 
 /// Every statement dawdles, before and after it takes effect.
 struct SlowRows : Rows {
