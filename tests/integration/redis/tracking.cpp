@@ -830,6 +830,21 @@ TEST_CASE("a proxy that says OK and tells nothing is found out", "[redis]") {
     CHECK(server.run("INFO", "commandstats").find("cmdstat_publish:calls=1,") != std::string::npos);
 }
 
+namespace {
+
+// Keys of all primaries are put, and each is told of.
+void puts_are_told(Store& store, NearEar& ear) {
+    static_cast<void>(ear.take());
+    for (int key = 0; key < 100; ++key) {
+        store.put(key, "x", {1min});
+    }
+    for (int key = 0; key < 100; ++key) {
+        REQUIRE(eventually([&] { return ear.heard("key " + std::to_string(key)); }));
+    }
+}
+
+}  // namespace
+
 TEST_CASE("each primary of a cluster tells near copies of its own keys", "[redis][cluster]") {
     larder_test::RedisCluster cluster{3, 1};
     Store store{larder::redis::Client{cluster.url()}, "product"};
@@ -837,16 +852,7 @@ TEST_CASE("each primary of a cluster tells near copies of its own keys", "[redis
     const auto feed = store.watch(ear, 1s);
     REQUIRE(reliable(*feed));
     CHECK(feed->mode() == NearMode::tracking);
-    const auto told_of_all = [&] {
-        static_cast<void>(ear.take());
-        for (int key = 0; key < 100; ++key) {
-            store.put(key, "x", {1min});
-        }
-        store.invalidate_tags(std::vector<std::string>{"red"});
-        for (int key = 0; key < 100; ++key) {
-            REQUIRE(eventually([&] { return ear.heard("key " + std::to_string(key)); }));
-        }
-    };
+    const auto told_of_all = [&] { puts_are_told(store, ear); };
     told_of_all();
     // A slot goes from one to another: its old place tells, and then its new one does.
     cluster.move_slot(
@@ -900,14 +906,8 @@ TEST_CASE("the stores of a cluster tell each other, through whichever primary th
     REQUIRE(feed->mode() == NearMode::channel);
     REQUIRE(heard->mode() == NearMode::channel);
     const auto told_of_all = [&] {
-        static_cast<void>(ear.take());
-        for (int key = 0; key < 50; ++key) {
-            store.put(key, "x", {1min});
-        }
+        puts_are_told(store, ear);
         store.invalidate_tags(std::vector<std::string>{"red"});
-        for (int key = 0; key < 50; ++key) {
-            REQUIRE(eventually([&] { return ear.heard("key " + std::to_string(key)); }));
-        }
         REQUIRE(eventually([&] { return ear.heard("tag red"); }));
     };
     told_of_all();
