@@ -340,16 +340,14 @@ TEST_CASE("a command whose time passes before it is sent again was refused, not 
     const bool alone = refusal == "TRYAGAIN";
     CAPTURE(refusal);
     std::latch refused{1};
-    std::atomic<bool> over{false};
+    std::latch over{1};
     std::atomic<int> carried_out{0};
     FakeNode* one = nullptr;
     FakeNode* other = nullptr;
     const auto answer = [&](FakeNode*& next) {
         return [&](const std::string& command) -> std::optional<std::string> {
             if (command.starts_with("BLPOP")) {
-                while (!over) {
-                    std::this_thread::sleep_for(1ms);
-                }
+                over.wait();
                 return "*-1\r\n";
             }
             if (command == "PING") {
@@ -394,7 +392,7 @@ TEST_CASE("a command whose time passes before it is sent again was refused, not 
         CHECK(replies[0].text().starts_with(refusal));
         CHECK((alone || replies[1].integer() == 1));
     });
-    over = true;
+    over.count_down();
     keeps.join();
     CHECK(text.empty());
     CHECK(carried_out == (alone ? 0 : 1));
@@ -405,7 +403,7 @@ TEST_CASE("a command whose time passes before it is sent again was refused, not 
 TEST_CASE("a command that was sent again, and not answered, may have been carried out",
           "[redis][cluster]") {
     std::atomic<bool> refused{false};
-    std::atomic<bool> over{false};
+    std::latch over{1};
     FakeNode node{[&](const std::string& command) -> std::optional<std::string> {
         if (command == "PING") {
             return "+PONG\r\n";  // over a further connection
@@ -413,9 +411,7 @@ TEST_CASE("a command that was sent again, and not answered, may have been carrie
         if (!refused.exchange(true)) {
             return "-TRYAGAIN not now\r\n";
         }
-        while (!over) {
-            std::this_thread::sleep_for(1ms);
-        }
+        over.wait();
         return ":1\r\n";
     }};
     node.slots = [&] { return slots_at({{16383, node.port()}}); };
@@ -423,7 +419,7 @@ TEST_CASE("a command that was sent again, and not answered, may have been carrie
     options.command_timeout = 1s;
     const Client client{options};
     const auto text = caught_text([&] { client.command("INCR", "k"); });
-    over = true;
+    over.count_down();
     CHECK(text.find("it may have been carried out") != std::string::npos);
 }
 
