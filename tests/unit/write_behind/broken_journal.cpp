@@ -117,7 +117,15 @@ TEST_CASE("a flush returns when all is written, though nothing can be claimed an
           "[behind]") {
     World w;
     std::latch writing{1};
+    std::latch asked{1};
     std::latch go{1};
+    std::atomic<bool> flushing{false};
+    w.journal.before() = [&](std::string_view function) {
+        w.broken(function);
+        if (function == "size" && flushing.exchange(false)) {
+            asked.count_down();
+        }
+    };
     w.rows.before_write = [&](int, const std::optional<int>&) {
         w.broken.set({"claim"});
         writing.count_down();
@@ -131,9 +139,10 @@ TEST_CASE("a flush returns when all is written, though nothing can be claimed an
     cache.put(1, 6);
     writing.wait();
     const std::jthread opener{[&] {
-        std::this_thread::sleep_for(50ms);  // the flush waits by now
+        asked.wait();  // the flush has begun
         go.count_down();
     }};
+    flushing = true;
     CHECK(cache.flush(1h) == 0);
 }
 

@@ -183,6 +183,21 @@ TEST_CASE("batches and claims are as many as may be, and who waits, waits for th
         second.reset();
         CHECK(Batches::Claiming{all, 3, 0ms}.begun());
     }
+    SECTION(
+        "there is rest when nothing is claimed or written, and no task runs between its batches") {
+        CHECK_FALSE(all.idle());
+        first.reset();
+        const auto batch = std::make_shared<Batch>();
+        CHECK(second->add(batch));
+        CHECK_FALSE(all.idle());
+        {
+            const Batches::Task task{all};
+            all.remove(*batch);
+            CHECK_FALSE(all.idle());
+            CHECK(all.size() == 0);
+        }
+        CHECK(all.idle());
+    }
     SECTION("nobody waits beyond a time") {
         all.wait_for_claims(std::chrono::steady_clock::now());
         CHECK(all.size() == 2);

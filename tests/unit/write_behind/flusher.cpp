@@ -326,6 +326,13 @@ TEST_CASE("while it is paused nothing new is written", "[behind]") {
         Gate gate;
         w.rows.before_write = gate.hook();
         larder_test::ManualExecutor executor;
+        std::latch asked{1};
+        std::atomic<bool> flushing{false};
+        w.journal.before() = [&](std::string_view function) {
+            if (function == "size" && flushing.exchange(false)) {
+                asked.count_down();
+            }
+        };
         {
             WriteBehind cache{
                 w.store, std::ref(w.rows), w.journal, {.executor = executor.handle()}, behind};
@@ -335,9 +342,10 @@ TEST_CASE("while it is paused nothing new is written", "[behind]") {
             executor.drop_all();
             CHECK(gate.reached(1));
             const std::jthread opener{[&] {
-                std::this_thread::sleep_for(50ms);  // the flush waits by now
+                asked.wait();  // the flush has begun
                 gate.open();
             }};
+            flushing = true;
             CHECK(cache.flush(1h) == 0);
         }
         CHECK(w.rows.load(1) == 10);

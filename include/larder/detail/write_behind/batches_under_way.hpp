@@ -75,9 +75,33 @@ public:
         std::uint64_t number_ = 0;
     };
 
+    /// A task of the executor's, which may have further batches.
+    class Task {
+    public:
+        explicit Task(BatchesUnderWay& all) noexcept : all_{all} {
+            const std::scoped_lock lock{all_.mutex_};
+            ++all_.tasks_;
+        }
+        ~Task() {
+            const std::scoped_lock lock{all_.mutex_};
+            --all_.tasks_;
+        }
+        Task(const Task&) = delete;
+        Task& operator=(const Task&) = delete;
+
+    private:
+        BatchesUnderWay& all_;
+    };
+
+    /// Batches and claims.
     [[nodiscard]] std::size_t size() {
         const std::scoped_lock lock{mutex_};
         return all_.size() + claims_.size();
+    }
+    /// Nothing is claimed, waits or is written, and no task runs.
+    [[nodiscard]] bool idle() {
+        const std::scoped_lock lock{mutex_};
+        return all_.empty() && claims_.empty() && tasks_ == 0;
     }
     /// Waits until the claims that are under way now have ended, but not beyond `until`.
     void wait_for_claims(Time::time_point until) {
@@ -137,6 +161,7 @@ private:
     std::vector<Shared> all_{};
     std::vector<UnderWay> claims_{};  // the oldest first
     std::uint64_t last_claim_ = 0;
+    std::size_t tasks_ = 0;
     bool kept_ = false;
 };
 

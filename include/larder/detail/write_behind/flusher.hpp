@@ -76,9 +76,9 @@ public:
         if (Own* const own = own_.find()) {
             while (const SharedBatch batch = unbegun(*own)) {
                 write(*own, *batch);  // gives it back
-                --own->busy;
             }
-            signal().rest().wait((SteadyTime::time_point::max)(), [own] { return own->busy == 0; });
+            signal().rest().wait((SteadyTime::time_point::max)(),
+                                 [own] { return own->batches.idle(); });
         }
         keeper_.stop();
         report_left();
@@ -95,7 +95,7 @@ public:
         {
             FlushRequests::Waiting mine{own.requests};
             // What is under way is not settled yet: the journal, which may be far, need not be asked.
-            const auto done = [&] { return own.busy == 0 && (paused_ || is_empty()); };
+            const auto done = [&] { return own.batches.idle() && (paused_ || is_empty()); };
             while (!ticker_.kick() && !done() && SteadyTime::now() < until) {
                 step();  // there can be no thread
                 signal().rest().wait((std::min)(until, later(SteadyTime::now(), pulse)), done);
@@ -138,8 +138,6 @@ private:
     struct Own {
         FlushRequests requests{};
         BatchesUnderWay<Batch> batches{};
-        // Batches that have not ended; the first of a task has not before the task has.
-        std::atomic<std::size_t> busy{0};
         BatchSize size{};
         Outage outage{};
         std::atomic<bool> may_be_crowded{true};
@@ -183,7 +181,6 @@ private:
         }
         while (const SharedBatch batch = unbegun(own)) {
             write(own, *batch);
-            --own.busy;
         }
         if (paused_) {
             return heartbeat;
@@ -208,14 +205,14 @@ private:
             }
             const SharedBatch& batch = *next;
             if (batch == nullptr) {
-                if (own.busy == 0 && !paused_) {
+                const bool idle = own.batches.idle();
+                if (idle && !paused_) {
                     own.requests.serve(asked);
                 }
-                return own.requests.hurry() && own.busy == 0 ? pulse : heartbeat;
+                return own.requests.hurry() && idle ? pulse : heartbeat;
             }
             if (!hand_over(own, batch) && batch->turn()->begin()) {
                 write(own, *batch);
-                --own.busy;
             }
             wait = room(own);
         }
@@ -295,10 +292,7 @@ private:
         if (down) {
             own.outage.reached(options(), batch.size());
         }
-        const bool any = batch.size() > 0;
-        own.busy +=
-            any ? 1 : 0;  // before the claim is over: or a flush in a pause might not wait for it
-        return any;
+        return batch.size() > 0;
     }
 
     // The journal, which may be far, is not asked again before this process has recorded something.
@@ -362,18 +356,19 @@ private:
     // In a task: that batch, and, if it did not take long, further ones.
     void write_on(Own& own, Batch& first) noexcept {
         FlushSignal& told = signal();
-        const auto until = SteadyTime::now() + task_time;
-        write(own, first);
-        while (SteadyTime::now() < until) {
-            const SharedBatch batch = next_batch_of_task(own);
-            if (batch == nullptr) {
-                break;
+        {
+            const typename BatchesUnderWay<Batch>::Task task{own.batches};
+            const auto until = SteadyTime::now() + task_time;
+            write(own, first);
+            while (SteadyTime::now() < until) {
+                const SharedBatch batch = next_batch_of_task(own);
+                if (batch == nullptr) {
+                    break;
+                }
+                write(own, *batch);
             }
-            write(own, *batch);
-            --own.busy;
-        }
-        ticker_.kick();
-        --own.busy;  // from here on the flusher may be gone
+            ticker_.kick();
+        }  // from here on the flusher may be gone
         told.rest().notify();
     }
 

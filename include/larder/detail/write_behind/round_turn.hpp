@@ -14,7 +14,8 @@ LARDER_NS_BEGIN
 
 namespace detail {
 
-/// The turn to make a round, if nobody has it: until its destruction.
+/// The turn to make a round, if nobody has it: until its destruction. No mutex: an executor that runs its tasks
+/// at once may bring whoever has it here again.
 class RoundTurn {
 public:
     explicit RoundTurn(std::atomic<bool>& taken) noexcept
